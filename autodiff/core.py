@@ -1,0 +1,233 @@
+"""Values, tracers, primitives, and `bind`: how an operation finds the transformation it is under.
+
+A *Value* is what primitives take and return: an ndarray, a NumPy or Python scalar (Python scalars
+are weak, as NEP 50 has it), or a `Tracer`. Values are immutable: nothing here writes to an array
+it did not make. A `Tracer` belongs to one `Trace`; a trace that was started later is further in and
+is asked first. There is no global stack of interpreters: the innermost trace is found among the
+arguments, so that threads, generators and closures cannot confuse traces.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from .errors import LeakedTracerError, user_line
+
+Value = Any  # ndarray | np.generic | bool | int | float | complex | Tracer
+
+PYTHON_DTYPES: dict[type, np.dtype[Any]] = {
+    bool: np.dtype(bool),
+    int: np.dtype(int),
+    float: np.dtype(float),
+    complex: np.dtype(complex),
+}
+
+
+class Aval(NamedTuple):
+    """An abstract value: all that shape and dtype rules may know."""
+
+    shape: tuple[Any, ...]
+    dtype: np.dtype[Any]
+    weak: bool = False
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __str__(self) -> str:
+        return describe_type(self.shape, self.dtype) + ("*" if self.weak else "")
+
+
+_SHORT_KINDS = {"f": "f", "c": "c", "i": "i", "u": "u"}
+
+
+def describe_type(shape: Sequence[Any], dtype: np.dtype[Any]) -> str:
+    """``f64[3,4]``: dtype and shape as every message and printout shows them."""
+    if dtype.kind in _SHORT_KINDS:
+        name = f"{_SHORT_KINDS[dtype.kind]}{dtype.itemsize * 8}"
+    else:
+        name = "bool" if dtype.kind == "b" else str(dtype)
+    return f"{name}[{','.join(str(dim) for dim in shape)}]"
+
+
+def shape_of(x: Value) -> tuple[Any, ...]:
+    return () if type(x) in PYTHON_DTYPES else x.shape
+
+
+def ndim_of(x: Value) -> int:
+    return 0 if type(x) in PYTHON_DTYPES else x.ndim
+
+
+def dtype_of(x: Value) -> np.dtype[Any]:
+    python = PYTHON_DTYPES.get(type(x))
+    return x.dtype if python is None else python
+
+
+def is_weak(x: Value) -> bool:
+    return type(x) in PYTHON_DTYPES or (isinstance(x, Tracer) and x.weak)
+
+
+def aval_of(x: Value) -> Aval:
+    return Aval(shape_of(x), dtype_of(x), is_weak(x))
+
+
+class Tracer:
+    """A Value under a transformation. Pure: its operators, filled in by
+    `primitives.elementwise`, are for the rules, which read as formulas on ndarrays and tracers
+    alike. User code never sees one, it holds `TracedArray` handles."""
+
+    __slots__ = ("trace",)
+    __array_ufunc__ = None  # ndarray * tracer asks the tracer
+    trace: Trace
+
+    # Subclasses give these, from the value they wrap.
+    shape: Any
+    dtype: Any
+    ndim: Any
+    weak: Any
+
+    __add__: Callable[[Any, Any], Any]
+    __radd__: Callable[[Any, Any], Any]
+    __sub__: Callable[[Any, Any], Any]
+    __rsub__: Callable[[Any, Any], Any]
+    __mul__: Callable[[Any, Any], Any]
+    __rmul__: Callable[[Any, Any], Any]
+    __truediv__: Callable[[Any, Any], Any]
+    __rtruediv__: Callable[[Any, Any], Any]
+    __neg__: Callable[[Any], Any]
+
+    def concrete(self) -> Value:
+        """The value one trace further out, where it is known (a batch is not)."""
+        raise NotImplementedError
+
+    def layout(self) -> Any:
+        """An array of this shape with the strides that NumPy's array would have."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({describe_type(self.shape, self.dtype)})"
+
+    def __bool__(self) -> bool:
+        raise TypeError("a Tracer has no truth value; rules decide with select")
+
+
+def layout_of(x: Value) -> Any:
+    return x.layout() if isinstance(x, Tracer) else np.asarray(x)
+
+
+_trace_ids = itertools.count(1)
+
+
+class Trace:
+    """One run of one transformation. ``level`` orders traces by age: the youngest is innermost."""
+
+    name: ClassVar[str] = "trace"
+
+    def __init__(self) -> None:
+        self.level = next(_trace_ids)
+        self.alive = True
+
+    def process(self, primitive: Primitive, args: tuple[Value, ...], params: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+    def check_alive(self) -> None:
+        if not self.alive:
+            raise LeakedTracerError(
+                f"a value traced by {self.name} was used after {self.name} had returned"
+                f"{user_line()}. Return it from the function (has_aux=True passes extra results "
+                "out) instead of storing it outside."
+            )
+
+
+class _ThreadState(threading.local):
+    depth = 0  # how many transformations this thread is inside of
+    level = 0  # the level of the innermost of them
+
+
+thread_state = _ThreadState()
+
+
+class Primitive:
+    """An operation with its meaning in NumPy and its rules; the forms of rules are in `rules`.
+
+    ``multiple``: returns a tuple of Values. ``differentiable`` False: the result is constant
+    almost everywhere or not a number at all, so derivatives stop here. ``masks``: the transposed
+    rule makes exact zeros, behind which derivatives may be infinite (see `strong_multiply_p`).
+    """
+
+    multiple = False
+    differentiable = True
+    masks = False
+
+    def __init__(
+        self,
+        name: str,
+        impl: Callable[..., Any],
+        *,
+        shape: Callable[..., Any] | None = None,
+        batch: Callable[..., Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.impl = impl
+        self.shape_rule = shape
+        self.batch_rule = batch
+        primitives[name] = self
+
+    def __call__(self, *args: Value, **params: Any) -> Any:
+        """bind: hand over to the innermost trace among the arguments, or compute with NumPy."""
+        innermost = None
+        for a in args:
+            if isinstance(a, Tracer) and (innermost is None or a.trace.level > innermost.level):
+                innermost = a.trace
+        if innermost is None:
+            return self.impl(*args, **params)
+        return innermost.process(self, args, params)
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def shape(self, *avals: Aval, **params: Any) -> Any:
+        """The Aval (or tuple of Avals) of the result."""
+        if self.shape_rule is None:
+            raise NotImplementedError(f"{self.name} has no shape rule")
+        return self.shape_rule(*avals, **params)
+
+    def push(
+        self, ans: Any, args: Sequence[Value], x_dots: Sequence[Value | None], params: dict[str, Any]
+    ) -> Any:
+        """The tangent of ``ans`` (None: zero) from the tangents of ``args`` (None: zero)."""
+        raise NotImplementedError(f"{self.name} has no forward rule")
+
+    def pull(
+        self,
+        ct: Any,
+        ans: Any,
+        args: Sequence[Value],
+        wanted: Sequence[Any],
+        params: dict[str, Any],
+        strong: bool,
+    ) -> Sequence[Value | None]:
+        """The cotangent of every argument whose entry in ``wanted`` is not None."""
+        raise NotImplementedError(f"{self.name} has no reverse rule")
+
+    def batch(
+        self, size: Any, args: Sequence[Value], batched: Sequence[bool], params: dict[str, Any]
+    ) -> tuple[Any, Any]:
+        """The result for a batch along axis 0 of the arguments marked in ``batched``, and whether
+        the result has that axis (for ``multiple``: a tuple of answers)."""
+        if self.batch_rule is None:
+            raise NotImplementedError(f"{self.name} has no batching rule")
+        return self.batch_rule(size, args, batched, **params)
+
+    def keeps(self, wanted: tuple[bool, ...]) -> tuple[tuple[bool, ...], bool]:
+        """Which arguments, and whether the result, the reverse rule reads when ``wanted`` are
+        asked for; the tape keeps only the shape and dtype of the others."""
+        return tuple(True for _ in wanted), True
+
+
+primitives: dict[str, Primitive] = {}

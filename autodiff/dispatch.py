@@ -1,0 +1,49 @@
+"""The tables that NumPy's own dispatch is answered from; `numpy_api` fills them.
+
+``UFUNCS``: ufunc -> function of Values (usually a primitive). ``UFUNC_METHODS``: method name ->
+function of ``(ufunc, *inputs, **kwargs)`` on handles. ``FUNCTIONS``: NumPy function -> function of
+handles with NumPy's signature. ``UNSUPPORTED``: NumPy function or ufunc -> (reason, alternative).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+UFUNCS: dict[Any, Callable[..., Any]] = {}
+UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+UNSUPPORTED: dict[Any, tuple[str, str]] = {}
+
+
+def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Registers a function on handles as what these NumPy functions do on traced arrays."""
+
+    def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
+        for function in functions:
+            if function in FUNCTIONS:
+                raise ValueError(f"{function.__name__} has an implementation already")
+            FUNCTIONS[function] = implementation
+        return implementation
+
+    return register
+
+
+def name_of(function: Any) -> str:
+    """``np.linalg.norm`` for NumPy's function object."""
+    module = getattr(function, "__module__", None) or "numpy"
+    return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"
+
+
+LATE_UFUNCS: list[Callable[[], dict[Any, Callable[..., Any]]]] = []
+"""Loaders of rules for ufuncs of packages that `import xnp` must not load (scipy.special)."""
+
+
+def late_ufunc(ufunc: Any) -> Callable[..., Any] | None:
+    """The rule for a ufunc that is not NumPy's, loading the tables that may have it."""
+    if getattr(np, ufunc.__name__, None) is not ufunc:
+        while LATE_UFUNCS:
+            UFUNCS.update(LATE_UFUNCS.pop()())
+    return UFUNCS.get(ufunc)

@@ -1,0 +1,74 @@
+"""The few error classes of xnp and the helper that names the user's own line in their texts."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+
+_PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_LIBRARY_MARKS = (os.sep + "numpy" + os.sep, os.sep + "scipy" + os.sep, "<__array_function__")
+_OWN_PROGRAMS = tuple(
+    _PACKAGE_ROOT + folder + os.sep for folder in ("tests", "examples", "benchmarks", "docs")
+)
+
+
+class ConcretizationError(TypeError):
+    """A traced value was about to turn into a constant, which would lose its derivative.
+
+    Broken: ``grad(lambda x: math.sin(x))(1.0)``. Mended: ``grad(lambda x: np.sin(x))(1.0)``.
+    """
+
+
+class MutationError(TypeError):
+    """A traced value was written into memory that cannot hold it.
+
+    Broken: ``buffer = numpy.zeros(3); buffer[0] = x`` inside a function under ``grad``.
+    Mended: ``buffer = xnp.zeros(3); buffer[0] = x``.
+    """
+
+
+class DifferentiationError(TypeError):
+    """A transformation was given a function, an argument or a result it cannot work with.
+
+    Broken: ``grad(lambda x: x * 2)(np.ones(3))``, the result is not a scalar.
+    Mended: ``grad(lambda x: np.sum(x * 2))(np.ones(3))``.
+    """
+
+
+class BatchingError(ValueError):
+    """``vmap`` was given axes that do not fit, or the examples of a batch disagree.
+
+    Broken: ``vmap(lambda x: 1 if x > 0 else 2)(np.array([-1.0, 1.0]))``.
+    Mended: ``vmap(lambda x: np.where(x > 0, 1, 2))(np.array([-1.0, 1.0]))``.
+    """
+
+
+class LeakedTracerError(RuntimeError):
+    """A traced value was used after the transformation that made it had ended.
+
+    Broken: ``saved = []; grad(lambda x: saved.append(x) or x * x)(1.0); saved[0] + 1``.
+    Mended: return the value: ``grad(lambda x: (x * x, x), has_aux=True)(1.0)``.
+    """
+
+
+class UnsupportedError(NotImplementedError):
+    """A NumPy function that has no meaning, or no rule yet, on traced arrays.
+
+    Broken: ``grad(lambda x: np.save("f", x) or np.sum(x))(x)``.
+    Mended: return the array with ``has_aux=True`` and save it outside.
+    """
+
+
+def user_line() -> str:
+    """`` (at file.py:12: y = float(x))`` for the innermost frame outside xnp and NumPy, or ``""``."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        inside = name.startswith(_PACKAGE_ROOT) and not name.startswith(_OWN_PROGRAMS)
+        if not inside and not any(mark in name for mark in _LIBRARY_MARKS):
+            text = linecache.getline(name, frame.f_lineno).strip()
+            where = f"{os.path.basename(name)}:{frame.f_lineno}"
+            return f" (at {where}: {text})" if text else f" (at {where})"
+        frame = frame.f_back
+    return ""

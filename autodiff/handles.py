@@ -1,0 +1,259 @@
+"""`TracedArray`: the mutable, NumPy-like handle that user code holds inside a transformation.
+
+A handle holds a Value, or is a view of another handle: a `View` says how to read the view's value
+from its base's, and how to write one back. Values never change, handles do: writing through a view
+makes a new value for its base, and views re-read when the version of the root has moved. That is
+all there is to mutation, under every transformation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import foreign, shapes
+from .core import (
+    PYTHON_DTYPES,
+    Tracer,
+    Value,
+    describe_type,
+    dtype_of,
+    layout_of,
+    ndim_of,
+    shape_of,
+    thread_state,
+)
+from .errors import ConcretizationError, MutationError, user_line
+from .primitives.manipulation import stack_values
+from .rules import broadcast_to_p, convert, reshape_p
+
+RESULT, ARRAY0D, WEAK = 0, 1, 2  # kinds: see TracedArray
+
+
+class View:
+    """How a handle reads and writes the part of ``base`` it shows.
+
+    ``put`` is None where NumPy's view is read-only. ``layout`` does NumPy's own view operation on an
+    array that has the base's strides; whether a later reshape is a view follows from it.
+    """
+
+    __slots__ = ("base", "get", "key", "layout", "put", "root")
+
+    def __init__(
+        self,
+        base: TracedArray,
+        get: Callable[[Value], Value],
+        put: Callable[[Value, Value], Value] | None,
+        layout: Callable[[Any], Any],
+    ) -> None:
+        self.base = base
+        self.root: TracedArray = base if base._view is None else base._view.root
+        self.get = get
+        self.put = put
+        self.layout = layout
+        self.key: Any = None  # the user's index, where the view was made by one
+
+
+class TracedArray:
+    """An array under a transformation. It does what ``numpy.ndarray`` does.
+
+    ``_kind`` tells apart what NumPy tells apart by type where there are no dimensions: the result of
+    an operation (NumPy returns a scalar, which is immutable), a zero-dimensional array, and a
+    Python number, whose dtype is weak (NEP 50).
+    """
+
+    __slots__ = ("__weakref__", "_born", "_kind", "_value", "_version", "_view")
+
+    _value: Value
+    _view: View | None
+    _version: int  # of a base: counts writes; of a view: the root's version that _value shows
+    _kind: int
+    _born: int  # the level of the innermost trace when this handle was made
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise TypeError("TracedArray handles are made by transformations; use xnp.array(...)")
+
+    @property
+    def value(self) -> Value:
+        view = self._view
+        if view is not None and self._version != view.root._version:
+            self._version = view.root._version
+            self._value = view.get(view.base.value)
+        return self._value
+
+    def is_scalar(self) -> bool:
+        """Whether NumPy would have a scalar here, which cannot be written to."""
+        return self._kind != ARRAY0D and ndim_of(self._value) == 0
+
+    def write(self, new: Value) -> None:
+        """Replaces the whole value (same shape and dtype), through the view if this is one."""
+        view = self._view
+        if view is not None:
+            if view.put is None:
+                raise ValueError("assignment destination is read-only")
+            view.base.write(view.put(view.base.value, new))
+            return
+        if isinstance(new, Tracer) and new.trace.level > self._born:
+            raise MutationError(
+                f"a value traced by {new.trace.name} was written into an array that was made "
+                f"outside of it{user_line()}, which would outlive it. Make the array inside the "
+                "function, or pass it as an argument and return it."
+            )
+        self._value = new
+        self._version += 1
+
+    def layout(self) -> Any:
+        """An array of this shape whose strides are those NumPy's array would have."""
+        view = self._view
+        if view is not None:
+            return view.layout(view.base.layout())
+        return layout_of(self._value)
+
+
+_new = TracedArray.__new__
+
+
+def wrap(value: Value, kind: int = RESULT) -> TracedArray:
+    """A handle of its own for a Value."""
+    handle = _new(TracedArray)
+    handle._value = value
+    handle._view = None
+    handle._version = 0
+    handle._kind = kind
+    handle._born = thread_state.level
+    return handle
+
+
+def wrap_results(values: Any) -> Any:
+    """Handles for a Value or a tuple of Values."""
+    return tuple(map(wrap, values)) if isinstance(values, tuple) else wrap(values)
+
+
+def view_of(
+    base: TracedArray,
+    get: Callable[[Value], Value],
+    put: Callable[[Value, Value], Value] | None,
+    layout: Callable[[Any], Any],
+) -> TracedArray:
+    """A handle that is a view of ``base``."""
+    handle = wrap(get(base.value), ARRAY0D)
+    handle._view = View(base, get, put, layout)
+    handle._version = handle._view.root._version
+    return handle
+
+
+def value_of(x: Any) -> Value:
+    """The Value of anything an array function takes: handle, array, number, nested sequence."""
+    kind = type(x)
+    if kind is TracedArray:
+        return x.value
+    if kind in PYTHON_DTYPES:
+        return x
+    if isinstance(x, np.ndarray):
+        return foreign.enter(x)
+    if isinstance(x, np.generic):
+        if x.dtype.kind not in "fciub":
+            foreign.raise_dtype(x.dtype)
+        return x
+    if isinstance(x, (list, tuple)):
+        return sequence_value(x)
+    if isinstance(x, Tracer):
+        raise TypeError("a Tracer reached user code; this is a bug in xnp")
+    try:
+        array = np.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{type(x).__name__} cannot be combined with traced arrays") from error
+    if array.dtype.kind not in "fciub":
+        raise TypeError(
+            f"{type(x).__name__} {x!r:.60} cannot be combined with a traced array{user_line()}; "
+            "wanted a number, an array or a nested sequence of them."
+        )
+    return array
+
+
+def has_handle(x: Any) -> bool:
+    """Whether a nested list or tuple holds a traced array."""
+    if isinstance(x, (list, tuple)):
+        return any(has_handle(item) for item in x)
+    return type(x) is TracedArray
+
+
+def sequence_value(x: Sequence[Any]) -> Value:
+    """``np.array(x)`` for a nested sequence that may hold handles."""
+    if not has_handle(x):
+        array = np.array(x)
+        if array.dtype.kind not in "fciub":
+            foreign.raise_dtype(array.dtype)
+        return array
+    values = [value_of(item) for item in x]
+    shape = shape_of(values[0])
+    for i, value in enumerate(values):
+        if shape_of(value) != shape:
+            raise ValueError(
+                f"a nested sequence is ragged: item 0 has shape {shape}, item {i} has shape "
+                f"{shape_of(value)}{user_line()}. All items of one level must have one shape."
+            )
+    return stack_values(values)
+
+
+def unwrap_known(x: Any, what: str) -> Any:
+    """The concrete value of a handle, for a parameter that must be known (an axis, a size)."""
+    return concrete_value(x.value, what) if type(x) is TracedArray else x
+
+
+def concrete_value(value: Value, what: str) -> Any:
+    """The number or ndarray behind all tracers. Only for uses without a derivative."""
+    while isinstance(value, Tracer):
+        value.trace.check_alive()
+        value = value.concrete()
+    return value
+
+
+def is_traced(x: Any) -> bool:
+    """Whether x is a handle whose value depends on a transformation's argument."""
+    return type(x) is TracedArray and isinstance(x.value, Tracer)
+
+
+def constant_of(x: TracedArray, what: str) -> Any:
+    """The value of a handle that no transformation traces; ``what`` would lose a derivative."""
+    value = x.value
+    if isinstance(value, Tracer):
+        value.trace.check_alive()
+        raise ConcretizationError(
+            f"{what} of a traced array ({describe(x)}){user_line()}: the result would be a "
+            f"constant and {value.trace.name} would lose its derivative without a word. "
+            "Use the function of the same name from xnp (or numpy), which accepts traced arrays; "
+            "for a number that needs no derivative write xnp.stop_gradient(x)."
+        )
+    return value
+
+
+def describe(x: Any) -> str:
+    """``f64[3,4]`` for a Value or handle."""
+    if type(x) is TracedArray:
+        x = x.value
+    return describe_type(shape_of(x), dtype_of(x))
+
+
+def assign(handle: TracedArray, value: Value, name: str = "out") -> None:
+    """``handle[...] = value`` with NumPy's rules for shapes; dtypes are cast as by assignment."""
+    shape = shape_of(handle.value)
+    value = convert(value, dtype_of(handle.value))
+    if shape_of(value) != shape:
+        value = fit_shape(value, shape)
+    handle.write(value)
+
+
+def fit_shape(value: Value, shape: tuple[Any, ...]) -> Value:
+    """``value`` broadcast to ``shape`` for assignment; leading axes of length 1 may be dropped."""
+    from_shape = shape_of(value)
+    extra = len(from_shape) - len(shape)
+    if extra > 0 and all(dim == 1 for dim in from_shape[:extra]):
+        value = reshape_p(value, shape=from_shape[extra:])
+    if not shapes.can_broadcast(shape_of(value), shape):
+        raise ValueError(
+            f"could not broadcast input array from shape {from_shape} into shape {shape}"
+        )
+    return broadcast_to_p(value, shape=shape)

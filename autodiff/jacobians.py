@@ -1,0 +1,273 @@
+"""`jacfwd`, `jacrev`, `jacobian`, `hessian`, `hvp`, `derivative`: composites of vjp, jvp and vmap."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import boundary, shapes, trees
+from .boundary import Argnums, Selection, describe_any, function_name
+from .core import PYTHON_DTYPES, dtype_of, shape_of
+from .differentiate import jvp, linearize, value_and_grad, vjp
+from .errors import DifferentiationError
+from .handles import TracedArray, wrap
+from .rules import reshape_p
+from .vectorize import vmap
+
+
+def _partial(
+    selection: Selection, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Callable[..., Any], list[Any]]:
+    """The function of the selected arguments alone, and those arguments."""
+    keys = selection.keys(args, kwargs)
+    chosen = [kwargs[key] if isinstance(key, str) else args[key] for key in keys]
+
+    def fun(*selected: Any) -> Any:
+        new_args, new_kwargs = list(args), dict(kwargs)
+        for key, value in zip(keys, selected, strict=True):
+            if isinstance(key, str):
+                new_kwargs[key] = value
+            else:
+                new_args[key] = value
+        return selection.fun(*new_args, **new_kwargs)
+
+    return fun, chosen
+
+
+def _type(leaf: Any) -> tuple[tuple[Any, ...], Any]:
+    value = leaf.value if type(leaf) is TracedArray else leaf
+    return shape_of(value), dtype_of(value)
+
+
+def _reshaped(x: Any, shape: tuple[Any, ...]) -> Any:
+    if type(x) is TracedArray:
+        return wrap(reshape_p(x.value, shape=shape))
+    return np.reshape(x, shape)
+
+
+def _basis(shape: tuple[Any, ...], dtype: Any) -> Any:
+    size = shapes.prod(shape)
+    return np.eye(size, dtype=dtype).reshape((size, *shape))
+
+
+def _zeros(leaf: Any) -> Any:
+    shape, dtype = _type(leaf)
+    return np.zeros(shape, dtype)
+
+
+def _check_kind(what: str, label: str, leaf: Any, holomorphic: bool) -> None:
+    """Real, or complex if holomorphic: what a Jacobian of numbers can be made of."""
+    dtype = _type(leaf)[1]
+    if dtype.kind == "c" and not holomorphic:
+        raise DifferentiationError(
+            f"{what}: {label} is {describe_any(leaf)}; split it into np.real and np.imag parts, or "
+            "set holomorphic=True if the function is holomorphic."
+        )
+    if dtype.kind not in "fc" or (holomorphic and dtype.kind != "c"):
+        raise DifferentiationError(
+            f"{what}: {label} is {describe_any(leaf)}; wanted a "
+            f"{'complex' if holomorphic else 'real floating'} dtype."
+        )
+
+
+def jacrev(
+    fun: Callable[..., Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+) -> Callable[..., Any]:
+    """The Jacobian of ``fun`` by reverse mode, one pull for each output element, all in one batch.
+
+    Good where the result is smaller than the argument. The arguments are those of `grad`, except
+    that the result may have any shape and be a tree. Returns a function that gives, for each leaf
+    of the result, a tree like the argument with leaves of shape ``result.shape + argument.shape``.
+
+    >>> import xnp as np
+    >>> print(np.jacrev(lambda x: x**2)(np.array([1.0, 2.0])))
+    [[2. 0.]
+     [0. 4.]]
+    """
+    selection = Selection("jacrev", fun, argnums)
+
+    @functools.wraps(fun, updated=())
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        partial, chosen = _partial(selection, args, kwargs)
+        out, pull, *aux = vjp(partial, *chosen, has_aux=has_aux)
+        leaves, unflatten = trees.flatten(out)
+        rows = []
+        for k, leaf in enumerate(leaves):
+            _check_kind("jacrev", "a result", leaf, holomorphic)
+            shape, dtype = _type(leaf)
+
+            def pull_one(ct: Any, k: int = k) -> Any:
+                cts = [ct if i == k else _zeros(other) for i, other in enumerate(leaves)]
+                return pull(trees.rebuild(unflatten, cts))
+
+            if shape:
+                gradients = vmap(pull_one)(_basis(shape, dtype))
+                gradients = trees.map_leaves(
+                    lambda g, shape=shape: _reshaped(g, shape + _type(g)[0][1:]), gradients
+                )
+            else:
+                gradients = pull_one(dtype.type(1))
+            rows.append(gradients[0] if selection.single else gradients)
+        result = trees.rebuild(unflatten, rows)
+        return (result, *aux) if has_aux else result
+
+    return wrapped
+
+
+def jacfwd(
+    fun: Callable[..., Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+) -> Callable[..., Any]:
+    """The Jacobian of ``fun`` by forward mode, one push for each argument element, in one batch.
+
+    Good where the argument is smaller than the result. Arguments and result are those of `jacrev`.
+
+    >>> import xnp as np
+    >>> print(np.jacfwd(lambda t: np.array([np.cos(t), np.sin(t)]))(0.0))
+    [-0.  1.]
+    """
+    selection = Selection("jacfwd", fun, argnums)
+
+    @functools.wraps(fun, updated=())
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        partial, chosen = _partial(selection, args, kwargs)
+        leaves, unflatten = trees.flatten(tuple(chosen))
+        for leaf in leaves:
+            boundary.check_differentiable("jacfwd", "an argument", leaf)
+            _check_kind("jacfwd", "an argument", leaf, holomorphic)
+        out, push, *aux = linearize(partial, *chosen, has_aux=has_aux)
+        columns = []
+        for k, leaf in enumerate(leaves):
+            shape, dtype = _type(leaf)
+
+            def push_one(x_dot: Any, k: int = k) -> Any:
+                x_dots = [x_dot if i == k else _zeros(other) for i, other in enumerate(leaves)]
+                return push(*trees.rebuild(unflatten, x_dots))
+
+            if shape:
+                column = vmap(push_one, out_axes=-1)(_basis(shape, dtype))
+            else:
+                column = push_one(dtype.type(1))
+            out_leaves, _ = trees.flatten(column)
+            columns.append((out_leaves, shape))
+        _, out_unflatten = trees.flatten(out)
+        rows = []
+        for k in range(len(columns[0][0])):
+            row = [
+                _reshaped(out_leaves[k], _type(out_leaves[k])[0][:-1] + shape)
+                if shape
+                else out_leaves[k]
+                for out_leaves, shape in columns
+            ]
+            row = trees.rebuild(unflatten, row)
+            rows.append(row[0] if selection.single else row)
+        result = trees.rebuild(out_unflatten, rows)
+        return (result, *aux) if has_aux else result
+
+    return wrapped
+
+
+def jacobian(
+    fun: Callable[..., Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+) -> Callable[..., Any]:
+    """The Jacobian of ``fun``: `jacrev` by its usual name.
+
+    >>> import xnp as np
+    >>> print(np.jacobian(np.cumsum)(np.ones(3)))
+    [[1. 0. 0.]
+     [1. 1. 0.]
+     [1. 1. 1.]]
+    """
+    return jacrev(fun, argnums, has_aux, holomorphic)
+
+
+def hessian(
+    fun: Callable[..., Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+) -> Callable[..., Any]:
+    """The matrix of second derivatives of a scalar function: forward over reverse mode.
+
+    Returns a function that gives, for an argument of shape s, an array of shape ``s + s`` (a tree of
+    trees for a tree). A result that is no scalar gives ``result.shape + s + s``.
+
+    >>> import xnp as np
+    >>> print(np.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 3.0])))
+    [[6. 2.]
+     [2. 0.]]
+    """
+    return jacfwd(jacrev(fun, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
+
+
+def hvp(
+    fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
+) -> Any:
+    """The product of the Hessian of a scalar function with a vector, without the Hessian.
+
+    ``primals`` and ``tangents`` are tuples as for `jvp`. The cost is a small multiple of the
+    function's. Returns the product, in the tree of the primal (a tuple for several), or
+    ``(product, aux)``.
+
+    >>> import xnp as np
+    >>> print(np.hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 1.0]),)))
+    [ 6. 12.]
+    """
+    if not isinstance(primals, (tuple, list)):
+        raise TypeError(
+            f"hvp: primals must be a tuple with one entry for each argument, got "
+            f"{describe_any(primals)}; write hvp(f, (x,), (v,))"
+        )
+    argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
+
+    def gradient(*args: Any) -> Any:
+        value, found = value_and_grad(fun, argnums, has_aux)(*args)
+        return (found, value[1]) if has_aux else found
+
+    out = jvp(gradient, primals, tangents, has_aux)
+    return (out[1], out[2]) if has_aux else out[1]
+
+
+def derivative(fun: Callable[..., Any], n: int = 1) -> Callable[..., Any]:
+    """The n-th derivative of a function of one number, by n-fold forward mode.
+
+    ``fun`` takes a real or complex number first; its result may have any shape. For many points use
+    ``vmap(derivative(f, n))``.
+
+    >>> import xnp as np
+    >>> print(np.derivative(np.sin, 3)(0.0))
+    -1.0
+    >>> print(np.vmap(np.derivative(lambda x: x**4, 2))(np.array([1.0, 2.0])))
+    [12. 48.]
+    """
+    boundary.check_callable("derivative", fun)
+    if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 0:
+        raise ValueError(f"derivative: n is {n!r}; wanted a number of derivatives, 0 or more")
+    if n == 0:
+        return fun
+    inner = derivative(fun, n - 1)
+
+    @functools.wraps(fun, updated=())
+    def wrapped(x: Any, *args: Any, **kwargs: Any) -> Any:
+        boundary.check_differentiable("derivative", "argument 0", x)
+        shape, dtype = _type(x)
+        if shape:
+            raise DifferentiationError(
+                f"derivative: argument 0 of {function_name(fun)} is {describe_any(x)}; wanted a "
+                "number. For each element of an array write vmap(derivative(f, n))(x)."
+            )
+        one = 1.0 if type(x) in PYTHON_DTYPES else dtype.type(1)
+        return jvp(lambda y: inner(y, *args, **kwargs), (x,), (one,))[1]
+
+    return wrapped

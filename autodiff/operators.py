@@ -1,0 +1,274 @@
+"""The operators of `TracedArray`: arithmetic, comparison, bits, in-place forms, conversions."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from . import dispatch
+from .core import PYTHON_DTYPES, Value, dtype_of, ndim_of, shape_of
+from .errors import user_line
+from .handles import (
+    ARRAY0D,
+    WEAK,
+    TracedArray,
+    assign,
+    concrete_value,
+    constant_of,
+    describe,
+    value_of,
+    wrap,
+)
+from .rules import convert_p, weaken_p
+
+_COMPLEX = np.dtype(complex)
+
+
+def _is_operand(x: Any) -> bool:
+    return isinstance(x, (np.ndarray, np.generic, list, tuple))
+
+
+def _python_result(
+    python: Callable[..., Any], ufunc: Any, operands: tuple[Value, Value]
+) -> TracedArray:
+    """An operation on Python numbers, of which one is traced: its value, its exceptions
+    (ZeroDivisionError) and its promotion to complex are Python's, and it stays a Python number."""
+    numbers = [concrete_value(x, "arithmetic") for x in operands]
+    expected = python(*numbers)
+    values = list(operands)
+    if isinstance(expected, complex):
+        values = [convert_p(x, dtype=_COMPLEX) for x in values]
+    return wrap(weaken_p(dispatch.UFUNCS[ufunc](*values)), WEAK)
+
+
+def _binary(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> Callable[..., Any]:
+    """The method for one operator; ``swapped`` for its reflected form."""
+
+    def method(self: TracedArray, other: Any) -> Any:
+        kind = type(other)
+        if kind in PYTHON_DTYPES:
+            y, weak = other, self._kind == WEAK
+        elif kind is TracedArray:
+            y, weak = other.value, self._kind == WEAK and other._kind == WEAK
+        elif _is_operand(other):
+            y, weak = value_of(other), False
+        else:
+            return NotImplemented
+        x = self._value if self._view is None else self.value
+        if swapped:
+            x, y = y, x
+        if weak:
+            return _python_result(python, ufunc, (x, y))
+        return wrap(dispatch.UFUNCS[ufunc](x, y))
+
+    return method
+
+
+def _comparison(ufunc: Any, unequal: bool | None = None) -> Callable[..., Any]:
+    """``unequal``: what == and != answer for objects that are no arrays."""
+
+    def method(self: TracedArray, other: Any) -> Any:
+        if type(other) is not TracedArray and type(other) not in PYTHON_DTYPES:
+            if not _is_operand(other):
+                return NotImplemented if unequal is None or other is not None else unequal
+            other = value_of(other)
+        elif type(other) is TracedArray:
+            other = other.value
+        return wrap(dispatch.UFUNCS[ufunc](self.value, other))
+
+    return method
+
+
+def _unary(ufunc: Any) -> Callable[..., Any]:
+    def method(self: TracedArray) -> TracedArray:
+        result = dispatch.UFUNCS[ufunc](self.value)
+        return wrap(weaken_p(result), WEAK) if self._kind == WEAK else wrap(result)
+
+    return method
+
+
+def _inplace(name: str, ufunc: Any) -> Callable[..., Any]:
+    """``a += b``: on an array, writes; on a scalar, gives a new one, as NumPy does."""
+    forward = f"__{name}__"
+
+    def method(self: TracedArray, other: Any) -> Any:
+        result = getattr(self, forward)(other)
+        if result is NotImplemented or self.is_scalar():
+            return result
+        value, mine = result.value, self.value
+        if not np.can_cast(dtype_of(value), dtype_of(mine), "same_kind"):
+            raise TypeError(
+                f"Cannot cast ufunc '{ufunc.__name__}' output from {dtype_of(value)} to "
+                f"{dtype_of(mine)} with casting rule 'same_kind': the array is {describe(self)}. "
+                f"Write a = a {_SYMBOLS[name]} b for an array of the wider dtype."
+            )
+        if shape_of(value) != shape_of(mine):
+            raise ValueError(
+                f"non-broadcastable output operand with shape {shape_of(mine)} doesn't match the "
+                f"broadcast shape {shape_of(value)}"
+            )
+        assign(self, value)
+        return self
+
+    return method
+
+
+_BINARY: list[tuple[str, str, Any, Callable[..., Any]]] = [
+    ("add", "+", np.add, operator.add),
+    ("sub", "-", np.subtract, operator.sub),
+    ("mul", "*", np.multiply, operator.mul),
+    ("truediv", "/", np.true_divide, operator.truediv),
+    ("floordiv", "//", np.floor_divide, operator.floordiv),
+    ("mod", "%", np.remainder, operator.mod),
+    ("pow", "**", np.power, operator.pow),
+    ("matmul", "@", np.matmul, operator.matmul),
+    ("and", "&", np.bitwise_and, operator.and_),
+    ("or", "|", np.bitwise_or, operator.or_),
+    ("xor", "^", np.bitwise_xor, operator.xor),
+    ("lshift", "<<", np.left_shift, operator.lshift),
+    ("rshift", ">>", np.right_shift, operator.rshift),
+]
+_SYMBOLS = {name: symbol for name, symbol, _, _ in _BINARY}
+
+for _name, _, _ufunc, _python in _BINARY:
+    setattr(TracedArray, f"__{_name}__", _binary(_ufunc, _python))
+    setattr(TracedArray, f"__r{_name}__", _binary(_ufunc, _python, swapped=True))
+    setattr(TracedArray, f"__i{_name}__", _inplace(_name, _ufunc))
+
+for _name, _ufunc, _unequal in [
+    ("eq", np.equal, False),
+    ("ne", np.not_equal, True),
+    ("lt", np.less, None),
+    ("le", np.less_equal, None),
+    ("gt", np.greater, None),
+    ("ge", np.greater_equal, None),
+]:
+    setattr(TracedArray, f"__{_name}__", _comparison(_ufunc, _unequal))
+
+for _name, _ufunc in [
+    ("neg", np.negative),
+    ("pos", np.positive),
+    ("abs", np.absolute),
+    ("invert", np.invert),
+]:
+    setattr(TracedArray, f"__{_name}__", _unary(_ufunc))
+
+
+def _divmod(self: TracedArray, other: Any) -> Any:
+    quotient = self // other
+    return quotient if quotient is NotImplemented else (quotient, self % other)
+
+
+def _rdivmod(self: TracedArray, other: Any) -> Any:
+    quotient = other // self
+    return quotient if quotient is NotImplemented else (quotient, other % self)
+
+
+def _bool(self: TracedArray) -> bool:
+    value = concrete_value(self.value, "bool")
+    return bool(value)
+
+
+def _int(self: TracedArray) -> int:
+    return int(concrete_value(self.value, "int"))
+
+
+def _index(self: TracedArray) -> int:
+    return operator.index(concrete_value(self.value, "index"))
+
+
+def _float(self: TracedArray) -> float:
+    return float(constant_of(self, "float(x)"))
+
+
+def _complex(self: TracedArray) -> complex:
+    return complex(constant_of(self, "complex(x)"))
+
+
+def _array(self: TracedArray, dtype: Any = None, copy: bool | None = None) -> Any:
+    value = np.asarray(
+        constant_of(self, "a NumPy array made (np.asarray, item assignment into an ndarray)")
+    )
+    if dtype is not None and value.dtype != dtype:
+        return value.astype(dtype)
+    if copy:
+        return value.copy()
+    value = value.view()
+    value.flags.writeable = False
+    return value
+
+
+def _len(self: TracedArray) -> int:
+    shape = shape_of(self.value)
+    if not shape:
+        raise TypeError("len() of unsized object")
+    return shape[0]
+
+
+def _iter(self: TracedArray) -> Iterator[Any]:
+    if not ndim_of(self.value):
+        raise TypeError("iteration over a 0-d array")
+    return (self[i] for i in range(len(self)))  # type: ignore[index, arg-type]  # installed
+
+
+def _contains(self: TracedArray, item: Any) -> bool:
+    return bool(np.any(self == item))
+
+
+def _repr(self: TracedArray) -> str:
+    shown = "0-d array" if self._kind == ARRAY0D and ndim_of(self.value) == 0 else ""
+    inner = repr(self.value) if not isinstance(self.value, np.ndarray) else str(self.value)
+    return f"TracedArray({describe(self)}{', ' + shown if shown else ''}: {inner})"
+
+
+def _reduce(self: TracedArray, *_: Any) -> Any:
+    raise TypeError(
+        f"a traced array ({describe(self)}) cannot be pickled or copied with copyreg"
+        f"{user_line()}: it belongs to a running transformation. Return it from the function and "
+        "pickle the result."
+    )
+
+
+def _hash(self: TracedArray) -> int:
+    if self.is_scalar():
+        return hash(constant_of(self, "hash(x)"))
+    raise TypeError("unhashable type: 'TracedArray', as numpy.ndarray")
+
+
+def _round(self: TracedArray, ndigits: int | None = None) -> Any:
+    if ndigits is None:
+        return int(np.rint(concrete_value(self.value, "round")))
+    return np.round(self, ndigits)
+
+
+def _format(self: TracedArray, spec: str) -> str:
+    if not ndim_of(self.value) and spec:
+        return format(concrete_value(self.value, "format"), spec)
+    return format(repr(self), spec)
+
+
+def _deepcopy(self: TracedArray, memo: Any = None) -> TracedArray:
+    return wrap(self.value, self._kind)
+
+
+TracedArray.__divmod__ = _divmod  # type: ignore[attr-defined]  # installed, see the module's text
+TracedArray.__rdivmod__ = _rdivmod  # type: ignore[attr-defined]
+TracedArray.__bool__ = _bool  # type: ignore[attr-defined]
+TracedArray.__int__ = _int  # type: ignore[attr-defined]
+TracedArray.__index__ = _index  # type: ignore[attr-defined]
+TracedArray.__float__ = _float  # type: ignore[attr-defined]
+TracedArray.__complex__ = _complex  # type: ignore[attr-defined]
+TracedArray.__array__ = _array  # type: ignore[attr-defined]
+TracedArray.__len__ = _len  # type: ignore[attr-defined]
+TracedArray.__iter__ = _iter  # type: ignore[attr-defined]
+TracedArray.__contains__ = _contains  # type: ignore[attr-defined]
+TracedArray.__repr__ = _repr  # type: ignore[method-assign]
+TracedArray.__reduce_ex__ = _reduce  # type: ignore[method-assign, assignment]
+TracedArray.__hash__ = _hash  # type: ignore[method-assign]
+TracedArray.__round__ = _round  # type: ignore[attr-defined]
+TracedArray.__format__ = _format  # type: ignore[method-assign]
+TracedArray.__copy__ = _deepcopy  # type: ignore[attr-defined]
+TracedArray.__deepcopy__ = _deepcopy  # type: ignore[attr-defined]

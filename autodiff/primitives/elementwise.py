@@ -1,0 +1,336 @@
+"""The elementwise form, arithmetic, comparisons, and Values' operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .. import shapes
+from ..core import (
+    PYTHON_DTYPES,
+    Aval,
+    Primitive,
+    Tracer,
+    Value,
+    dtype_of,
+    ndim_of,
+    shape_of,
+)
+from ..rules import (
+    JointlyLinear,
+    broadcast_to_p,
+    convert,
+    fit_dtype,
+    real_p,
+    reshape_p,
+    unbroadcast,
+    zeros_like,
+)
+
+Partial = Callable[..., Value] | float | None
+
+
+def align_batched(args: Sequence[Value], batched: Sequence[bool]) -> list[Value]:
+    """Batched arguments with axes of length 1 after the batch axis, so that they broadcast."""
+    ndim = max(ndim_of(a) - b for a, b in zip(args, batched))
+    out = []
+    for a, b in zip(args, batched):
+        missing = ndim - ndim_of(a) + 1
+        if b and missing:
+            shape = shape_of(a)
+            a = reshape_p(a, shape=(shape[0], *(1,) * missing, *shape[1:]))
+        out.append(a)
+    return out
+
+
+def elementwise_batch(primitive: Primitive) -> Callable[..., Any]:
+    """The batching of every elementwise primitive: NumPy's broadcasting does the work."""
+
+    def batch(size: Any, args: Any, batched: Any, **params: Any) -> Any:
+        out = primitive(*align_batched(args, batched), **params)
+        return out, tuple(True for _ in out) if primitive.multiple else True
+
+    return batch
+
+
+def ufunc_dtype(ufunc: Any, *avals: Aval) -> np.dtype[Any]:
+    """The result dtype of a ufunc, with NEP 50's weak Python scalars."""
+    weak = {"b": np.dtype(bool), "i": int, "u": int, "f": float, "c": complex}
+    inputs = [weak[a.dtype.kind] if a.weak else a.dtype for a in avals]
+    outputs = [None] * ufunc.nout
+    return ufunc.resolve_dtypes((*inputs, *outputs))[ufunc.nin]
+
+
+def _result_shape(impl: Any, *avals: Aval) -> Aval:
+    return Aval(shapes.broadcast(*(a.shape for a in avals)), ufunc_dtype(impl, *avals))
+
+
+class Elementwise(Primitive):
+    """``partials[i]``: the derivative with respect to argument i, a function of ``(ans, *args)``,
+    a number, or None where it is zero.
+
+    A partial's parameters whose names start with an underscore are not read, and the tape does not
+    keep them. With complex numbers the tangent is the product with the partial, its real part
+    where the result is real; so a holomorphic function, ``real``, and ``abs`` are all one rule.
+    ``masks``: the partial may be infinite or cut to zero where the value is finite.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        impl: Callable[..., Any],
+        *partials: Partial,
+        masks: bool = False,
+        shape: Callable[..., Any] | None = None,
+    ) -> None:
+        super().__init__(name, impl, shape=shape or partial(_result_shape, impl))
+        self.batch_rule = elementwise_batch(self)
+        self.partials = partials
+        self.masks = masks
+        self._reads = [_reads(d, len(partials)) for d in partials]
+        self._keeps: dict[tuple[bool, ...], tuple[tuple[bool, ...], bool]] = {}
+
+    def keeps(self, wanted: tuple[bool, ...]) -> tuple[tuple[bool, ...], bool]:
+        plan = self._keeps.get(wanted)
+        if plan is None:
+            used = set().union(*(reads for reads, w in zip(self._reads, wanted) if w))
+            args = tuple(i in used for i in range(len(wanted)))
+            plan = self._keeps[wanted] = (args, -1 in used)
+        return plan
+
+    def push(
+        self, ans: Any, args: Sequence[Value], x_dots: Sequence[Value | None], params: dict[str, Any]
+    ) -> Any:
+        multiply = strong_multiply_p if self.masks else multiply_p
+        total = None
+        for x_dot, d in zip(x_dots, self.partials):
+            if x_dot is None or d is None:
+                continue
+            if callable(d):
+                term = multiply(x_dot, d(ans, *args))
+            else:
+                term = x_dot if d == 1.0 else multiply_p(x_dot, d)
+            total = term if total is None else add_p(total, term)
+        if total is None:
+            return None
+        total = fit_dtype(total, ans)
+        shape = shape_of(ans)
+        return total if shape_of(total) == shape else broadcast_to_p(total, shape=shape)
+
+    def pull(
+        self,
+        ct: Any,
+        ans: Any,
+        args: Sequence[Value],
+        wanted: Sequence[Any],
+        params: dict[str, Any],
+        strong: bool,
+    ) -> Sequence[Value | None]:
+        cts: list[Value | None] = []
+        for w, d, a in zip(wanted, self.partials, args):
+            if w is None or d is None:
+                cts.append(None)
+                continue
+            if callable(d):
+                factor = d(ans, *args)
+                g = strong_multiply_p(ct, factor) if strong else ct * factor
+            else:
+                g = ct if d == 1.0 else ct * d
+            if type(a) is not Aval and type(a) in PYTHON_DTYPES:
+                g = fit_dtype(unbroadcast(g, ()), a)
+            else:
+                if g.dtype is not a.dtype:
+                    g = fit_dtype(g, a)
+                if g.shape != a.shape:
+                    g = unbroadcast(g, a.shape)
+            cts.append(g)
+        return cts
+
+
+def _reads(d: Partial, nargs: int) -> set[int]:
+    """Which arguments (-1: the result) a partial reads: those not named with an underscore."""
+    if not callable(d):
+        return set()
+    names = d.__code__.co_varnames[: d.__code__.co_argcount]  # type: ignore[attr-defined]
+    assert len(names) == nargs + 1, f"a partial takes (ans, *args), got {names}"
+    return {i - 1 for i, name in enumerate(names) if not name.startswith("_")}
+
+
+class Test(Primitive):
+    """An elementwise function that is constant almost everywhere: comparisons, rounding, bits."""
+
+    differentiable = False
+
+    def __init__(self, name: str, impl: Callable[..., Any]) -> None:
+        super().__init__(name, impl, shape=partial(_result_shape, impl))
+        self.multiple = getattr(impl, "nout", 1) > 1
+        self.batch_rule = elementwise_batch(self)
+
+
+def _strong_multiply(x: Value, y: Value) -> Value:
+    product = np.multiply(x, y)
+    total = np.add.reduce(product, axis=None)
+    if total - total == 0:  # finite, the usual case
+        return product
+    return np.where((np.equal(x, 0)) | (np.equal(y, 0)), product.dtype.type(0), product)[()]
+
+
+def _select_transpose(i: int, ct: Value, args: Sequence[Value]) -> Value:
+    mask, zero = args[0], dtype_of(ct).type(0)
+    kept = select_p(mask, ct, zero) if i == 1 else select_p(mask, zero, ct)
+    return unbroadcast(kept, shape_of(args[i]))
+
+
+def _select_shape(mask: Aval, x: Aval, y: Aval) -> Aval:
+    shape = shapes.broadcast(mask.shape, x.shape, y.shape)
+    return Aval(shape, ufunc_dtype(np.add, x, y) if x.dtype.kind != "b" else _joined(x, y))
+
+
+def _joined(x: Aval, y: Aval) -> np.dtype[Any]:
+    return np.result_type(x.dtype, y.dtype)
+
+
+# select(mask, x, y) is linear in (x, y): the cotangent goes where the value came from, and is an
+# exact zero elsewhere.
+select_p = JointlyLinear(
+    "select",
+    lambda mask, x, y: np.where(mask, x, y)[()],
+    _select_transpose,
+    first=1,
+    masks=True,
+    shape=_select_shape,
+)
+select_p.batch_rule = elementwise_batch(select_p)
+
+
+def _select_push(ans: Any, args: Any, x_dots: Any, params: Any) -> Any:
+    x_dot, y_dot = (zeros_like(a) if t is None else t for a, t in zip(args[1:], x_dots[1:]))
+    return fit_dtype(select_p(args[0], x_dot, y_dot), ans)
+
+
+select_p.push = _select_push  # type: ignore[method-assign]
+
+# The product with 0 * inf = 0 * nan = 0: behind a mask, a zero cotangent meets infinite partials
+# of a branch that was not taken, and sqrt(x**2) at 0 meets inf * 0; both are 0 here.
+strong_multiply_p = Elementwise(
+    "strong_multiply",
+    _strong_multiply,
+    lambda _ans, _x, y: y,
+    lambda _ans, x, _y: x,
+    masks=True,
+    shape=lambda x, y: _result_shape(np.multiply, x, y),
+)
+
+add_p = Elementwise("add", np.add, 1.0, 1.0)
+subtract_p = Elementwise("subtract", np.subtract, 1.0, -1.0)
+multiply_p = Elementwise("multiply", np.multiply, lambda _ans, _x, y: y, lambda _ans, x, _y: x)
+# d(x/y)/dy = -x/y^2 = -ans/y
+divide_p = Elementwise(
+    "divide",
+    np.divide,
+    lambda _ans, _x, y: reciprocal(y),
+    lambda ans, _x, y: negative_p(ans) / y,
+)
+negative_p = Elementwise("negative", np.negative, -1.0)
+positive_p = Elementwise("positive", np.positive, 1.0)
+
+
+def reciprocal(y: Value) -> Value:
+    """``1/y`` in floating point."""
+    return divide_p(1.0, y)
+
+
+equal_p = Test("equal", np.equal)
+not_equal_p = Test("not_equal", np.not_equal)
+less_p = Test("less", np.less)
+less_equal_p = Test("less_equal", np.less_equal)
+greater_p = Test("greater", np.greater)
+greater_equal_p = Test("greater_equal", np.greater_equal)
+logical_and_p = Test("logical_and", np.logical_and)
+logical_or_p = Test("logical_or", np.logical_or)
+logical_not_p = Test("logical_not", np.logical_not)
+sign_p = Test("sign", np.sign)
+
+
+def where(mask: Value, x: Value, y: Value) -> Value:
+    """select, for use in rules."""
+    return select_p(mask, x, y)
+
+
+def as_float(mask: Value, like: Value) -> Value:
+    """A mask as 0.0 and 1.0 in the real dtype of ``like``."""
+    dtype = dtype_of(like)
+    return convert(mask, np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype)
+
+
+def _share(ans: Value, x: Value, y: Value) -> Value:
+    """1 where x was chosen, 1/2 where x and y tie."""
+    return as_float(equal_p(x, ans), ans) * where(equal_p(x, y), 0.5, 1.0)
+
+
+# Ties share the derivative equally, as in JAX.
+maximum_p = Elementwise(
+    "maximum", np.maximum, _share, lambda ans, x, y: _share(ans, y, x), masks=True
+)
+minimum_p = Elementwise(
+    "minimum", np.minimum, _share, lambda ans, x, y: _share(ans, y, x), masks=True
+)
+
+
+# |z|: Re(conj(z)/|z| * z_dot); the subgradient at 0 is 0.
+def _unit_conjugate(ans: Value, x: Value) -> Value:
+    if dtype_of(x).kind != "c":
+        return sign_p(x)
+    safe = where(equal_p(ans, 0), 1, ans)
+    return conj_over(x, safe)
+
+
+def conj_over(x: Value, size: Value) -> Value:
+    return conjugate_p(x) / size
+
+
+absolute_p = Elementwise("absolute", np.absolute, _unit_conjugate, masks=True)
+
+
+class _Conjugate(Elementwise):
+    """Antiholomorphic: both modes conjugate."""
+
+    def push(
+        self, ans: Any, args: Sequence[Value], x_dots: Sequence[Value | None], params: dict[str, Any]
+    ) -> Any:
+        return None if x_dots[0] is None else conjugate_p(x_dots[0])
+
+    def pull(
+        self,
+        ct: Any,
+        ans: Any,
+        args: Sequence[Value],
+        wanted: Sequence[Any],
+        params: dict[str, Any],
+        strong: bool,
+    ) -> Sequence[Value | None]:
+        return [conjugate_p(ct)]
+
+
+conjugate_p = _Conjugate("conjugate", np.conjugate, 1.0)
+
+
+def _operator(primitive: Primitive, swapped: bool = False) -> Callable[..., Value]:
+    if swapped:
+        return lambda self, other: primitive(other, self)
+    return lambda self, other: primitive(self, other)
+
+
+Tracer.__add__ = Tracer.__radd__ = _operator(add_p)
+Tracer.__sub__ = _operator(subtract_p)
+Tracer.__rsub__ = _operator(subtract_p, swapped=True)
+Tracer.__mul__ = _operator(multiply_p)
+Tracer.__rmul__ = _operator(multiply_p, swapped=True)
+Tracer.__truediv__ = _operator(divide_p)
+Tracer.__rtruediv__ = _operator(divide_p, swapped=True)
+Tracer.__neg__ = lambda self: negative_p(self)
+
+__all__ = ["Elementwise", "Test", "real_p", "where"]

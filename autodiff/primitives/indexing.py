@@ -1,0 +1,253 @@
+"""Reading and writing parts of arrays: static basic indices, and index arrays.
+
+``index`` is a tuple of ints, slices and None (newaxis), as long as needed, without Ellipsis:
+NumPy's basic indexing. Index arrays address the leading axes; `autodiff.indexing` brings every
+form of NumPy's advanced indexing into this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import shapes
+from ..core import Aval, Primitive, Tracer, Value, dtype_of, ndim_of, shape_of
+from ..errors import BatchingError, user_line
+from ..rules import JointlyLinear, Linear, broadcast_to_p, reshape_p, unbroadcast, zeros_like
+from .elementwise import select_p
+
+Index = tuple[Any, ...]
+
+
+def _getitem_shape(x: Aval, *, index: Index) -> Aval:
+    out: list[Any] = []
+    axis = 0
+    for item in index:
+        if item is None:
+            out.append(1)
+            continue
+        if isinstance(item, slice):
+            out.append(len(range(*item.indices(x.shape[axis]))))
+        axis += 1
+    return Aval((*out, *x.shape[axis:]), x.dtype)
+
+
+def _getitem_transpose(ct: Value, x: Any, *, index: Index) -> Value:
+    return setitem_p(zeros_like(x), ct, index=index)
+
+
+# The transpose of reading a part is writing it into zeros.
+getitem_p = Linear(
+    "getitem",
+    lambda x, *, index: x[index],
+    _getitem_transpose,
+    shape=_getitem_shape,
+    batch=lambda size, args, batched, *, index: (
+        getitem_p(args[0], index=(slice(None), *index)),
+        True,
+    ),
+)
+
+
+def _setitem(x: Any, value: Any, *, index: Index) -> Any:
+    out = np.array(x)
+    out[index] = value
+    return out
+
+
+def _setitem_transpose(i: int, ct: Value, args: Sequence[Any], *, index: Index) -> Value:
+    if i == 0:
+        return setitem_p(ct, dtype_of(ct).type(0), index=index)
+    return unbroadcast(getitem_p(ct, index=index), shape_of(args[1]))
+
+
+def _lead(x: Value, size: Any, is_batched: bool) -> Value:
+    """x with a batch axis, by broadcasting if it has none."""
+    return x if is_batched else broadcast_to_p(x, shape=(size, *shape_of(x)))
+
+
+def _pad_value(value: Value, is_batched: bool, ndim: int) -> Value:
+    """A batched ``value`` with axes of length 1, so that it broadcasts to (batch, ndim axes)."""
+    missing = ndim + 1 - ndim_of(value)
+    if not is_batched or not missing:
+        return value
+    return getitem_p(value, index=(slice(None), *(None,) * missing))
+
+
+def _setitem_batch(size: Any, args: Any, batched: Any, *, index: Index) -> Any:
+    x, value = args
+    inner = Aval(shape_of(x)[1:] if batched[0] else shape_of(x), dtype_of(x))
+    target = _getitem_shape(inner, index=index)
+    value = _pad_value(value, batched[1], target.ndim)
+    return setitem_p(_lead(x, size, batched[0]), value, index=(slice(None), *index)), True
+
+
+# x with the part x[index] replaced by value (broadcast to it): linear in (x, value) together.
+setitem_p = JointlyLinear(
+    "setitem",
+    _setitem,
+    _setitem_transpose,
+    masks=True,
+    shape=lambda x, value, *, index: Aval(x.shape, x.dtype),
+    batch=_setitem_batch,
+)
+
+
+def _gather(x: Any, *indices: Any) -> Any:
+    return x[indices]
+
+
+def _gather_shape(x: Aval, *indices: Aval) -> Aval:
+    lead = shapes.broadcast(*(i.shape for i in indices))
+    return Aval((*lead, *x.shape[len(indices) :]), x.dtype)
+
+
+def _batch_indices(
+    size: Any, x_batched: bool, indices: Sequence[Value], batched: Sequence[bool]
+) -> list[Value]:
+    """Index arrays for a batched gather or scatter: every batched one gets axes so that the batch
+    leads the broadcast; a batched x is addressed along its batch axis by an arange."""
+    ndim = max(ndim_of(i) - b for i, b in zip(indices, batched))
+    out = [_pad_lead(i, b, ndim) for i, b in zip(indices, batched)]
+    if x_batched:
+        out.insert(0, np.arange(size).reshape((size,) + (1,) * ndim))
+    return out
+
+
+def _pad_lead(i: Value, is_batched: bool, ndim: int) -> Value:
+    missing = ndim + 1 - ndim_of(i)
+    if not is_batched or not missing:
+        return i
+    return getitem_p(i, index=(slice(None), *(None,) * missing))
+
+
+def _gather_batch(size: Any, args: Any, batched: Any) -> Any:
+    x, *indices = args
+    return gather_p(x, *_batch_indices(size, batched[0], indices, batched[1:])), True
+
+
+# x[i, j, ...] with integer arrays on the leading axes.
+gather_p = Linear(
+    "gather",
+    _gather,
+    lambda ct, x, *indices: scatter_add_p(zeros_like(x), ct, *indices),
+    shape=_gather_shape,
+    batch=_gather_batch,
+)
+
+
+def _scatter_add(x: Any, value: Any, *indices: Any) -> Any:
+    out = np.array(x)
+    np.add.at(out, indices, value)
+    return out
+
+
+def _scatter_add_transpose(i: int, ct: Value, args: Sequence[Any]) -> Value:
+    return ct if i == 0 else unbroadcast(gather_p(ct, *args[2:]), shape_of(args[1]))
+
+
+def _scatter_batch(primitive: Primitive) -> Any:
+    def batch(size: Any, args: Any, batched: Any) -> Any:
+        x, value, *indices = args
+        inner = shape_of(x)[1:] if batched[0] else shape_of(x)
+        lead = max(ndim_of(i) - b for i, b in zip(indices, batched[2:]))
+        value = _pad_value(value, batched[1], lead + len(inner) - len(indices))
+        places = _batch_indices(size, True, indices, batched[2:])
+        return primitive(_lead(x, size, batched[0]), value, *places), True
+
+    return batch
+
+
+# x[i, j, ...] += value with every repeated index counted, as np.add.at.
+scatter_add_p = JointlyLinear(
+    "scatter_add",
+    _scatter_add,
+    _scatter_add_transpose,
+    last=2,
+    shape=lambda x, value, *indices: Aval(x.shape, x.dtype),
+)
+scatter_add_p.batch_rule = _scatter_batch(scatter_add_p)
+
+
+def _scatter(x: Any, value: Any, *indices: Any) -> Any:
+    out = np.array(x)
+    out[indices] = value
+    return out
+
+
+def _scatter_transpose(i: int, ct: Value, args: Sequence[Any]) -> Value:
+    x, value, *indices = args
+    zero = dtype_of(ct).type(0)
+    if i == 0:
+        return scatter_p(ct, zero, *indices)
+    back = gather_p(ct, *indices)
+    back = select_p(last_writer_p(*indices, shape=shape_of(x)), back, zero)
+    return unbroadcast(back, shape_of(value))
+
+
+# x[i, j, ...] = value; of several writes to one place the last counts, as in NumPy.
+scatter_p = JointlyLinear(
+    "scatter",
+    _scatter,
+    _scatter_transpose,
+    last=2,
+    masks=True,
+    shape=lambda x, value, *indices: Aval(x.shape, x.dtype),
+)
+scatter_p.batch_rule = _scatter_batch(scatter_p)
+
+
+def _last_writer(*indices: Any, shape: tuple[Any, ...]) -> Any:
+    lead = np.broadcast_shapes(*(np.shape(i) for i in indices))
+    order = np.arange(shapes.prod(lead)).reshape(lead)
+    winner = np.zeros(shape[: len(indices)], dtype=order.dtype)
+    winner[indices] = order
+    won = winner[indices] == order
+    return won.reshape(lead + (1,) * (len(shape) - len(indices)))
+
+
+def _last_writer_batch(
+    size: Any, args: Any, batched: Any, *, shape: tuple[Any, ...]
+) -> tuple[Value, bool]:
+    indices = _batch_indices(size, True, args, batched)
+    return last_writer_p(*indices, shape=(size, *shape)), True
+
+
+# Which of the writes of a scatter survive: True for the last one to each place.
+last_writer_p = Primitive(
+    "last_writer",
+    _last_writer,
+    shape=lambda *indices, shape: Aval(
+        shapes.broadcast(*(i.shape for i in indices)) + (1,) * (len(shape) - len(indices)),
+        np.dtype(bool),
+    ),
+    batch=_last_writer_batch,
+)
+last_writer_p.differentiable = False
+
+
+def _nonzero_batch(size: Any, args: Any, batched: Any) -> Any:
+    example, *places = nonzero_p(args[0])
+    counts = np.bincount(_known(example), minlength=size)
+    if (counts != counts[:1]).any():
+        raise BatchingError(
+            f"a boolean mask selects {counts.min()} to {counts.max()} elements in the examples of "
+            f"a vmapped batch{user_line()}; the results cannot be stacked. Write np.where(mask, x, "
+            "0) in place of x[mask], or assign a scalar: x[mask] = value."
+        )
+    shape = (size, counts[0] if size else 0)
+    return tuple(reshape_p(p, shape=shape) for p in places), tuple(True for _ in places)
+
+
+def _known(value: Value) -> Any:
+    while isinstance(value, Tracer):
+        value = value.concrete()
+    return value
+
+
+# The indices of the True elements. The size of the result depends on the values.
+nonzero_p = Primitive("nonzero", np.nonzero, batch=_nonzero_batch)
+nonzero_p.multiple = True
+nonzero_p.differentiable = False

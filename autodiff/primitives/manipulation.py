@@ -1,0 +1,87 @@
+"""Moving elements without computing: transpose, concatenate, flip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import Aval, Value, shape_of
+from ..rules import JointlyLinear, Linear, broadcast_to_p, reshape_p
+from ..shapes import inverse_permutation, moved_axis
+from .indexing import getitem_p
+
+
+def _transpose_batch(size: Any, args: Any, batched: Any, *, axes: tuple[int, ...]) -> Any:
+    return transpose_p(args[0], axes=(0, *(a + 1 for a in axes))), True
+
+
+# A permutation's transpose is its inverse.
+transpose_p = Linear(
+    "transpose",
+    lambda x, *, axes: np.transpose(x, axes),
+    lambda ct, x, *, axes: transpose_p(ct, axes=inverse_permutation(axes)),
+    shape=lambda x, *, axes: Aval(tuple(x.shape[a] for a in axes), x.dtype),
+    batch=_transpose_batch,
+)
+
+
+def move_axis(x: Value, source: int, destination: int) -> Value:
+    """``np.moveaxis`` on Values, both axes non-negative."""
+    if source == destination:
+        return x
+    return transpose_p(x, axes=moved_axis(len(shape_of(x)), source, destination))
+
+
+# Reversal is its own transpose.
+flip_p = Linear(
+    "flip",
+    lambda x, *, axes: np.flip(x, axes),
+    lambda ct, x, *, axes: flip_p(ct, axes=axes),
+    shape=lambda x, *, axes: Aval(x.shape, x.dtype),
+    batch=lambda size, args, batched, *, axes: (
+        flip_p(args[0], axes=tuple(a + 1 for a in axes)),
+        True,
+    ),
+)
+
+
+def _concatenate_transpose(i: int, ct: Value, args: Sequence[Any], *, axis: int) -> Value:
+    start: Any = 0
+    for a in args[:i]:
+        start = start + shape_of(a)[axis]
+    stop = start + shape_of(args[i])[axis]
+    return getitem_p(ct, index=(*(slice(None),) * axis, slice(start, stop)))
+
+
+def _concatenate_batch(size: Any, args: Any, batched: Any, *, axis: int) -> Any:
+    leading = [
+        a if b else broadcast_to_p(a, shape=(size, *shape_of(a))) for a, b in zip(args, batched)
+    ]
+    return concatenate_p(*leading, axis=axis + 1), True
+
+
+def _concatenate_shape(*xs: Aval, axis: int) -> Aval:
+    total: Any = 0
+    for x in xs:
+        total = total + x.shape[axis]
+    shape = xs[0].shape
+    dtype = np.result_type(*(x.dtype for x in xs))
+    return Aval((*shape[:axis], total, *shape[axis + 1 :]), dtype)
+
+
+# The cotangent of each piece is its piece of the cotangent.
+concatenate_p = JointlyLinear(
+    "concatenate",
+    lambda *xs, axis: np.concatenate(xs, axis),
+    _concatenate_transpose,
+    shape=_concatenate_shape,
+    batch=_concatenate_batch,
+)
+
+
+def stack_values(values: Sequence[Value]) -> Value:
+    """``np.stack(values)`` along a new first axis."""
+    rows = [reshape_p(v, shape=(1, *shape_of(v))) for v in values]
+    return concatenate_p(*rows, axis=0)

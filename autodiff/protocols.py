@@ -1,0 +1,138 @@
+"""NumPy's protocols on `TracedArray`: ``__array_ufunc__``, ``__array_function__``,
+``__array_namespace__``. They only look things up in `dispatch`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import dispatch
+from .core import Value, dtype_of, shape_of
+from .errors import MutationError, UnsupportedError, user_line
+from .handles import TracedArray, assign, describe, value_of, wrap, wrap_results
+from .primitives.elementwise import select_p
+from .rules import convert
+
+
+def _unsupported(function: Any) -> UnsupportedError:
+    name = dispatch.name_of(function)
+    reason, instead = dispatch.UNSUPPORTED.get(
+        function, ("it has no rule for them yet", "write it with the functions that have one")
+    )
+    return UnsupportedError(
+        f"{name} does not work on traced arrays{user_line()}: {reason}; {instead}."
+    )
+
+
+def array_ufunc(self: TracedArray, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    rule = dispatch.UFUNCS.get(ufunc)
+    if rule is None:
+        rule = dispatch.late_ufunc(ufunc)
+        if rule is None:
+            raise _unsupported(ufunc)
+    if method != "__call__":
+        return dispatch.UFUNC_METHODS[method](ufunc, *inputs, **kwargs)
+    values = [x._value if type(x) is TracedArray and x._view is None else value_of(x) for x in inputs]
+    if kwargs:
+        return _call_with_keywords(ufunc, rule, values, **kwargs)
+    return wrap_results(rule(*values))
+
+
+def _call_with_keywords(
+    ufunc: Any,
+    rule: Any,
+    values: list[Value],
+    *,
+    out: Any = None,
+    where: Any = True,
+    dtype: Any = None,
+    casting: str = "same_kind",
+    **ignored: Any,  # order, subok, signature: no meaning for a handle
+) -> Any:
+    if ignored.get("signature") is not None:
+        raise TypeError(f"{dispatch.name_of(ufunc)}: signature= is not supported; write dtype=")
+    if dtype is not None:
+        wanted = np.dtype(dtype)
+        for value in values:
+            if not np.can_cast(dtype_of(value), wanted, casting):  # type: ignore[arg-type]
+                raise TypeError(
+                    f"Cannot cast ufunc '{ufunc.__name__}' input from {dtype_of(value)} to {wanted}"
+                    f" with casting rule '{casting}'"
+                )
+        values = [convert(value, wanted) for value in values]
+    results = rule(*values)
+    several = isinstance(results, tuple)
+    outs = out if isinstance(out, tuple) else (out,)
+    finished = [
+        _finish(ufunc, result, o, where, casting)
+        for result, o in zip(results if several else (results,), outs * (ufunc.nout // len(outs)))
+    ]
+    return tuple(finished) if several else finished[0]
+
+
+def _finish(ufunc: Any, result: Value, out: Any, where: Any, casting: str) -> Any:
+    """One result of a ufunc, masked by ``where`` and written to ``out``."""
+    if out is not None and type(out) is not TracedArray:
+        raise concrete_out(dispatch.name_of(ufunc), out)
+    if where is not True:
+        before = dtype_of(result).type(0) if out is None else out.value
+        result = select_p(value_of(where), result, before)
+    if out is None:
+        return wrap(result)
+    if not np.can_cast(dtype_of(result), dtype_of(out.value), casting):  # type: ignore[arg-type]
+        raise TypeError(
+            f"Cannot cast ufunc '{ufunc.__name__}' output from {dtype_of(result)} to "
+            f"{dtype_of(out.value)} with casting rule '{casting}'"
+        )
+    if shape_of(result) != shape_of(out.value):
+        lead = np.broadcast_shapes(shape_of(result), shape_of(out.value))
+        if lead != shape_of(out.value):
+            raise ValueError(
+                f"non-broadcastable output operand with shape {shape_of(out.value)} doesn't match "
+                f"the broadcast shape {lead}"
+            )
+    assign(out, result)
+    return out
+
+
+def concrete_out(name: str, out: Any) -> MutationError:
+    """The error for a traced result written into a plain ndarray."""
+    what = f"an ndarray ({out.dtype}{list(out.shape)})" if isinstance(out, np.ndarray) else repr(out)
+    return MutationError(
+        f"{name} was to write a traced result into {what}{user_line()}, which cannot hold it. "
+        "Write a = a + b in place of a += b, or make the array with xnp (xnp.zeros(...), "
+        "xnp.array(a)) inside the function."
+    )
+
+
+def array_function(self: TracedArray, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    implementation = dispatch.FUNCTIONS.get(function)
+    if implementation is None:
+        raise _unsupported(function)
+    for kind in types:
+        if kind is not TracedArray and not issubclass(kind, np.ndarray):
+            return NotImplemented
+    return implementation(*args, **kwargs)
+
+
+def write_out(name: str, out: Any, result: Any) -> Any:
+    """What a function with ``out=`` returns: the result, written to ``out`` if there is one."""
+    if out is None:
+        return result
+    if isinstance(out, tuple) and len(out) == 1:
+        (out,) = out
+    if type(out) is not TracedArray:
+        raise concrete_out(name, out)
+    value = value_of(result)
+    if shape_of(value) != shape_of(out.value):
+        raise ValueError(f"{name}: out has shape {shape_of(out.value)}, wanted {shape_of(value)}")
+    if not np.can_cast(dtype_of(value), dtype_of(out.value), "same_kind"):
+        raise TypeError(f"{name}: cannot cast {describe(value)} to out of {describe(out)}")
+    assign(out, value)
+    return out
+
+
+TracedArray.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]  # as in `operators`
+TracedArray.__array_function__ = array_function  # type: ignore[attr-defined]
+TracedArray.__array_priority__ = 1000.0  # type: ignore[attr-defined]  # np.matrix asks for it

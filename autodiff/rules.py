@@ -1,0 +1,401 @@
+"""The forms a primitive's derivative can take. One rule serves forward and reverse mode.
+
+===============  ==========================================  ================================
+form             what is written down                        examples
+===============  ==========================================  ================================
+`Elementwise`    the partial derivatives                     sin, multiply (in primitives)
+`Linear`         the transpose in the first argument         reshape, reduce_sum, gather
+`JointlyLinear`  the transpose in each argument, by number   concatenate, select, setitem
+`MultiLinear`    one transpose for each operand              matmul, convolve
+`General`        a jvp, and a vjp if it pays                 solve, qr, sort
+===============  ==========================================  ================================
+
+Complex numbers follow JAX: a transposed map is taken with respect to the real pairing
+``Re(ct * x_dot)``, without conjugation, so the gradient of a real function f of z = x + iy is
+``df/dx - i df/dy``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .core import Aval, Primitive, Value, dtype_of, shape_of
+from .tape import TapeTrace, pull_back
+
+
+def zeros(shape: Sequence[Any], dtype: Any) -> Value:
+    return np.zeros(shape, dtype)
+
+
+def zeros_like(x: Any) -> Value:
+    """Zeros with the shape and dtype of a Value or an Aval."""
+    return np.zeros(shape_of(x), dtype_of(x))
+
+
+class Linear(Primitive):
+    """Linear in its first argument; the others (indices) carry no derivative.
+
+    ``transpose(ct, x, *rest, **params)``: x may be an Aval, only its shape and dtype may be read.
+    """
+
+    def __init__(
+        self, name: str, impl: Callable[..., Any], transpose: Callable[..., Value], **rules: Any
+    ) -> None:
+        super().__init__(name, impl, **rules)
+        self.transpose = transpose
+
+    def push(
+        self, ans: Any, args: Sequence[Value], x_dots: Sequence[Value | None], params: dict[str, Any]
+    ) -> Any:
+        return None if x_dots[0] is None else self(x_dots[0], *args[1:], **params)
+
+    def pull(
+        self,
+        ct: Any,
+        ans: Any,
+        args: Sequence[Value],
+        wanted: Sequence[Any],
+        params: dict[str, Any],
+        strong: bool,
+    ) -> Sequence[Value | None]:
+        first = None if wanted[0] is None else self.transpose(ct, *args, **params)
+        return (first, *(None for _ in args[1:]))
+
+    def keeps(self, wanted: tuple[bool, ...]) -> tuple[tuple[bool, ...], bool]:
+        return (False,) + (True,) * (len(wanted) - 1), False
+
+
+class JointlyLinear(Primitive):
+    """Linear in all arguments from number ``first`` on, taken together, like concatenate.
+
+    ``transpose(i, ct, args, **params)``: the cotangent of argument i; the linear arguments may be
+    Avals. The dtype is put right here.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        impl: Callable[..., Any],
+        transpose: Callable[..., Value],
+        *,
+        first: int = 0,
+        last: int | None = None,
+        masks: bool = False,
+        **rules: Any,
+    ) -> None:
+        super().__init__(name, impl, **rules)
+        self.transpose = transpose
+        self.first, self.last = first, last
+        self.masks = masks
+
+    def _is_linear(self, i: int) -> bool:
+        return i >= self.first and (self.last is None or i < self.last)
+
+    def push(
+        self, ans: Any, args: Sequence[Value], x_dots: Sequence[Value | None], params: dict[str, Any]
+    ) -> Any:
+        filled = [
+            a if not self._is_linear(i) else zeros_like(a) if x_dot is None else x_dot
+            for i, (a, x_dot) in enumerate(zip(args, x_dots))
+        ]
+        return self(*filled, **params)
+
+    def pull(
+        self,
+        ct: Any,
+        ans: Any,
+        args: Sequence[Value],
+        wanted: Sequence[Any],
+        params: dict[str, Any],
+        strong: bool,
+    ) -> Sequence[Value | None]:
+        return [
+            None if w is None else fit_dtype(self.transpose(i, ct, args, **params), args[i])
+            for i, w in enumerate(wanted)
+        ]
+
+    def keeps(self, wanted: tuple[bool, ...]) -> tuple[tuple[bool, ...], bool]:
+        return tuple(not self._is_linear(i) for i in range(len(wanted))), False
+
+
+class MultiLinear(Primitive):
+    """Linear in each of its operands separately.
+
+    ``transposes[i](ct, *args, **params)``: the cotangent of operand i, of any dtype that converts.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        impl: Callable[..., Any],
+        transposes: Sequence[Callable[..., Value]],
+        **rules: Any,
+    ) -> None:
+        super().__init__(name, impl, **rules)
+        self.transposes = transposes
+
+    def push(
+        self, ans: Any, args: Sequence[Value], x_dots: Sequence[Value | None], params: dict[str, Any]
+    ) -> Any:
+        total = None
+        for i, x_dot in enumerate(x_dots):
+            if x_dot is not None:
+                term = self(*args[:i], x_dot, *args[i + 1 :], **params)
+                total = term if total is None else total + term
+        return total
+
+    def pull(
+        self,
+        ct: Any,
+        ans: Any,
+        args: Sequence[Value],
+        wanted: Sequence[Any],
+        params: dict[str, Any],
+        strong: bool,
+    ) -> Sequence[Value | None]:
+        return [
+            None if w is None else fit_dtype(self.transposes[i](ct, *args, **params), args[i])
+            for i, w in enumerate(wanted)
+        ]
+
+    def keeps(self, wanted: tuple[bool, ...]) -> tuple[tuple[bool, ...], bool]:
+        alone = sum(wanted) == 1
+        return tuple(not (alone and w) for w in wanted), False
+
+
+class General(Primitive):
+    """Anything else.
+
+    ``jvp(ans, args, x_dots, **params)`` gives the tangent of ``ans`` in differentiable operations,
+    linear in ``x_dots`` (None where zero; at least one is not). ``vjp(ct, ans, args, wanted,
+    **params)`` gives a cotangent (or None) for every argument; without it, ``jvp`` is transposed:
+    it is run on a tape at zero tangents and read backward, which costs one forward jvp more.
+    For ``multiple`` primitives ``ans`` and ``ct`` are tuples, with zeros filled in for ``ct``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        impl: Callable[..., Any],
+        jvp: Callable[..., Any],
+        vjp: Callable[..., Any] | None = None,
+        *,
+        multiple: bool = False,
+        masks: bool = False,
+        **rules: Any,
+    ) -> None:
+        super().__init__(name, impl, **rules)
+        self.jvp, self.vjp = jvp, vjp
+        self.multiple, self.masks = multiple, masks
+
+    def push(
+        self, ans: Any, args: Sequence[Value], x_dots: Sequence[Value | None], params: dict[str, Any]
+    ) -> Any:
+        return self.jvp(ans, args, x_dots, **params)
+
+    def pull(
+        self,
+        ct: Any,
+        ans: Any,
+        args: Sequence[Value],
+        wanted: Sequence[Any],
+        params: dict[str, Any],
+        strong: bool,
+    ) -> Sequence[Value | None]:
+        if self.multiple:
+            ct = tuple(zeros_like(out) if c is None else c for c, out in zip(ct, ans))
+        if self.vjp is not None:
+            cts = self.vjp(ct, ans, args, [w is not None for w in wanted], **params)
+        else:
+            cts = self.transposed_jvp(ct, ans, args, wanted, params)
+        return [
+            None if w is None or g is None else fit_dtype(g, a)
+            for g, a, w in zip(cts, args, wanted)
+        ]
+
+    def transposed_jvp(
+        self, ct: Any, ans: Any, args: Sequence[Value], wanted: Sequence[Any], params: dict[str, Any]
+    ) -> list[Value | None]:
+        trace = TapeTrace()
+        x_dots = [None if w is None else trace.variable(zeros_like(a)) for w, a in zip(wanted, args)]
+        ans_dot = self.jvp(ans, args, x_dots, **params)
+        pairs = zip(ans_dot, ct) if self.multiple else [(ans_dot, ct)]
+        outputs = [
+            (out.node, c)
+            for out, c in pairs
+            if out is not None and getattr(out, "trace", None) is trace
+        ]
+        inputs = [x_dot.node for x_dot in x_dots if x_dot is not None]
+        found = iter(pull_back(outputs, inputs))
+        trace.alive = False
+        return [None if w is None else next(found) for w in wanted]
+
+
+def _reshape_transpose(ct: Value, x: Any, *, shape: tuple[Any, ...]) -> Value:
+    return reshape_p(ct, shape=shape_of(x))
+
+
+def _reshape_batch(size: Any, args: Any, batched: Any, *, shape: tuple[Any, ...]) -> Any:
+    return reshape_p(args[0], shape=(size, *shape)), True
+
+
+# reshape(x) only renames positions, so its transpose renames them back.
+reshape_p = Linear(
+    "reshape",
+    lambda x, *, shape: np.reshape(x, shape),
+    _reshape_transpose,
+    shape=lambda x, *, shape: Aval(shape, x.dtype),
+    batch=_reshape_batch,
+)
+
+
+# <ct, sum(x)> = <broadcast(ct), x>.
+def _reduce_sum_transpose(ct: Value, x: Any, *, axes: tuple[int, ...]) -> Value:
+    shape = shape_of(x)
+    kept = tuple([1 if i in axes else dim for i, dim in enumerate(shape)])
+    if shape_of(ct) != kept and kept.count(1) != len(kept):
+        ct = reshape_p(ct, shape=kept)
+    return broadcast_to_p(ct, shape=shape)
+
+
+def _reduce_sum_batch(size: Any, args: Any, batched: Any, *, axes: tuple[int, ...]) -> Any:
+    return reduce_sum_p(args[0], axes=tuple(a + 1 for a in axes)), True
+
+
+def _sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.add.reduce(np.zeros(0, dtype)).dtype
+
+
+reduce_sum_p = Linear(
+    "reduce_sum",
+    lambda x, *, axes: np.add.reduce(x, axis=axes),
+    _reduce_sum_transpose,
+    shape=lambda x, *, axes: Aval(
+        tuple(d for i, d in enumerate(x.shape) if i not in axes), _sum_dtype(x.dtype)
+    ),
+    batch=_reduce_sum_batch,
+)
+
+
+def unbroadcast(x: Value, shape: tuple[Any, ...]) -> Value:
+    """The transpose of broadcasting from ``shape``: sums over the axes that were stretched."""
+    big = shape_of(x)
+    if big == shape:
+        return x
+    lead = len(big) - len(shape)
+    axes = tuple(range(lead)) + tuple(
+        i + lead for i, dim in enumerate(shape) if dim == 1 and big[i + lead] != 1
+    )
+    if axes:
+        x = reduce_sum_p(x, axes=axes)
+    return x if shape_of(x) == shape else reshape_p(x, shape=shape)
+
+
+def _broadcast_batch(size: Any, args: Any, batched: Any, *, shape: tuple[Any, ...]) -> Any:
+    (x,) = args
+    inner = shape_of(x)[1:]
+    x = reshape_p(x, shape=(size, *(1 for _ in range(len(shape) - len(inner))), *inner))
+    return broadcast_to_p(x, shape=(size, *shape)), True
+
+
+broadcast_to_p = Linear(
+    "broadcast_to",
+    lambda x, *, shape: np.broadcast_to(x, shape),
+    lambda ct, x, *, shape: unbroadcast(ct, shape_of(x)),
+    shape=lambda x, *, shape: Aval(shape, x.dtype),
+    batch=_broadcast_batch,
+)
+
+
+def convert(x: Value, dtype: Any) -> Value:
+    """``x.astype(dtype)``; derivatives pass between inexact dtypes and stop at all others."""
+    if dtype_of(x) == dtype and type(x) is not float and type(x) is not complex:
+        return x
+    return (convert_p if dtype.kind in "fc" else quantize_p)(x, dtype=dtype)
+
+
+def fit_dtype(ct: Value, like: Any) -> Value:
+    """``ct`` with the dtype of ``like``: the real part if that is real."""
+    dtype, wanted = dtype_of(ct), dtype_of(like)
+    if dtype is wanted or dtype == wanted:
+        return ct
+    if dtype.kind == "c" and wanted.kind != "c":
+        ct = real_p(ct)
+    return convert(ct, wanted)
+
+
+def _astype(x: Value, *, dtype: np.dtype[Any]) -> Value:
+    if dtype.kind != "c" and dtype_of(x).kind == "c":
+        x = np.real(x)
+    return np.asarray(x).astype(dtype)[()] if np.ndim(x) == 0 else x.astype(dtype)
+
+
+def _unary_batch_of(primitive: Callable[..., Value]) -> Callable[..., Any]:
+    def batch(size: Any, args: Any, batched: Any, **params: Any) -> Any:
+        return primitive(args[0], **params), True
+
+    return batch
+
+
+convert_p = Linear(
+    "convert",
+    _astype,
+    lambda ct, x, *, dtype: fit_dtype(ct, x),
+    shape=lambda x, *, dtype: Aval(x.shape, dtype),
+    batch=lambda size, args, batched, *, dtype: (convert_p(args[0], dtype=dtype), True),
+)
+
+# To bool or integer: constant almost everywhere.
+quantize_p = Primitive(
+    "quantize",
+    _astype,
+    shape=lambda x, *, dtype: Aval(x.shape, dtype),
+    batch=lambda size, args, batched, *, dtype: (quantize_p(args[0], dtype=dtype), True),
+)
+quantize_p.differentiable = False
+
+
+def _part_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of the real and imaginary parts."""
+    return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
+
+
+# Re(ct * Re(z_dot)) = Re(ct * z_dot) for real ct: the transpose is the embedding.
+real_p = Linear(
+    "real",
+    np.real,
+    lambda ct, x: convert(ct, dtype_of(x)),
+    shape=lambda x: Aval(x.shape, _part_dtype(x.dtype)),
+    batch=_unary_batch_of(lambda x: real_p(x)),
+)
+
+# ct * Im(z_dot) = Re(-i ct * z_dot).
+imag_p = Linear(
+    "imag",
+    np.imag,
+    lambda ct, x: convert(ct * -1j, dtype_of(x)) if dtype_of(x).kind == "c" else ct * 0.0,
+    shape=lambda x: Aval(x.shape, _part_dtype(x.dtype)),
+    batch=_unary_batch_of(lambda x: imag_p(x)),
+)
+
+
+# A Python number (weak dtype, NEP 50) again, after an operation on Python numbers.
+weaken_p = Linear(
+    "weaken",
+    lambda x: x.item(),
+    lambda ct, x: ct,
+    shape=lambda x: Aval(x.shape, x.dtype, True),
+    batch=_unary_batch_of(lambda x: x),
+)
+
+# The identity whose derivative is zero, on purpose.
+stop_gradient_p = Primitive(
+    "stop_gradient",
+    lambda x: x,
+    shape=lambda x: x,
+    batch=_unary_batch_of(lambda x: stop_gradient_p(x)),
+)
+stop_gradient_p.differentiable = False

@@ -1,0 +1,89 @@
+"""Arithmetic on shapes and axes. A dimension is an int (later: or a symbolic ``Dim``).
+
+Every size computation of the package goes through here, and nothing here calls ``int()`` on a
+dimension, so that symbolic dimensions can be added without touching the rules.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from numpy.exceptions import AxisError
+
+Shape = tuple[Any, ...]
+
+
+def prod(shape: Iterable[Any]) -> Any:
+    """The number of elements of an array of this shape."""
+    size: Any = 1
+    for dim in shape:
+        size = size * dim
+    return size
+
+
+def broadcast(*shapes: Shape) -> Shape:
+    """NumPy's broadcast shape; ValueError in NumPy's words if there is none."""
+    ndim = max((len(shape) for shape in shapes), default=0)
+    out: list[Any] = [1] * ndim
+    for shape in shapes:
+        offset = ndim - len(shape)
+        for i, dim in enumerate(shape):
+            if dim != 1:
+                if out[offset + i] != 1 and out[offset + i] != dim:
+                    text = " ".join(str(shape).replace(" ", "") for shape in shapes)
+                    raise ValueError(f"operands could not be broadcast together with shapes {text}")
+                out[offset + i] = dim
+    return tuple(out)
+
+
+def can_broadcast(shape: Shape, target: Shape) -> bool:
+    """Whether an array of ``shape`` broadcasts to exactly ``target``."""
+    lead = len(target) - len(shape)
+    return lead >= 0 and all(a == b or a == 1 for a, b in zip(shape, target[lead:], strict=True))
+
+
+def axis_index(axis: Any, ndim: int, name: str = "axis") -> int:
+    """``axis`` as a non-negative int; AxisError as NumPy's when out of range."""
+    try:
+        axis = operator.index(axis)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {axis!r}") from None
+    if not -ndim <= axis < ndim:
+        raise AxisError(axis, ndim)
+    return axis + ndim if axis < 0 else axis
+
+
+def axis_tuple(axis: Any, ndim: int) -> tuple[int, ...]:
+    """NumPy's ``axis`` argument (None, an int or a tuple) as sorted non-negative ints."""
+    if axis is None:
+        return tuple(range(ndim))
+    if not isinstance(axis, (tuple, list)):
+        return (axis_index(axis, ndim),)
+    axes = tuple(axis_index(a, ndim) for a in axis)
+    if len(set(axes)) != len(axes):
+        raise ValueError("duplicate value in 'axis'")
+    return tuple(sorted(axes))
+
+
+def reduced(shape: Shape, axes: Sequence[int], keepdims: bool = False) -> Shape:
+    """The shape that is left when ``axes`` are reduced."""
+    if keepdims:
+        return tuple(1 if i in axes else dim for i, dim in enumerate(shape))
+    return tuple(dim for i, dim in enumerate(shape) if i not in axes)
+
+
+def inverse_permutation(permutation: Sequence[int]) -> tuple[int, ...]:
+    """The permutation that undoes ``permutation``."""
+    inverse = [0] * len(permutation)
+    for i, p in enumerate(permutation):
+        inverse[p] = i
+    return tuple(inverse)
+
+
+def moved_axis(ndim: int, source: int, destination: int) -> tuple[int, ...]:
+    """The permutation that moves axis ``source`` to ``destination`` (both non-negative)."""
+    order = [i for i in range(ndim) if i != source]
+    order.insert(destination, source)
+    return tuple(order)

@@ -1,0 +1,68 @@
+"""Pytrees, by optree. A traced array, an ndarray and a number are leaves; None is an empty tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .core import PYTHON_DTYPES
+from .handles import TracedArray
+
+_LEAVES = {TracedArray, np.ndarray, np.float64, np.float32, *PYTHON_DTYPES}
+_NAMESPACE = "xnp"
+
+
+def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any] | None]:
+    """The leaves, and the function that rebuilds the tree from leaves (None for a single leaf:
+    the usual case, which costs no call of optree)."""
+    if type(tree) in _LEAVES:
+        return [tree], None
+    optree = _optree()
+    leaves, treedef = optree.tree_flatten(tree, namespace=_NAMESPACE)
+    return leaves, lambda leaves: optree.tree_unflatten(treedef, leaves)
+
+
+def rebuild(unflatten: Callable[[list[Any]], Any] | None, leaves: list[Any]) -> Any:
+    return leaves[0] if unflatten is None else unflatten(leaves)
+
+
+def paths(tree: Any, name: str) -> list[str]:
+    """How to write each leaf: ``params['w'][0]``."""
+    if type(tree) in _LEAVES:
+        return [name]
+    optree = _optree()
+    accessors = optree.tree_accessors(tree, namespace=_NAMESPACE)
+    return [accessor.codify(name) for accessor in accessors]
+
+
+def structure(tree: Any) -> Any:
+    """What two trees must share to be combined leaf by leaf."""
+    return _optree().tree_structure(tree, namespace=_NAMESPACE)
+
+
+def map_leaves(function: Callable[..., Any], tree: Any) -> Any:
+    if type(tree) in _LEAVES:
+        return function(tree)
+    return _optree().tree_map(function, tree, namespace=_NAMESPACE)
+
+
+def _optree() -> Any:
+    import optree  # on first use: it costs a third of importing numpy
+
+    return optree
+
+
+def flatten_with_none(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any] | None]:
+    """`flatten` in which None is a leaf."""
+    if type(tree) in _LEAVES or tree is None:
+        return [tree], None
+    optree = _optree()
+    leaves, treedef = optree.tree_flatten(tree, namespace=_NAMESPACE, none_is_leaf=True)
+    return leaves, lambda leaves: optree.tree_unflatten(treedef, leaves)
+
+
+def broadcast_prefix(prefix: Any, tree: Any) -> list[Any]:
+    """A leaf of ``prefix`` (None is one) for every leaf of ``tree``; ValueError if it is none."""
+    return _optree().broadcast_prefix(prefix, tree, none_is_leaf=True, namespace=_NAMESPACE)

@@ -1,0 +1,28 @@
+"""Settings for every test: reproducible hypothesis runs, NumPy's own error state."""
+
+from collections.abc import Iterator
+
+import numpy
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A failure must come back on every run and on every machine, however slow; `explore` searches on.
+# Choose with `pytest --hypothesis-profile=explore`.
+settings.register_profile(
+    "ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "explore", settings.get_profile("ci"), derandomize=False, max_examples=2000
+)
+settings.load_profile("ci")
+
+NUMPY_ERROR_STATE = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+
+
+@pytest.fixture(autouse=True)
+def numpy_error_state() -> Iterator[None]:
+    """Give each test NumPy's default error state, and fail one that leaves another behind."""
+    with numpy.errstate(**NUMPY_ERROR_STATE):
+        yield
+        left = numpy.geterr()
+    assert left == NUMPY_ERROR_STATE, "the test or the code under test changed np.seterr"
