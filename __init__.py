@@ -1,5 +1,73 @@
-"""xnp."""
-from numpy import *
-from .autodiff import operators, indexing, protocols
-from .numpy_api import ufuncs, reductions
-from .autodiff.differentiate import *
+"""xnp: NumPy programs, unchanged, that can be differentiated to any order and vmapped.
+
+``import xnp as np`` gives every public name of NumPy and the transformations below. A name is
+NumPy's own object (``xnp.sin is numpy.sin``) wherever NumPy's dispatch reaches traced arrays.
+"""
+
+import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+import numpy as _numpy
+
+from .autodiff.differentiate import grad, jvp, linearize, stop_gradient, value_and_grad, vjp
+from .autodiff.errors import (
+    BatchingError,
+    ConcretizationError,
+    DifferentiationError,
+    LeakedTracerError,
+    MutationError,
+    UnsupportedError,
+)
+from .autodiff.jacobians import derivative, hessian, hvp, jacfwd, jacobian, jacrev
+from .autodiff.vectorize import vmap
+from .numpy_api.namespace import OURS as _OURS
+
+if _TYPE_CHECKING:
+    from numpy import *  # noqa: F403 # pyright: ignore[reportWildcardImportFromLibrary] - meant
+
+__all__ = [
+    "BatchingError",
+    "ConcretizationError",
+    "DifferentiationError",
+    "LeakedTracerError",
+    "MutationError",
+    "UnsupportedError",
+    "derivative",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jvp",
+    "linearize",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]
+__all__ += [name for name in _numpy.__all__ if name not in __all__]
+
+# NumPy's submodules that are not loaded yet (numpy.random, numpy.ma) come through __getattr__.
+globals().update({name: vars(_numpy)[name] for name in _numpy.__all__ if name in vars(_numpy)})
+globals().update(_OURS)
+globals().update(
+    {"__version__": "0.1.0"}
+)  # NumPy's is Final to type checkers
+
+
+def __getattr__(name: str) -> object:
+    if name == "testing":
+        return _importlib.import_module(".testing", __name__)
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(_numpy, name)
+    except AttributeError as error:  # NumPy's text tells what became of a name it removed
+        raise AttributeError(str(error).replace("module 'numpy'", f"module {__name__!r}")) from None
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -61,7 +61,13 @@ class Selection:
 
     def keys(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[int | str]:
         """Positions in ``args`` and names in ``kwargs``."""
-        return [self._key(a, args, kwargs) for a in self.wanted]
+        keys = [self._key(a, args, kwargs) for a in self.wanted]
+        if len(set(keys)) < len(keys):
+            raise TypeError(
+                f"{self.what}: argnums={self.wanted!r} names an argument of "
+                f"{function_name(self.fun)} twice; give each one once"
+            )
+        return keys
 
     def _key(self, wanted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | str:
         name = function_name(self.fun)
@@ -107,13 +113,16 @@ def enter(x: Any) -> tuple[Value, int]:
     return x, RESULT
 
 
-def check_differentiable(what: str, label: str, x: Any, *, holomorphic: bool = False) -> None:
-    """DifferentiationError unless ``x`` is a real or complex leaf."""
+def check_differentiable(
+    what: str, name: Callable[[], str], x: Any, *, holomorphic: bool = False
+) -> None:
+    """DifferentiationError unless ``x`` is a real or complex leaf; ``name()`` is what it is called."""
     value = x.value if type(x) is TracedArray else x
     if isinstance(value, (np.ndarray, np.generic, Tracer)) or type(value) in PYTHON_DTYPES:
         kind = dtype_of(value).kind
         if kind == "c" or (kind == "f" and not holomorphic):
             return
+        label = name()
         if kind == "f":
             raise DifferentiationError(
                 f"{what}: {label} is {describe_any(x)}, but holomorphic=True wants complex; "
@@ -127,7 +136,7 @@ def check_differentiable(what: str, label: str, x: Any, *, holomorphic: bool = F
             )
         foreign.raise_dtype(dtype_of(value))
     raise DifferentiationError(
-        f"{what}: {label} is {describe_any(x)}; wanted an array or number of a real or complex "
+        f"{what}: {name()} is {describe_any(x)}; wanted an array or number of a real or complex "
         "dtype, or a tree (list, tuple, dict) of them. Choose the arguments with argnums."
     )
 
@@ -139,23 +148,25 @@ def leave(x: Any, strip: Callable[[Value], Value]) -> Any:
         return x
     value = x.value
     stripped = strip(value)
-    if thread_state.depth:
+    if thread_state.level:
         return x if stripped is value else wrap(stripped, x._kind)
     if isinstance(stripped, Tracer):
         stripped.trace.check_alive()
     if x._kind != ARRAY0D and isinstance(stripped, np.ndarray) and not stripped.ndim:
         return stripped[()]
+    if x._kind == ARRAY0D and isinstance(stripped, np.generic):
+        return np.asarray(stripped)
     return stripped
 
 
 def fresh(value: Value, kind: int, seen: set[int]) -> Any:
     """A computed derivative as a result of its own: writable, no view, not twice the same array."""
-    if thread_state.depth:
+    if thread_state.level:
         return wrap(value, RESULT if kind == WEAK else kind)
     if isinstance(value, np.ndarray):
         if not value.ndim:
             return value.copy() if kind == ARRAY0D else value[()]
-        if value.base is not None or not value.flags.writeable or id(value) in seen:
+        if id(value) in seen or value.base is not None or not value.flags.writeable:
             return value.copy()
         seen.add(id(value))
     elif type(value) in PYTHON_DTYPES or kind == ARRAY0D:
@@ -180,9 +191,8 @@ def result_leaves(what: str, fun: Callable[..., Any], result: Any) -> tuple[list
     return leaves, unflatten
 
 
-def split_aux(what: str, fun: Callable[..., Any], result: Any, has_aux: bool) -> tuple[Any, Any]:
-    if not has_aux:
-        return result, None
+def split_aux(what: str, fun: Callable[..., Any], result: Any) -> tuple[Any, Any]:
+    """The pair that a function with has_aux returns."""
     if not isinstance(result, tuple) or len(result) != 2:
         raise DifferentiationError(
             f"{what}: has_aux=True wants {function_name(fun)} to return a pair (value, aux), got "

@@ -12,11 +12,14 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from .errors import LeakedTracerError, user_line
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Value = Any  # ndarray | np.generic | bool | int | float | complex | Tracer
 
@@ -123,14 +126,43 @@ def layout_of(x: Value) -> Any:
 _trace_ids = itertools.count(1)
 
 
+class _ThreadState(threading.local):
+    level = 0  # of the innermost transformation that runs in this thread; 0 outside of all
+    # What is due when the outermost one ends, with the exception that ended it.
+    cleanup: Callable[[BaseException | None], None] | None = None
+
+    @property
+    def depth(self) -> int:
+        """Not 0 inside a transformation: there, creation functions return handles."""
+        return self.level
+
+
+thread_state = _ThreadState()
+
+
 class Trace:
-    """One run of one transformation. ``level`` orders traces by age: the youngest is innermost."""
+    """One run of one transformation, a context manager for the time that the function runs.
+    ``level`` orders traces by age: the youngest is innermost."""
 
     name: ClassVar[str] = "trace"
+    alive = True
+    outer_level = 0
 
     def __init__(self) -> None:
         self.level = next(_trace_ids)
-        self.alive = True
+
+    def __enter__(self) -> Self:
+        self.outer_level = thread_state.level
+        thread_state.level = self.level
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        state = thread_state
+        state.level = self.outer_level
+        self.alive = False
+        if not self.outer_level and state.cleanup is not None:
+            cleanup, state.cleanup = state.cleanup, None
+            cleanup(error)
 
     def process(self, primitive: Primitive, args: tuple[Value, ...], params: dict[str, Any]) -> Any:
         raise NotImplementedError
@@ -142,14 +174,6 @@ class Trace:
                 f"{user_line()}. Return it from the function (has_aux=True passes extra results "
                 "out) instead of storing it outside."
             )
-
-
-class _ThreadState(threading.local):
-    depth = 0  # how many transformations this thread is inside of
-    level = 0  # the level of the innermost of them
-
-
-thread_state = _ThreadState()
 
 
 class Primitive:
@@ -224,10 +248,11 @@ class Primitive:
             raise NotImplementedError(f"{self.name} has no batching rule")
         return self.batch_rule(size, args, batched, **params)
 
-    def keeps(self, wanted: tuple[bool, ...]) -> tuple[tuple[bool, ...], bool]:
-        """Which arguments, and whether the result, the reverse rule reads when ``wanted`` are
-        asked for; the tape keeps only the shape and dtype of the others."""
-        return tuple(True for _ in wanted), True
+    def keeps(self, parents: Sequence[Any]) -> tuple[Sequence[int], bool]:
+        """Which arguments the reverse rule does not read when those are wanted whose entry in
+        ``parents`` is not None, and whether it reads the result. Of what is not read the tape may
+        keep only the shape and dtype."""
+        return (), True
 
 
 primitives: dict[str, Primitive] = {}

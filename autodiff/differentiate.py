@@ -12,15 +12,20 @@ from . import boundary, trees
 from .boundary import Argnums, Selection, describe_any, function_name
 from .core import PYTHON_DTYPES, Value, dtype_of, shape_of
 from .errors import DifferentiationError
-from .foreign import running
+from .foreign import Witness
 from .forward import JVPTrace, JVPTracer
 from .handles import TracedArray, value_of, wrap
 from .rules import convert, stop_gradient_p, zeros_like
 from .tape import Node, TapeTrace, TapeTracer, pull_back, push_forward
 
 
+_ONE = np.float64(1.0)
+
+
 class _Taped:
     """One run of a function on a tape: the selected arguments' leaves are its variables."""
+
+    __slots__ = ("holomorphic", "kinds", "trace", "tracers", "what")
 
     def __init__(self, what: str, holomorphic: bool = False) -> None:
         self.what, self.holomorphic = what, holomorphic
@@ -28,19 +33,27 @@ class _Taped:
         self.tracers: list[TapeTracer] = []
         self.kinds: list[int] = []
 
-    def enter(self, label: str, tree: Any) -> tuple[Any, Any, int]:
+    def enter(self, label: Callable[[], str], tree: Any) -> tuple[Any, Any, int]:
         """The argument with handles for leaves; its rebuilding function and number of leaves."""
+        if type(tree) is np.ndarray and tree.dtype.kind == "f" and not self.holomorphic:
+            return self.variable(tree), None, 1  # the usual case, all checks passed
         leaves, unflatten = trees.flatten(tree)
         for i, leaf in enumerate(leaves):
-            if type(leaf) is not np.ndarray or leaf.dtype.kind != "f" or self.holomorphic:
-                where = label if unflatten is None else f"{label}, leaf {trees.paths(tree, 'x')[i]}"
-                boundary.check_differentiable(self.what, where, leaf, holomorphic=self.holomorphic)
-            value, kind = boundary.enter(leaf)
-            tracer = self.trace.variable(value)
-            self.tracers.append(tracer)
-            self.kinds.append(kind)
-            leaves[i] = wrap(tracer, kind)
+            if unflatten is None:
+                where = label
+            else:
+                where = lambda i=i: f"{label()}, leaf {trees.paths(tree, 'x')[i]}"  # noqa: E731
+            boundary.check_differentiable(self.what, where, leaf, holomorphic=self.holomorphic)
+            leaves[i] = self.variable(leaf)
         return trees.rebuild(unflatten, leaves), unflatten, len(leaves)
+
+    def variable(self, leaf: Any) -> TracedArray:
+        """A handle on the tape for a leaf of an argument."""
+        value, kind = boundary.enter(leaf)
+        tracer = self.trace.variable(value)
+        self.tracers.append(tracer)
+        self.kinds.append(kind)
+        return wrap(tracer, kind)
 
     def strip(self, value: Value) -> Value:
         if type(value) is TapeTracer and value.trace is self.trace:
@@ -55,14 +68,16 @@ class _Taped:
         value = leaf.value if type(leaf) is TracedArray else leaf
         return value.node if type(value) is TapeTracer and value.trace is self.trace else None
 
-    def pull_back(self, outputs: list[tuple[Node, Value]]) -> list[Any]:
-        """The derivatives for all variables, zeros where nothing depends on one."""
-        cts = pull_back(outputs, [tracer.node for tracer in self.tracers])
-        seen: set[int] = {id(ct) for _, ct in outputs}
-        return [
-            boundary.fresh(zeros_like(tracer.primal) if ct is None else ct, kind, seen)
-            for ct, tracer, kind in zip(cts, self.tracers, self.kinds, strict=True)
-        ]
+    def pull_back(self, outputs: list[tuple[Node, Value]], seen: set[int]) -> list[Any]:
+        """The derivatives for all variables, zeros where nothing depends on one. ``seen``: ids of
+        arrays that results must not share."""
+        tracers = self.tracers
+        cts = pull_back(outputs, [tracer.node for tracer in tracers])
+        for i, ct in enumerate(cts):
+            if ct is None:
+                ct = zeros_like(tracers[i].primal)
+            cts[i] = boundary.fresh(ct, self.kinds[i], seen)
+        return cts
 
 
 def value_and_grad(
@@ -85,7 +100,12 @@ def value_and_grad(
 
 
 def _value_and_grad(
-    what: str, fun: Callable[..., Any], argnums: Argnums, has_aux: bool, holomorphic: bool
+    what: str,
+    fun: Callable[..., Any],
+    argnums: Argnums,
+    has_aux: bool,
+    holomorphic: bool,
+    want_value: bool = True,
 ) -> Callable[..., Any]:
     selection = Selection(what, fun, argnums)
 
@@ -93,40 +113,55 @@ def _value_and_grad(
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         run = _Taped(what, holomorphic)
         entered: list[tuple[Any, int]] = []
-        with running(run.trace):
-            position = selection.position
-            if position is not None and 0 <= position < len(args):
-                keys: list[int | str] = [position]
-            else:
-                keys = selection.keys(args, kwargs)
+        with run.trace:
             new_args, new_kwargs = list(args), kwargs
-            for key in keys:
+            position = selection.position
+            quick = position is not None and 0 <= position < len(args)
+            for key in (position,) if quick else selection.keys(args, kwargs):
                 given = kwargs[key] if isinstance(key, str) else args[key]
-                label = "" if type(given) is np.ndarray else selection.label(key)
-                tree, unflatten, count = run.enter(label or f"argument {key}", given)
+                tree, unflatten, count = run.enter(lambda key=key: selection.label(key), given)
                 entered.append((unflatten, count))
                 if isinstance(key, str):
                     new_kwargs = {**new_kwargs, key: tree}
                 else:
                     new_args[key] = tree
-            result, aux = boundary.split_aux(what, fun, fun(*new_args, **new_kwargs), has_aux)
+            result = fun(*new_args, **new_kwargs)
+            aux = None
+            if has_aux:
+                result, aux = boundary.split_aux(what, fun, result)
             ct = _check_scalar(what, fun, result, holomorphic)
             node = run.node(result)
-        gradients = run.pull_back([] if node is None else [(node, ct)])
-        value = boundary.leave(result, run.strip)
-        out = []
-        start = 0
-        for unflatten, count in entered:
-            out.append(trees.rebuild(unflatten, gradients[start : start + count]))
-            start += count
-        gradient = out[0] if selection.single else tuple(out)
-        return ((value, run.leave(aux)), gradient) if has_aux else (value, gradient)
+        gradients = run.pull_back([] if node is None else [(node, ct)], set())
+        gradient = _rebuilt(entered, gradients)
+        value = boundary.leave(result, run.strip) if want_value else None
+        if has_aux:
+            value = (value, run.leave(aux))
+        gradient = gradient[0] if selection.single else gradient
+        if want_value:
+            return value, gradient
+        return (gradient, value[1]) if has_aux else gradient  # type: ignore[index]  # a pair
 
     return wrapped
 
 
+def _rebuilt(entered: Sequence[tuple[Any, int]], leaves: list[Any]) -> tuple[Any, ...]:
+    """The trees of all arguments, from the leaves of all of them in one list."""
+    if len(entered) == 1:
+        return (trees.rebuild(entered[0][0], leaves),)
+    out = []
+    start = 0
+    for unflatten, count in entered:
+        out.append(trees.rebuild(unflatten, leaves[start : start + count]))
+        start += count
+    return tuple(out)
+
+
 def _check_scalar(what: str, fun: Callable[..., Any], result: Any, holomorphic: bool) -> Value:
     """The number 1 in the dtype of ``result``, which must be a real (holomorphic: complex) scalar."""
+    if type(result) is TracedArray and not holomorphic:
+        value = result.value
+        if type(value) is TapeTracer and type(value.primal) is np.float64:
+            return _ONE  # the usual case, all checks passed
     name = function_name(fun)
     if not (isinstance(result, (TracedArray, np.ndarray, np.generic)) or type(result) in PYTHON_DTYPES):
         why = "; does it lack a return statement?" if result is None else ""
@@ -190,14 +225,7 @@ def grad(
     >>> print(np.grad(np.grad(lambda x, n: x**n))(2.0, 3))
     12.0
     """
-    both = _value_and_grad("grad", fun, argnums, has_aux, holomorphic)
-
-    @functools.wraps(fun, updated=())
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        value, gradient = both(*args, **kwargs)
-        return (gradient, value[1]) if has_aux else gradient
-
-    return wrapped
+    return _value_and_grad("grad", fun, argnums, has_aux, holomorphic, want_value=False)
 
 
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
@@ -214,25 +242,26 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """
     boundary.check_callable("vjp", fun)
     run = _Taped("vjp")
-    with running(run.trace):
-        entered = [run.enter(f"primal {i}", tree) for i, tree in enumerate(primals)]
-        result, aux = boundary.split_aux("vjp", fun, fun(*(tree for tree, _, _ in entered)), has_aux)
+    with run.trace:
+        entered = [
+            run.enter(lambda i=i: f"primal {i}", tree) for i, tree in enumerate(primals)
+        ]
+        result, aux = fun(*(tree for tree, _, _ in entered)), None
+        if has_aux:
+            result, aux = boundary.split_aux("vjp", fun, result)
         leaves, _ = boundary.result_leaves("vjp", fun, result)
         nodes = [run.node(leaf) for leaf in leaves]
+        witness = Witness("vjp")
     out = run.leave(result)
     like = [leaf.value if type(leaf) is TracedArray else leaf for leaf in leaves]
     like = [type_of(run.strip(value)) for value in like]
 
     def pull(ct: Any) -> tuple[Any, ...]:
+        witness.check()
         cts = _matching_leaves("vjp", "cotangent", ct, out, like)
         outputs = [(node, c) for node, c in zip(nodes, cts, strict=True) if node is not None]
-        gradients = run.pull_back(outputs)
-        found = []
-        start = 0
-        for _, unflatten, count in entered:
-            found.append(trees.rebuild(unflatten, gradients[start : start + count]))
-            start += count
-        return tuple(found)
+        gradients = run.pull_back(outputs, {id(c) for c in cts})
+        return _rebuilt([entry[1:] for entry in entered], gradients)
 
     return (out, pull, run.leave(aux)) if has_aux else (out, pull)
 
@@ -306,12 +335,12 @@ def jvp(
     def strip_tree(tree: Any) -> Any:
         return trees.map_leaves(lambda leaf: boundary.leave(leaf, strip), tree)
 
-    with running(trace):
+    with trace:
         args = []
         for i, (primal, tangent) in enumerate(zip(primals, tangents, strict=True)):
             leaves, unflatten = trees.flatten(primal)
             for leaf in leaves:
-                boundary.check_differentiable("jvp", f"primal {i}", leaf)
+                boundary.check_differentiable("jvp", lambda i=i: f"primal {i}", leaf)
             pairs = [boundary.enter(leaf) for leaf in leaves]
             like = [type_of(value) for value, _ in pairs]
             x_dots = _matching_leaves("jvp", "tangent", tangent, primal, like)
@@ -320,7 +349,9 @@ def jvp(
                 for (value, kind), x_dot in zip(pairs, x_dots, strict=True)
             ]
             args.append(trees.rebuild(unflatten, handles))
-        result, aux = boundary.split_aux("jvp", fun, fun(*args), has_aux)
+        result, aux = fun(*args), None
+        if has_aux:
+            result, aux = boundary.split_aux("jvp", fun, result)
         leaves, unflatten = boundary.result_leaves("jvp", fun, result)
         dots = []
         for leaf in leaves:
@@ -346,18 +377,23 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     """
     boundary.check_callable("linearize", fun)
     run = _Taped("linearize")
-    with running(run.trace):
-        entered = [run.enter(f"primal {i}", tree) for i, tree in enumerate(primals)]
-        result = fun(*(tree for tree, _, _ in entered))
-        result, aux = boundary.split_aux("linearize", fun, result, has_aux)
+    with run.trace:
+        entered = [
+            run.enter(lambda i=i: f"primal {i}", tree) for i, tree in enumerate(primals)
+        ]
+        result, aux = fun(*(tree for tree, _, _ in entered)), None
+        if has_aux:
+            result, aux = boundary.split_aux("linearize", fun, result)
         leaves, unflatten = boundary.result_leaves("linearize", fun, result)
         nodes = [run.node(leaf) for leaf in leaves]
         ends = [boundary.enter(leaf) for leaf in leaves]
+        witness = Witness("linearize")
     out = run.leave(result)
     stripped = [(run.strip(value), kind) for value, kind in ends]
     tape = [node for node in nodes if node is not None]
 
     def push(*tangents: Any) -> Any:
+        witness.check()
         if len(tangents) != len(primals):
             raise TypeError(f"linearize: {len(primals)} primals but {len(tangents)} tangents")
         x_dots: list[Value] = []

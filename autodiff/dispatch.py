@@ -16,6 +16,8 @@ UFUNCS: dict[Any, Callable[..., Any]] = {}
 UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 UNSUPPORTED: dict[Any, tuple[str, str]] = {}
+UNSUPPORTED_MODULES: dict[str, tuple[str, str]] = {}
+"""The same for all functions of a module that `import numpy` does not load."""
 
 
 def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

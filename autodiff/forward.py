@@ -55,7 +55,7 @@ class JVPTrace(Trace):
         ans = primitive(*primals, **params)
         if not primitive.differentiable:
             return ans
-        with np.errstate(all="ignore"):  # the value above has warned already
+        with np.errstate(all="ignore"):  # the value has given its warnings
             ans_dot = primitive.push(ans, primals, x_dots, params)
         if not primitive.multiple:
             return self.pair(ans, ans_dot)

@@ -64,13 +64,14 @@ class TracedArray:
     Python number, whose dtype is weak (NEP 50).
     """
 
-    __slots__ = ("__weakref__", "_born", "_kind", "_value", "_version", "_view")
+    __slots__ = ("__weakref__", "_born", "_kind", "_strides", "_value", "_version", "_view")
 
     _value: Value
     _view: View | None
     _version: int  # of a base: counts writes; of a view: the root's version that _value shows
     _kind: int
     _born: int  # the level of the innermost trace when this handle was made
+    _strides: tuple[int, ...]  # of a base that was written to: those of its first value
 
     def __init__(self, *_: Any, **__: Any) -> None:
         raise TypeError("TracedArray handles are made by transformations; use xnp.array(...)")
@@ -101,6 +102,8 @@ class TracedArray:
                 f"outside of it{user_line()}, which would outlive it. Make the array inside the "
                 "function, or pass it as an argument and return it."
             )
+        if not self._version:
+            self._strides = layout_of(self._value).strides
         self._value = new
         self._version += 1
 
@@ -109,7 +112,10 @@ class TracedArray:
         view = self._view
         if view is not None:
             return view.layout(view.base.layout())
-        return layout_of(self._value)
+        if not self._version:
+            return layout_of(self._value)
+        dummy = np.empty(1, dtype_of(self._value))  # nobody reads the elements
+        return np.lib.stride_tricks.as_strided(dummy, shape_of(self._value), self._strides)
 
 
 _new = TracedArray.__new__
@@ -173,6 +179,11 @@ def value_of(x: Any) -> Value:
     return array
 
 
+def handle_of(x: Any) -> Any:  # a TracedArray, whose operators type checkers do not see
+    """A handle for anything an array function takes; a handle itself."""
+    return x if type(x) is TracedArray else wrap(value_of(x), ARRAY0D)
+
+
 def has_handle(x: Any) -> bool:
     """Whether a nested list or tuple holds a traced array."""
     if isinstance(x, (list, tuple)):
@@ -225,6 +236,7 @@ def constant_of(x: TracedArray, what: str) -> Any:
             f"{what} of a traced array ({describe(x)}){user_line()}: the result would be a "
             f"constant and {value.trace.name} would lose its derivative without a word. "
             "Use the function of the same name from xnp (or numpy), which accepts traced arrays; "
+            "to store it in an array, make that array with xnp (xnp.zeros(...)); "
             "for a number that needs no derivative write xnp.stop_gradient(x)."
         )
     return value

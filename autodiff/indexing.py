@@ -2,166 +2,64 @@
 
 Basic indices (ints, slices, Ellipsis, newaxis) give views. Anything with an index array is split
 into a basic view, a transpose that brings the addressed axes to the front, and a gather or scatter
-on the leading axes; writing goes through the same two views.
+on the leading axes; writing goes through the same two views. Where every index array is a single
+number that differs between the examples of a vmapped batch, the result is a view too, as it is in
+each example.
 """
 
 from __future__ import annotations
 
-import operator
+import warnings
 from typing import Any
 
 import numpy as np
+from numpy.exceptions import ComplexWarning
 
 from . import shapes
-from .core import Tracer, Value, dtype_of, ndim_of, shape_of
+from .core import PYTHON_DTYPES, Primitive, Value, dtype_of, ndim_of, shape_of
 from .errors import user_line
 from .handles import (
+    ARRAY0D,
+    RESULT,
+    WEAK,
     TracedArray,
     concrete_value,
     fit_shape,
+    has_handle,
     sequence_value,
     value_of,
     view_of,
     wrap,
 )
+from .index_forms import FULL, Index, converted_items, holds_array, index_value
 from .primitives.elementwise import select_p
-from .primitives.indexing import gather_p, getitem_p, nonzero_p, scatter_p, setitem_p
+from .primitives.indexing import (
+    gather_p,
+    getitem_p,
+    part_shape,
+    scatter_add_p,
+    scatter_p,
+    setitem_p,
+)
 from .primitives.manipulation import transpose_p
 from .rules import convert, reshape_p
 
-FULL = slice(None)
 
-
-def _part(x: Any) -> Any:
-    """A slice's start, stop or step as an int or None."""
-    return x if x is None else operator.index(x)
-
-
-def _index_value(item: Any) -> Any:
-    """One item of an index: an int, slice, None or Ellipsis, or the Value of an index array."""
-    if item is None or item is Ellipsis or type(item) is int:
-        return item
-    if isinstance(item, slice):
-        if any(type(p) is TracedArray for p in (item.start, item.stop, item.step)):
-            return slice(_part(item.start), _part(item.stop), _part(item.step))
-        return item
-    if isinstance(item, np.integer):
-        return int(item)
-    if isinstance(item, (list, tuple)):
-        item = sequence_value(item)
-        if shape_of(item) == (0,):
-            return np.zeros(0, np.intp)
-    elif type(item) is TracedArray:
-        item = item.value
-    elif isinstance(item, (np.ndarray, bool, np.bool_)):
-        item = np.asarray(item)
-    else:
-        try:
-            return operator.index(item)
-        except TypeError:
-            raise _bad_index(item) from None
-    if dtype_of(item).kind not in "biu":
-        raise IndexError(
-            "arrays used as indices must be of integer (or boolean) type, got "
-            f"{dtype_of(item)}{user_line()}"
-        )
-    if ndim_of(item) == 0 and dtype_of(item).kind != "b" and not isinstance(item, Tracer):
-        return int(item)
-    return item
-
-
-def _bad_index(item: Any) -> IndexError:
-    return IndexError(
-        "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or "
-        f"boolean arrays are valid indices, got {type(item).__name__} {item!r:.60}{user_line()}"
-    )
-
-
-def normalized(index: Any, ndim: int) -> tuple[list[Any], bool, bool]:
-    """The index as a list of ints, slices, None and arrays that covers all axes from the first;
-    whether it has arrays, and whether it had an Ellipsis. Masks are expanded to index arrays."""
-    items: list[Any] = []
-    consumed = 0
-    advanced = False
-    ellipsis = -1
-    for item in map(_index_value, index if type(index) is tuple else (index,)):
-        if item is Ellipsis:
-            if ellipsis >= 0:
-                raise IndexError("an index can only have a single ellipsis ('...')")
-            ellipsis = len(items)
-        elif item is None:
-            items.append(item)
-        elif type(item) is int or type(item) is slice:
-            items.append(item)
-            consumed += 1
-        elif dtype_of(item).kind == "b":
-            advanced = True
-            if ndim_of(item) == 0:  # a[True] is a[None], a[False] an empty a[None]
-                items.append(_NewAxis(np.zeros(int(bool(concrete_value(item, "mask"))), np.intp)))
-            else:
-                items.extend(nonzero_p(item))
-                consumed += ndim_of(item)
-        else:
-            advanced = True
-            items.append(item)
-            consumed += 1
-    if consumed > ndim:
-        raise IndexError(
-            f"too many indices for array: array is {ndim}-dimensional, but {consumed} were indexed"
-        )
-    if ellipsis >= 0:
-        items[ellipsis:ellipsis] = [FULL] * (ndim - consumed)
-    return items, advanced, ellipsis >= 0
-
-
-class _NewAxis:
-    """An index array on an axis of length 1 that the index itself adds."""
-
-    __slots__ = ("indices",)
-
-    def __init__(self, indices: Any) -> None:
-        self.indices = indices
-
-
-def _check_masks(index: Any, shape: tuple[Any, ...]) -> None:
-    """IndexError, as NumPy's, where a mask's shape is not that of the axes it covers."""
-    axis = 0
-    items = index if type(index) is tuple else (index,)
-    used = sum(_axes_used(item) for item in items)
-    for item in items:
-        if item is Ellipsis:
-            axis += len(shape) - used
-            continue
-        if isinstance(item, (np.ndarray, TracedArray)) and _dtype(item).kind == "b":
-            mask = np.shape(item)
-            for k, dim in enumerate(mask):
-                if axis + k < len(shape) and dim != shape[axis + k]:
-                    raise IndexError(
-                        f"boolean index did not match indexed array along axis {axis + k}; size of "
-                        f"axis is {shape[axis + k]} but size of corresponding boolean axis is {dim}"
-                    )
-        axis += _axes_used(item)
-
-
-def _dtype(item: Any) -> Any:
-    return dtype_of(item.value if type(item) is TracedArray else item)
-
-
-def _axes_used(item: Any) -> int:
-    if item is None or item is Ellipsis or isinstance(item, (bool, np.bool_)):
-        return 0
-    if isinstance(item, (np.ndarray, TracedArray)) and _dtype(item).kind == "b":
-        return len(np.shape(item))
-    return 1
-
-
-def _basic_view(handle: TracedArray, index: tuple[Any, ...]) -> TracedArray:
+def basic_view(handle: TracedArray, index: tuple[Any, ...]) -> TracedArray:
+    """``handle[index]`` for ints, slices and Nones that cover no more than all axes."""
     return view_of(
         handle,
         lambda base: getitem_p(base, index=index),
         lambda base, new: setitem_p(base, new, index=index),
-        lambda layout: layout[index],
+        lambda layout: layout[(*index, ...)],
     )
+
+
+def _addressed(handle: TracedArray, basic: list[Any]) -> TracedArray:
+    """The view ``[basic]``, or the handle itself where that changes nothing."""
+    if all(type(item) is slice and item == FULL for item in basic):
+        return handle
+    return basic_view(handle, tuple(basic))
 
 
 def _transposed_view(handle: TracedArray, axes: tuple[int, ...]) -> TracedArray:
@@ -176,130 +74,272 @@ def _transposed_view(handle: TracedArray, axes: tuple[int, ...]) -> TracedArray:
     )
 
 
-class _Advanced:
-    """An advanced index, taken apart: the view whose leading axes the arrays address, the arrays,
-    and the permutation from (index axes, other axes) to NumPy's order of the result's axes."""
+def _element_view(handle: TracedArray, arrays: list[Any]) -> TracedArray:
+    """``handle[i, j, ...]`` for numbers that only a trace knows."""
+    count = len(arrays)
+    shape = shape_of(handle.value)[count:]
+    return view_of(
+        handle,
+        lambda base: gather_p(base, *arrays),
+        lambda base, new: scatter_p(base, new, *arrays),
+        # which element does not matter for the strides
+        lambda layout: layout[(0,) * count + (...,)] if layout.size else np.empty(shape, np.int8),
+    )
 
-    def __init__(self, handle: TracedArray, items: list[Any]) -> None:
-        basic: list[Any] = []
-        arrays: list[Any] = []
-        places: list[int] = []
-        for position, item in enumerate(items):
-            if item is None or type(item) is slice:
-                basic.append(item)
-                continue
-            is_new = type(item) is _NewAxis
-            basic.append(None if is_new else FULL)
-            arrays.append(item.indices if is_new else item)
-            places.append(position)
-        view = _basic_view(handle, tuple(basic))
-        ndim = ndim_of(view.value)
-        rest = [axis for axis in range(ndim) if axis not in places]
-        self.arrays = arrays
-        self.view = _transposed_view(view, (*places, *rest))
-        self.lead = max(ndim_of(array) for array in arrays)
-        adjacent = places[-1] - places[0] == len(places) - 1
-        self.position = places[0] if adjacent else 0
+
+class _Advanced:
+    """An index with index arrays: the view whose leading axes they address, and the permutation
+    from (index axes, other axes) to NumPy's order of the result's axes.
+    """
+
+    def __init__(self, handle: TracedArray, index: Index) -> None:
+        self.index = index
+        handle = _addressed(handle, index.basic)
+        rest = [axis for axis in range(ndim_of(handle.value)) if axis not in index.places]
+        self.view = _transposed_view(handle, (*index.places, *rest))
+        self.lead = max(map(ndim_of, index.arrays))
 
     def result_axes(self, ndim: int) -> tuple[int, ...] | None:
         """The permutation for the result, or None where it changes nothing."""
-        p, lead = self.position, self.lead
+        p, lead = self.index.position, self.lead
         if not p or not lead:
             return None
         return (*range(lead, lead + p), *range(lead), *range(lead + p, ndim))
 
+    def element_view(self) -> TracedArray | None:
+        """The result as a view, where the arrays are single numbers."""
+        return None if self.lead else _element_view(self.view, self.index.arrays)
+
     def read(self) -> Value:
-        out = gather_p(self.view.value, *self.arrays)
+        try:
+            out = gather_p(self.view.value, *self.index.arrays)
+        except IndexError as error:
+            self.index.diagnose(error)
         axes = self.result_axes(ndim_of(out))
         return out if axes is None else transpose_p(out, axes=axes)
 
-    def write(self, value: Value) -> None:
-        base = self.view.value
-        inner = shape_of(base)[len(self.arrays) :]
+    def write(self, value: Value, scatter: Primitive = scatter_p) -> None:
+        base, arrays = self.view.value, self.index.arrays
         if ndim_of(value):
-            lead = shapes.broadcast(*(shape_of(a) for a in self.arrays))
-            p = self.position
-            value = fit_shape(value, (*inner[:p], *lead, *inner[p:]))
-            axes = self.result_axes(ndim_of(value))
-            if axes is not None:
-                value = transpose_p(value, axes=shapes.inverse_permutation(axes))
-        self.view.write(scatter_p(base, value, *self.arrays))
+            value = self._fitted(value, shape_of(base)[len(arrays) :])
+        try:
+            new = scatter(base, value, *arrays)
+        except IndexError as error:
+            self.index.diagnose(error)
+        self.view.write(new)
+
+    def _fitted(self, value: Value, inner: tuple[Any, ...]) -> Value:
+        """``value`` in the shape (index axes, other axes)."""
+        try:
+            lead = shapes.broadcast(*map(shape_of, self.index.arrays))
+        except ValueError:
+            gather_p(self.view.value, *self.index.arrays)  # NumPy's own words
+            raise
+        p = self.index.position
+        target = (*inner[:p], *lead, *inner[p:])
+        try:
+            value = fit_shape(value, target)
+        except ValueError:
+            raise ValueError(
+                f"shape mismatch: value array of shape {shape_of(value)} could not be broadcast to "
+                f"indexing result of shape {target}{user_line()}"
+            ) from None
+        axes = self.result_axes(ndim_of(value))
+        if axes is None:
+            return value
+        return transpose_p(value, axes=shapes.inverse_permutation(axes))
 
 
-def getitem(self: TracedArray, index: Any) -> TracedArray:
-    value = self.value
-    if type(index) is not int:
-        _check_masks(index, shape_of(value))
-    items, advanced, ellipsis = normalized(index, ndim_of(value))
-    if advanced:
-        return wrap(_Advanced(self, items).read())
-    if not ellipsis and ndim_of(value) == len(items) and all(type(i) is int for i in items):
-        return wrap(getitem_p(value, index=tuple(items)))
-    view = _basic_view(self, tuple(items))
+def _keyed_view(handle: TracedArray, basic: tuple[Any, ...], key: Any) -> TracedArray:
+    view = basic_view(handle, basic)
     assert view._view is not None
-    view._view.key = index
+    view._view.key = key
     return view
 
 
+def _check_scalar(self: TracedArray, index: Any) -> None:
+    """Python's and NumPy's errors where a number is indexed."""
+    if self._kind == WEAK:
+        python = type(concrete_value(self.value, "index")).__name__
+        raise TypeError(f"'{python}' object is not subscriptable{user_line()}")
+    if self._kind == RESULT and isinstance(index, (int, slice)) and type(index) is not bool:
+        raise IndexError(f"invalid index to scalar variable.{user_line()}")
+
+
+def _element_index(index: Any, ndim: int) -> tuple[int, ...] | None:
+    """The index, if it is made of plain ints for all axes; the usual case in a loop."""
+    if type(index) is int:
+        return (index,) if ndim == 1 else None
+    if type(index) is not tuple or len(index) != ndim:
+        return None
+    for item in index:
+        if type(item) is not int:
+            return None
+    return index
+
+
+def getitem(self: TracedArray, index: Any) -> TracedArray:
+    value = self._value if self._view is None else self.value
+    shape = shape_of(value)
+    if not shape:
+        _check_scalar(self, index)
+    elements = _element_index(index, len(shape))
+    if elements is not None:
+        try:
+            return wrap(getitem_p(value, index=elements))
+        except IndexError:
+            pass  # diagnosed below, in terms of the user's axes
+    elif type(index) is slice and shape:
+        return _keyed_view(self, (index_value(index),), index)
+    items, explicit = converted_items(index)
+    parts = Index(items, shape)
+    kind = ARRAY0D if explicit else RESULT
+    if parts.arrays:
+        parts.expand_masks()
+        advanced = _Advanced(self, parts)
+        view = advanced.element_view()
+        if view is None or holds_array(index) or (kind == RESULT and not ndim_of(view.value)):
+            return wrap(advanced.read(), kind)
+        return view
+    basic = tuple(parts.basic)
+    scalar = not explicit and len(basic) == len(shape) and all(type(i) is int for i in basic)
+    if scalar or self.is_scalar() or holds_array(index):
+        return wrap(getitem_p(value, index=basic), kind)
+    return _keyed_view(self, basic, index)
+
+
 def setitem(self: TracedArray, index: Any, new: Any) -> None:
-    value = self.value
+    value = self._value if self._view is None else self.value
     if self.is_scalar():
         raise TypeError(
             f"'{dtype_of(value)}' object does not support item assignment{user_line()}: it is a "
             "scalar, as NumPy's results without dimensions are; write x = ... instead."
         )
-    if _is_own_view(self, index, new):
+    if type(new) is TracedArray and _is_own_view(self, index, new):
         return
     shape = shape_of(value)
-    if type(index) is not int:
-        _check_masks(index, shape)
-    new = convert(value_of(new), dtype_of(value))
-    mask = _whole_mask(index)
-    if mask is not None and not ndim_of(new):
-        ndim = ndim_of(mask)
-        mask = reshape_p(mask, shape=(*shape_of(mask), *(1 for _ in shape[ndim:])))
-        self.write(select_p(mask, new, value))
+    new = _assigned(new, dtype_of(value))
+    elements = _element_index(index, len(shape))
+    if elements is not None and not ndim_of(new):
+        try:
+            self.write(setitem_p(value, new, index=elements))
+            return
+        except IndexError:
+            pass  # diagnosed below, in terms of the user's axes
+    items, explicit = converted_items(index)
+    parts = Index(items, shape)
+    if parts.arrays:
+        _set_advanced(self, parts, new)
         return
-    items, advanced, _ = normalized(index, len(shape))
-    if advanced:
-        _Advanced(self, items).write(new)
-        return
-    basic = tuple(items)
-    target = sum(type(i) is not int for i in items) + len(shape) - sum(i is not None for i in items)
-    extra = ndim_of(new) - target
-    if extra > 0 and all(dim == 1 for dim in shape_of(new)[:extra]):
-        new = reshape_p(new, shape=shape_of(new)[extra:])
+    basic = tuple(parts.basic)
+    target = part_shape(shape, basic)
+    if not target and not explicit and ndim_of(new):
+        raise ValueError(
+            f"setting an array element with a sequence{user_line()}: one element was given an "
+            f"array of shape {shape_of(new)}."
+        )
+    if ndim_of(new):
+        new = _dropped(new, target)
     self.write(setitem_p(value, new, index=basic))
 
 
-def _is_own_view(self: TracedArray, index: Any, new: Any) -> bool:
+def add_at(self: TracedArray, index: Any, value: Value) -> None:
+    """``np.add.at(self, index, value)``: as ``self[index] += value``, with repeats counted."""
+    value = convert(value, dtype_of(self.value))
+    items, _ = converted_items(index)
+    parts = Index(items, shape_of(self.value))
+    if parts.arrays:
+        parts.expand_masks()
+        _Advanced(self, parts).write(value, scatter_add_p)
+    else:
+        setitem(self, index, wrap(getitem(self, index).value + value))
+
+
+def _dropped(new: Value, target: tuple[Any, ...]) -> Value:
+    """``new`` without leading axes of length 1 that ``target`` has not.
+
+    ValueError, as NumPy's, where it does not broadcast.
+    """
+    from_shape = shape_of(new)
+    extra = len(from_shape) - len(target)
+    inner = from_shape
+    if extra > 0 and all(dim == 1 for dim in from_shape[:extra]):
+        inner = from_shape[extra:]
+    if not shapes.can_broadcast(inner, target):
+        raise ValueError(
+            f"could not broadcast input array from shape {from_shape} into shape {target}"
+            f"{user_line()}"
+        )
+    return new if inner is from_shape else reshape_p(new, shape=inner)
+
+
+def _assigned(new: Any, dtype: np.dtype[Any]) -> Value:
+    """The Value of what is assigned to an array of ``dtype``, cast as NumPy casts there."""
+    if isinstance(new, (list, tuple)):
+        new = sequence_value(new) if has_handle(new) else np.asarray(new, dtype)
+    elif type(new) not in PYTHON_DTYPES and not isinstance(new, np.generic):
+        new = value_of(new)
+    if type(new) in PYTHON_DTYPES or isinstance(new, np.generic):
+        box = np.empty((), dtype)  # which numbers overflow or do not convert, NumPy knows
+        box[()] = new
+        return box[()]
+    if dtype_of(new).kind == "c" and dtype.kind != "c":
+        text = "Casting complex values to real discards the imaginary part"
+        warnings.warn(text, ComplexWarning, stacklevel=3)
+    return convert(new, dtype)
+
+
+def _set_advanced(self: TracedArray, parts: Index, new: Value) -> None:
+    mask = parts.sole_mask()
+    if mask is not None and not ndim_of(new):  # works for masks of a batch that differ in size
+        view = _addressed(self, parts.basic)
+        trailing = ndim_of(view.value) - parts.places[0] - ndim_of(mask)
+        mask = reshape_p(mask, shape=(*shape_of(mask), *(1,) * trailing))
+        view.write(select_p(mask, new, view.value))
+        return
+    covers_all = mask is not None and ndim_of(mask) == ndim_of(self.value)
+    parts.expand_masks()
+    if covers_all and ndim_of(new):
+        _check_masked(shape_of(new), shape_of(parts.arrays[0])[0])
+    _Advanced(self, parts).write(new)
+
+
+def _check_masked(shape: tuple[Any, ...], count: Any) -> None:
+    """NumPy's errors for ``x[mask] = new`` where the mask covers all axes."""
+    if len(shape) > 1:
+        raise TypeError(
+            "NumPy boolean array indexing assignment requires a 0 or 1-dimensional input, input "
+            f"has {len(shape)} dimensions{user_line()}"
+        )
+    (size,) = list(shape)
+    if size not in (1, count):
+        raise ValueError(
+            f"NumPy boolean array indexing assignment cannot assign {size} input values to the "
+            f"{count} output values where the mask is true{user_line()}"
+        )
+
+
+def _is_own_view(self: TracedArray, index: Any, new: TracedArray) -> bool:
     """Whether ``new`` is the view ``self[index]``, as after ``self[index] += x``."""
-    if type(new) is not TracedArray or new._view is None or new._view.base is not self:
+    if new._view is None or new._view.base is not self:
         return False
     key = new._view.key
     if type(key) is not type(index):
         return False
     parts = (key, index) if type(key) is tuple else ((key,), (index,))
     return len(parts[0]) == len(parts[1]) and all(
-        type(a) is type(b) and isinstance(a, (int, slice)) and a == b for a, b in zip(*parts)
+        type(a) is type(b) and isinstance(a, (int, slice)) and a == b
+        for a, b in zip(*parts, strict=True)
     )
-
-
-def _whole_mask(index: Any) -> Value | None:
-    """The mask, if the index is one boolean array."""
-    if type(index) is tuple and len(index) == 1:
-        index = index[0]
-    if type(index) is TracedArray and dtype_of(index.value).kind == "b":
-        return index.value
-    if type(index) is np.ndarray and index.dtype.kind == "b":
-        return index.copy()
-    return None
 
 
 def _delitem(self: TracedArray, index: Any) -> None:
     raise ValueError("cannot delete array elements")
 
 
-TracedArray.__getitem__ = getitem  # type: ignore[attr-defined]  # as in `operators`
-TracedArray.__setitem__ = setitem  # type: ignore[attr-defined]
-TracedArray.__delitem__ = _delitem  # type: ignore[attr-defined]
+for _name, _method in [
+    ("__getitem__", getitem),
+    ("__setitem__", setitem),
+    ("__delitem__", _delitem),
+]:
+    setattr(TracedArray, _name, _method)

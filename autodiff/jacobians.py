@@ -141,7 +141,7 @@ def jacfwd(
         partial, chosen = _partial(selection, args, kwargs)
         leaves, unflatten = trees.flatten(tuple(chosen))
         for leaf in leaves:
-            boundary.check_differentiable("jacfwd", "an argument", leaf)
+            boundary.check_differentiable("jacfwd", lambda: "an argument", leaf)
             _check_kind("jacfwd", "an argument", leaf, holomorphic)
         out, push, *aux = linearize(partial, *chosen, has_aux=has_aux)
         columns = []
@@ -260,7 +260,7 @@ def derivative(fun: Callable[..., Any], n: int = 1) -> Callable[..., Any]:
 
     @functools.wraps(fun, updated=())
     def wrapped(x: Any, *args: Any, **kwargs: Any) -> Any:
-        boundary.check_differentiable("derivative", "argument 0", x)
+        boundary.check_differentiable("derivative", lambda: "argument 0", x)
         shape, dtype = _type(x)
         if shape:
             raise DifferentiationError(

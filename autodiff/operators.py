@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from . import dispatch
-from .core import PYTHON_DTYPES, Value, dtype_of, ndim_of, shape_of
-from .errors import user_line
+from .core import PYTHON_DTYPES, Tracer, Value, dtype_of, ndim_of, shape_of
+from .errors import BatchingError, LeakedTracerError, user_line
 from .handles import (
     ARRAY0D,
     WEAK,
@@ -219,9 +219,17 @@ def _contains(self: TracedArray, item: Any) -> bool:
 
 
 def _repr(self: TracedArray) -> str:
-    shown = "0-d array" if self._kind == ARRAY0D and ndim_of(self.value) == 0 else ""
-    inner = repr(self.value) if not isinstance(self.value, np.ndarray) else str(self.value)
-    return f"TracedArray({describe(self)}{', ' + shown if shown else ''}: {inner})"
+    """``TracedArray(f64[2], grad or vjp: [1. 2.])``: type, innermost transformation, values."""
+    value = self.value
+    kind = "0-d array " if self._kind == ARRAY0D and not ndim_of(value) else ""
+    by = f", {value.trace.name}" if isinstance(value, Tracer) else ""
+    try:
+        shown = str(concrete_value(value, "printing"))
+    except BatchingError:
+        shown = "differs between the examples of the batch"
+    except LeakedTracerError:
+        shown = "used after its transformation returned"
+    return f"TracedArray({kind}{describe(self)}{by}: {shown})"
 
 
 def _reduce(self: TracedArray, *_: Any) -> Any:

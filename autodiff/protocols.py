@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,9 @@ from .rules import convert
 
 def _unsupported(function: Any) -> UnsupportedError:
     name = dispatch.name_of(function)
-    reason, instead = dispatch.UNSUPPORTED.get(
-        function, ("it has no rule for them yet", "write it with the functions that have one")
-    )
+    unknown = ("it has no rule for them yet", "write it with the functions that have one")
+    entry = dispatch.UNSUPPORTED_MODULES.get(getattr(function, "__module__", ""), unknown)
+    reason, instead = dispatch.UNSUPPORTED.get(function, entry)
     return UnsupportedError(
         f"{name} does not work on traced arrays{user_line()}: {reason}; {instead}."
     )
@@ -52,6 +53,9 @@ def _call_with_keywords(
 ) -> Any:
     if ignored.get("signature") is not None:
         raise TypeError(f"{dispatch.name_of(ufunc)}: signature= is not supported; write dtype=")
+    core = {key: ignored[key] for key in ("axes", "axis", "keepdims") if key in ignored}
+    if core:  # a generalised ufunc: matmul, vecdot
+        rule = partial(rule, **core)
     if dtype is not None:
         wanted = np.dtype(dtype)
         for value in values:

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from . import shapes
 from .core import Aval, Primitive, Value, dtype_of, shape_of
 from .tape import TapeTrace, pull_back
 
@@ -61,11 +62,13 @@ class Linear(Primitive):
         params: dict[str, Any],
         strong: bool,
     ) -> Sequence[Value | None]:
-        first = None if wanted[0] is None else self.transpose(ct, *args, **params)
-        return (first, *(None for _ in args[1:]))
+        if wanted[0] is None:
+            return (None,) * len(args)
+        first = self.transpose(ct, *args, **params)
+        return (first,) if len(args) == 1 else (first, *(None,) * (len(args) - 1))
 
-    def keeps(self, wanted: tuple[bool, ...]) -> tuple[tuple[bool, ...], bool]:
-        return (False,) + (True,) * (len(wanted) - 1), False
+    def keeps(self, parents: Sequence[Any]) -> tuple[Sequence[int], bool]:
+        return (0,), False
 
 
 class JointlyLinear(Primitive):
@@ -117,8 +120,8 @@ class JointlyLinear(Primitive):
             for i, w in enumerate(wanted)
         ]
 
-    def keeps(self, wanted: tuple[bool, ...]) -> tuple[tuple[bool, ...], bool]:
-        return tuple(not self._is_linear(i) for i in range(len(wanted))), False
+    def keeps(self, parents: Sequence[Any]) -> tuple[Sequence[int], bool]:
+        return [i for i in range(len(parents)) if self._is_linear(i)], False
 
 
 class MultiLinear(Primitive):
@@ -161,9 +164,9 @@ class MultiLinear(Primitive):
             for i, w in enumerate(wanted)
         ]
 
-    def keeps(self, wanted: tuple[bool, ...]) -> tuple[tuple[bool, ...], bool]:
-        alone = sum(wanted) == 1
-        return tuple(not (alone and w) for w in wanted), False
+    def keeps(self, parents: Sequence[Any]) -> tuple[Sequence[int], bool]:
+        wanted = [i for i, parent in enumerate(parents) if parent is not None]
+        return wanted if len(wanted) == 1 else (), False
 
 
 class General(Primitive):
@@ -255,9 +258,8 @@ reshape_p = Linear(
 # <ct, sum(x)> = <broadcast(ct), x>.
 def _reduce_sum_transpose(ct: Value, x: Any, *, axes: tuple[int, ...]) -> Value:
     shape = shape_of(x)
-    kept = tuple([1 if i in axes else dim for i, dim in enumerate(shape)])
-    if shape_of(ct) != kept and kept.count(1) != len(kept):
-        ct = reshape_p(ct, shape=kept)
+    if len(axes) != len(shape):  # else ct is a scalar and broadcasts as it is
+        ct = reshape_p(ct, shape=shapes.reduced(shape, axes, keepdims=True))
     return broadcast_to_p(ct, shape=shape)
 
 
@@ -294,6 +296,14 @@ def unbroadcast(x: Value, shape: tuple[Any, ...]) -> Value:
     return x if shape_of(x) == shape else reshape_p(x, shape=shape)
 
 
+def _broadcast_to(x: Any, *, shape: tuple[Any, ...]) -> Any:
+    out = np.empty(shape, dtype_of(x))
+    if out.size > 4096:
+        return np.broadcast_to(x, shape)
+    out[...] = x  # a small copy costs a tenth of np.broadcast_to
+    return out
+
+
 def _broadcast_batch(size: Any, args: Any, batched: Any, *, shape: tuple[Any, ...]) -> Any:
     (x,) = args
     inner = shape_of(x)[1:]
@@ -303,7 +313,7 @@ def _broadcast_batch(size: Any, args: Any, batched: Any, *, shape: tuple[Any, ..
 
 broadcast_to_p = Linear(
     "broadcast_to",
-    lambda x, *, shape: np.broadcast_to(x, shape),
+    _broadcast_to,
     lambda ct, x, *, shape: unbroadcast(ct, shape_of(x)),
     shape=lambda x, *, shape: Aval(shape, x.dtype),
     batch=_broadcast_batch,
@@ -319,7 +329,7 @@ def convert(x: Value, dtype: Any) -> Value:
 
 def fit_dtype(ct: Value, like: Any) -> Value:
     """``ct`` with the dtype of ``like``: the real part if that is real."""
-    dtype, wanted = dtype_of(ct), dtype_of(like)
+    dtype, wanted = ct.dtype, dtype_of(like)
     if dtype is wanted or dtype == wanted:
         return ct
     if dtype.kind == "c" and wanted.kind != "c":
@@ -390,6 +400,13 @@ weaken_p = Linear(
     shape=lambda x: Aval(x.shape, x.dtype, True),
     batch=_unary_batch_of(lambda x: x),
 )
+
+
+def _weaken_push(ans: Any, args: Any, x_dots: Any, params: Any) -> Any:
+    return x_dots[0]  # tangents have a dtype, also those of Python numbers
+
+
+weaken_p.push = _weaken_push  # type: ignore[method-assign]
 
 # The identity whose derivative is zero, on purpose.
 stop_gradient_p = Primitive(

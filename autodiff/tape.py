@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -22,16 +24,19 @@ _node_ids = itertools.count()
 
 
 class Node:
-    __slots__ = ("ans", "args", "index", "number", "params", "parents", "primitive")
+    """One operation on the tape. With no primitive: an input."""
+
+    __slots__ = ("ans", "args", "number", "params", "parents", "primitive")
+
+    index = -1  # which output of its parent an `OutputNode` is
 
     def __init__(
         self,
-        primitive: Primitive | None,  # None: an input, or one output of a multiple primitive
+        primitive: Primitive | None,
         parents: Sequence[Node | None],
         args: Sequence[Value],
         ans: Any,
         params: dict[str, Any],
-        index: int = -1,  # which output of its parent this is; -1: an ordinary node
     ) -> None:
         self.number = next(_node_ids)
         self.primitive = primitive
@@ -39,6 +44,15 @@ class Node:
         self.args = args
         self.ans = ans
         self.params = params
+
+
+class OutputNode(Node):
+    """One output of a multiple primitive, whose node is its parent."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, parent: Node, index: int) -> None:
+        super().__init__(None, (parent,), (), None, {})
         self.index = index
 
 
@@ -73,11 +87,6 @@ class TapeTracer(Tracer):
         return layout_of(self.primal)
 
 
-def _stub(x: Any) -> Any:
-    """``x``, or its shape and dtype if it is large."""
-    return aval_of(x) if getattr(x, "nbytes", SMALL + 1) > SMALL else x
-
-
 class TapeTrace(Trace):
     name = "grad or vjp"
 
@@ -89,28 +98,109 @@ class TapeTrace(Trace):
         if not self.alive:
             self.check_alive()
         values = list(args)
-        parents: list[Node | None] = [None] * len(args)
-        for i, a in enumerate(args):
-            if type(a) is TapeTracer and a.trace is self:
-                values[i] = a.primal
-                parents[i] = a.node
-        ans = primitive(*values, **params)
+        parents: list[Node | None]
+        if len(args) == 1:  # it must be ours
+            parents = [args[0].node]
+            values[0] = primal = args[0].primal
+            bind = primitive if isinstance(primal, Tracer) else primitive.impl
+            ans = bind(primal, **params)
+        else:
+            parents = [None] * len(args)
+            bind = primitive.impl
+            for i, a in enumerate(args):
+                if isinstance(a, Tracer):
+                    if a.trace is self:
+                        values[i] = a.primal  # type: ignore[attr-defined]  # a TapeTracer
+                        parents[i] = a.node  # type: ignore[attr-defined]
+                        a = values[i]
+                    if isinstance(a, Tracer):
+                        bind = primitive
+            ans = bind(*values, **params)
         if not primitive.differentiable:
             return ans
-        keep_args, keep_ans = primitive.keeps(tuple([p is not None for p in parents]))
-        for i, keep in enumerate(keep_args):
-            if not keep:
-                values[i] = _stub(values[i])
+        unread, keep_ans = primitive.keeps(parents)
+        for i in unread:
+            if type(values[i]) is not np.ndarray or values[i].nbytes > SMALL:
+                values[i] = aval_of(values[i])
         if not primitive.multiple:
-            saved = ans if keep_ans else _stub(ans)
+            large = not keep_ans and (type(ans) is not np.ndarray or ans.nbytes > SMALL)
+            saved = aval_of(ans) if large else ans
             return TapeTracer(self, ans, Node(primitive, parents, values, saved, params))
         node = Node(primitive, parents, values, ans, params)
         return tuple(
-            TapeTracer(self, out, Node(None, (node,), (), None, {}, index))
+            TapeTracer(self, out, OutputNode(node, index))
             if dtype_of(out).kind in "fc"
             else out
             for index, out in enumerate(ans)
         )
+
+
+def pull_back(outputs: Sequence[tuple[Node, Value]], inputs: Sequence[Node]) -> list[Value | None]:
+    """The cotangents of ``inputs`` from those of ``outputs``; None where nothing depends on one.
+
+    Nodes wait in a heap by number and are pulled from the youngest on, when all that was computed
+    from them has been. Floating-point warnings are off: the values have given theirs, and infinite
+    partials behind a mask are expected."""
+    with np.errstate(all="ignore"):
+        return _pull_back(outputs, inputs)
+
+
+def _pull_back(outputs: Sequence[tuple[Node, Value]], inputs: Sequence[Node]) -> list[Value | None]:
+    cts: dict[int, Any] = {}  # by node number
+    nodes: dict[int, Node] = {}
+    waiting: list[int] = []
+    strong: set[int] = set()
+    for node, ct in outputs:
+        number = node.number
+        if number in cts:
+            cts[number] = cts[number] + ct
+        else:
+            cts[number] = ct
+            nodes[number] = node
+            waiting.append(-number)
+    heapify(waiting)
+    while waiting:
+        number = -heappop(waiting)
+        node = nodes[number]
+        primitive = node.primitive
+        parents = node.parents
+        if primitive is None:
+            if node.index >= 0:
+                _fill_slot(node, cts, nodes, waiting, strong)
+            continue  # an input that is an output too
+        ct = cts.pop(number)
+        masked = primitive.masks or number in strong
+        if masked:
+            strong.update([p.number for p in parents if p is not None])
+        contributions = primitive.pull(ct, node.ans, node.args, parents, node.params, masked)
+        for parent, contribution in zip(parents, contributions):  # noqa: B905 - the hot loop
+            if parent is None or contribution is None:
+                continue
+            number = parent.number
+            if number in cts:
+                cts[number] = cts[number] + contribution
+            else:
+                cts[number] = contribution
+                if parent.primitive is not None or parent.index >= 0:
+                    nodes[number] = parent
+                    heappush(waiting, -number)
+    return [cts.get(node.number) for node in inputs]
+
+
+def _fill_slot(
+    node: Node, cts: dict[int, Any], nodes: dict[int, Node], waiting: list[int], strong: set[int]
+) -> None:
+    """Hands the cotangent of one output of a multiple primitive to the node of all of them."""
+    (parent,) = node.parents
+    assert parent is not None
+    number = parent.number
+    if number not in cts:
+        cts[number] = [None] * len(parent.ans)
+        nodes[number] = parent
+        heappush(waiting, -number)
+    cts[number][node.index] = cts.pop(node.number)
+    if node.number in strong:
+        strong.add(number)
 
 
 def _reachable(nodes: Sequence[Node]) -> list[Node]:
@@ -122,47 +212,7 @@ def _reachable(nodes: Sequence[Node]) -> list[Node]:
             if parent is not None and parent not in seen:
                 seen.add(parent)
                 stack.append(parent)
-    return sorted(seen, key=_number)
-
-
-def _number(node: Node) -> int:
-    return node.number
-
-
-def pull_back(outputs: Sequence[tuple[Node, Value]], inputs: Sequence[Node]) -> list[Value | None]:
-    """The cotangents of ``inputs`` from those of ``outputs``; None where nothing depends on one."""
-    cts: dict[Node, Any] = {}
-    for node, ct in outputs:
-        cts[node] = cts[node] + ct if node in cts else ct
-    strong: set[Node] = set()
-    for node in reversed(_reachable([node for node, _ in outputs])):
-        primitive = node.primitive
-        if primitive is None and node.index < 0:
-            continue
-        ct = cts.pop(node, None)
-        if ct is None:
-            continue
-        parents = node.parents
-        if primitive is None:  # one output of a multiple primitive
-            (parent,) = parents
-            assert parent is not None
-            slots = cts.setdefault(parent, [None] * len(parent.ans))
-            slots[node.index] = ct
-            if node in strong:
-                strong.add(parent)
-            continue
-        masked = primitive.masks or node in strong
-        if masked:
-            with np.errstate(all="ignore"):
-                contributions = primitive.pull(ct, node.ans, node.args, parents, node.params, True)
-            strong.update(p for p in parents if p is not None)
-        else:
-            contributions = primitive.pull(ct, node.ans, node.args, parents, node.params, False)
-        for parent, contribution in zip(parents, contributions):
-            if parent is not None and contribution is not None:
-                before = cts.get(parent)
-                cts[parent] = contribution if before is None else before + contribution
-    return [cts.get(node) for node in inputs]
+    return sorted(seen, key=attrgetter("number"))
 
 
 def push_forward(

@@ -13,7 +13,6 @@ from .batching import BatchTrace, BatchTracer
 from .boundary import describe_any, function_name
 from .core import PYTHON_DTYPES, Tracer, Value, ndim_of, shape_of
 from .errors import BatchingError
-from .foreign import running
 from .handles import TracedArray, wrap
 from .primitives.manipulation import move_axis
 from .rules import broadcast_to_p
@@ -59,7 +58,7 @@ def vmap(
         ]
         named = {key: inputs.add(f"argument {key!r}", arg, 0) for key, arg in kwargs.items()}
         trace = BatchTrace(inputs.known_size())
-        with running(trace):
+        with trace:
             positional = [inputs.handles(trace, argument) for argument in entered]
             keywords = {key: inputs.handles(trace, argument) for key, argument in named.items()}
             result = fun(*positional, **keywords)

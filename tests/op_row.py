@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
-import zlib
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Op:
     Every sample is a tuple of arguments for it: concrete arrays or numbers, made by the helpers
     below away from kinks and singularities. Arguments of real or complex dtype are differentiated,
     every subset of them; ``diff`` restricts that to the listed positions, with the ``reason``.
-    ``vmap`` False (with the reason) where no batch can exist (the result's size depends on values).
+    ``vmap`` False (with the reason) where no batch can exist (the result's size depends on values),
+    or a tuple of the positions that can be batched.
     ``order`` is the highest order of derivative that is checked. ``rtol`` is relative to the
     dtype's precision; the default fits well conditioned samples, a larger one carries its reason.
     """
@@ -28,7 +29,7 @@ class Op:
     samples: Sequence[tuple[Any, ...]]
     diff: tuple[int, ...] | None = None
     order: int = 2
-    vmap: bool = True
+    vmap: bool | tuple[int, ...] = True
     rtol: float = 64.0  # units of machine epsilon of the result's dtype, for values against NumPy
     reason: str = ""
     covers: tuple[Any, ...] = field(default=())  # the numpy functions or ufuncs this row is for

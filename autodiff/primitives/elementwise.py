@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, wraps
+from inspect import CO_VARARGS, unwrap
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,12 @@ from ..core import (
     shape_of,
 )
 from ..rules import (
+    General,
     JointlyLinear,
     broadcast_to_p,
     convert,
     fit_dtype,
+    imag_p,
     real_p,
     reshape_p,
     unbroadcast,
@@ -68,6 +71,11 @@ def _result_shape(impl: Any, *avals: Aval) -> Aval:
     return Aval(shapes.broadcast(*(a.shape for a in avals)), ufunc_dtype(impl, *avals))
 
 
+def result_like(ufunc: Any) -> Callable[..., Aval]:
+    """The shape rule of a function whose result has the shape and dtype of a ufunc's result."""
+    return partial(_result_shape, ufunc)
+
+
 class Elementwise(Primitive):
     """``partials[i]``: the derivative with respect to argument i, a function of ``(ans, *args)``,
     a number, or None where it is zero.
@@ -91,18 +99,35 @@ class Elementwise(Primitive):
         self.partials = partials
         self.masks = masks
         self._reads = [_reads(d, len(partials)) for d in partials]
-        self._keeps: dict[tuple[bool, ...], tuple[tuple[bool, ...], bool]] = {}
+        self._keeps: dict[tuple[bool, ...], tuple[Sequence[int], bool]] = {}
+        self._keeps_one = self._plan((False,)) if len(partials) == 1 else ((), True)
+        if len(partials) == 2:
+            self._keeps_two = [[self._plan((a, b)) for b in (False, True)] for a in (False, True)]
 
-    def keeps(self, wanted: tuple[bool, ...]) -> tuple[tuple[bool, ...], bool]:
-        plan = self._keeps.get(wanted)
+    def keeps(self, parents: Sequence[Any]) -> tuple[Sequence[int], bool]:
+        if len(parents) == 1:
+            return self._keeps_one
+        if len(parents) == 2:
+            return self._keeps_two[parents[0] is None][parents[1] is None]
+        key = tuple([p is None for p in parents])
+        plan = self._keeps.get(key)
         if plan is None:
-            used = set().union(*(reads for reads, w in zip(self._reads, wanted) if w))
-            args = tuple(i in used for i in range(len(wanted)))
-            plan = self._keeps[wanted] = (args, -1 in used)
+            plan = self._keeps[key] = self._plan(key)
         return plan
 
+    def _plan(self, constant: tuple[bool, ...]) -> tuple[Sequence[int], bool]:
+        read: set[int] = set()
+        for reads, is_constant in zip(self._reads, constant, strict=True):
+            if not is_constant:
+                read |= reads
+        return tuple(i for i in range(len(constant)) if i not in read), -1 in read
+
     def push(
-        self, ans: Any, args: Sequence[Value], x_dots: Sequence[Value | None], params: dict[str, Any]
+        self,
+        ans: Any,
+        args: Sequence[Value],
+        x_dots: Sequence[Value | None],
+        params: dict[str, Any],
     ) -> Any:
         multiply = strong_multiply_p if self.masks else multiply_p
         total = None
@@ -129,6 +154,19 @@ class Elementwise(Primitive):
         params: dict[str, Any],
         strong: bool,
     ) -> Sequence[Value | None]:
+        if len(args) == 1:  # shapes are equal, and there is something to do
+            (a,), d = args, self.partials[0]
+            if d is None:
+                return (None,)
+            if not callable(d):
+                g = ct if d == 1.0 else ct * d
+            elif strong:
+                g = strong_multiply_p(ct, d(ans, a))
+            else:
+                g = ct * d(ans, a)
+            if type(a) is np.ndarray and g.dtype is a.dtype:
+                return (g,)
+            return (fit_dtype(g, a),)
         cts: list[Value | None] = []
         for w, d, a in zip(wanted, self.partials, args):
             if w is None or d is None:
@@ -139,7 +177,7 @@ class Elementwise(Primitive):
                 g = strong_multiply_p(ct, factor) if strong else ct * factor
             else:
                 g = ct if d == 1.0 else ct * d
-            if type(a) is not Aval and type(a) in PYTHON_DTYPES:
+            if type(a) in PYTHON_DTYPES:
                 g = fit_dtype(unbroadcast(g, ()), a)
             else:
                 if g.dtype is not a.dtype:
@@ -154,7 +192,10 @@ def _reads(d: Partial, nargs: int) -> set[int]:
     """Which arguments (-1: the result) a partial reads: those not named with an underscore."""
     if not callable(d):
         return set()
-    names = d.__code__.co_varnames[: d.__code__.co_argcount]  # type: ignore[attr-defined]
+    code = unwrap(d).__code__  # type: ignore[attr-defined]
+    if code.co_flags & CO_VARARGS:  # of those taken as *_args none is read
+        return set()
+    names = code.co_varnames[: code.co_argcount]
     assert len(names) == nargs + 1, f"a partial takes (ans, *args), got {names}"
     return {i - 1 for i, name in enumerate(names) if not name.startswith("_")}
 
@@ -164,8 +205,10 @@ class Test(Primitive):
 
     differentiable = False
 
-    def __init__(self, name: str, impl: Callable[..., Any]) -> None:
-        super().__init__(name, impl, shape=partial(_result_shape, impl))
+    def __init__(
+        self, name: str, impl: Callable[..., Any], shape: Callable[..., Any] | None = None
+    ) -> None:
+        super().__init__(name, impl, shape=shape or result_like(impl))
         self.multiple = getattr(impl, "nout", 1) > 1
         self.batch_rule = elementwise_batch(self)
 
@@ -239,8 +282,8 @@ positive_p = Elementwise("positive", np.positive, 1.0)
 
 
 def reciprocal(y: Value) -> Value:
-    """``1/y`` in floating point."""
-    return divide_p(1.0, y)
+    """``1/y`` in floating point; of a Python number a Python number, whose dtype stays weak."""
+    return 1.0 / y if type(y) in PYTHON_DTYPES and y else divide_p(1.0, y)
 
 
 equal_p = Test("equal", np.equal)
@@ -266,40 +309,69 @@ def as_float(mask: Value, like: Value) -> Value:
     return convert(mask, np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype)
 
 
-def _share(ans: Value, x: Value, y: Value) -> Value:
-    """1 where x was chosen, 1/2 where x and y tie."""
-    return as_float(equal_p(x, ans), ans) * where(equal_p(x, y), 0.5, 1.0)
+def _share(x: Any, y: Any) -> Any:
+    dtype = np.result_type(x, y)
+    if dtype.kind == "c":
+        dtype = np.dtype(f"f{dtype.itemsize // 2}")
+    lost = np.add(np.less(x, y), np.less_equal(x, y), dtype=dtype)
+    return lost * -0.5 + 1.0
 
 
-# Ties share the derivative equally, as in JAX.
+def _share_shape(x: Aval, y: Aval) -> Aval:
+    shape, dtype, _ = _result_shape(np.maximum, x, y)
+    return Aval(shape, np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype)
+
+
+# The share of x in maximum(x, y): 1 where x is greater, 1/2 at a tie, as in JAX. Next to a nan
+# both have 1: the result is nan, and so is what comes back.
+share_p = Test("share", _share, _share_shape)
 maximum_p = Elementwise(
-    "maximum", np.maximum, _share, lambda ans, x, y: _share(ans, y, x), masks=True
+    "maximum",
+    np.maximum,
+    lambda _ans, x, y: share_p(x, y),
+    lambda _ans, x, y: share_p(y, x),
+    masks=True,
 )
 minimum_p = Elementwise(
-    "minimum", np.minimum, _share, lambda ans, x, y: _share(ans, y, x), masks=True
+    "minimum",
+    np.minimum,
+    lambda _ans, x, y: share_p(y, x),
+    lambda _ans, x, y: share_p(x, y),
+    masks=True,
 )
 
 
-# |z|: Re(conj(z)/|z| * z_dot); the subgradient at 0 is 0.
-def _unit_conjugate(ans: Value, x: Value) -> Value:
-    if dtype_of(x).kind != "c":
-        return sign_p(x)
-    safe = where(equal_p(ans, 0), 1, ans)
-    return conj_over(x, safe)
+# s = z/|z|, 0 at 0. Turning z by an angle t turns s by t, stretching z leaves it: with
+# t = Im(conj(s) z_dot)/|z| it is s_dot = i s t.
+def _complex_sign_jvp(ans: Value, args: Sequence[Value], x_dots: Sequence[Value | None]) -> Value:
+    size = absolute_p(args[0])
+    angle = imag_p(conjugate_p(ans) * x_dots[0]) / where(equal_p(size, 0), 1, size)
+    return ans * angle * 1j
 
 
-def conj_over(x: Value, size: Value) -> Value:
-    return conjugate_p(x) / size
+complex_sign_p = General(
+    "complex_sign", np.sign, _complex_sign_jvp, masks=True, shape=result_like(np.sign)
+)
+complex_sign_p.batch_rule = elementwise_batch(complex_sign_p)
 
-
-absolute_p = Elementwise("absolute", np.absolute, _unit_conjugate, masks=True)
+# |z|_dot = Re(conj(z)/|z| z_dot); the subgradient at 0 is 0.
+absolute_p = Elementwise(
+    "absolute",
+    np.absolute,
+    lambda _ans, x: conjugate_p(complex_sign_p(x)) if dtype_of(x).kind == "c" else sign_p(x),
+    masks=True,
+)
 
 
 class _Conjugate(Elementwise):
     """Antiholomorphic: both modes conjugate."""
 
     def push(
-        self, ans: Any, args: Sequence[Value], x_dots: Sequence[Value | None], params: dict[str, Any]
+        self,
+        ans: Any,
+        args: Sequence[Value],
+        x_dots: Sequence[Value | None],
+        params: dict[str, Any],
     ) -> Any:
         return None if x_dots[0] is None else conjugate_p(x_dots[0])
 

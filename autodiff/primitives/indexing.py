@@ -15,13 +15,14 @@ import numpy as np
 from .. import shapes
 from ..core import Aval, Primitive, Tracer, Value, dtype_of, ndim_of, shape_of
 from ..errors import BatchingError, user_line
-from ..rules import JointlyLinear, Linear, broadcast_to_p, reshape_p, unbroadcast, zeros_like
-from .elementwise import select_p
+from ..rules import JointlyLinear, Linear, broadcast_to_p, reshape_p, unbroadcast
+from .elementwise import align_batched, select_p
 
 Index = tuple[Any, ...]
 
 
-def _getitem_shape(x: Aval, *, index: Index) -> Aval:
+def part_shape(shape: tuple[Any, ...], index: Index) -> tuple[Any, ...]:
+    """The shape of ``x[index]`` for an x of ``shape``."""
     out: list[Any] = []
     axis = 0
     for item in index:
@@ -29,23 +30,38 @@ def _getitem_shape(x: Aval, *, index: Index) -> Aval:
             out.append(1)
             continue
         if isinstance(item, slice):
-            out.append(len(range(*item.indices(x.shape[axis]))))
+            out.append(len(range(*item.indices(shape[axis]))))
         axis += 1
-    return Aval((*out, *x.shape[axis:]), x.dtype)
-
-
-def _getitem_transpose(ct: Value, x: Any, *, index: Index) -> Value:
-    return setitem_p(zeros_like(x), ct, index=index)
+    return (*out, *shape[axis:])
 
 
 # The transpose of reading a part is writing it into zeros.
 getitem_p = Linear(
     "getitem",
     lambda x, *, index: x[index],
-    _getitem_transpose,
-    shape=_getitem_shape,
+    lambda ct, x, *, index: embed_p(ct, index=index, shape=shape_of(x)),
+    shape=lambda x, *, index: Aval(part_shape(x.shape, index), x.dtype),
     batch=lambda size, args, batched, *, index: (
         getitem_p(args[0], index=(slice(None), *index)),
+        True,
+    ),
+)
+
+
+def _embed(part: Any, *, index: Index, shape: tuple[Any, ...]) -> Any:
+    out = np.zeros(shape, dtype_of(part))
+    out[index] = part
+    return out
+
+
+# Zeros of ``shape`` with the part at ``index`` given: what reading that part undoes.
+embed_p = Linear(
+    "embed",
+    _embed,
+    lambda ct, part, *, index, shape: getitem_p(ct, index=index),
+    shape=lambda part, *, index, shape: Aval(shape, part.dtype),
+    batch=lambda size, args, batched, *, index, shape: (
+        embed_p(args[0], index=(slice(None), *index), shape=(size, *shape)),
         True,
     ),
 )
@@ -64,7 +80,7 @@ def _setitem_transpose(i: int, ct: Value, args: Sequence[Any], *, index: Index) 
 
 
 def _lead(x: Value, size: Any, is_batched: bool) -> Value:
-    """x with a batch axis, by broadcasting if it has none."""
+    """``x`` with a batch axis, by broadcasting if it has none."""
     return x if is_batched else broadcast_to_p(x, shape=(size, *shape_of(x)))
 
 
@@ -78,9 +94,8 @@ def _pad_value(value: Value, is_batched: bool, ndim: int) -> Value:
 
 def _setitem_batch(size: Any, args: Any, batched: Any, *, index: Index) -> Any:
     x, value = args
-    inner = Aval(shape_of(x)[1:] if batched[0] else shape_of(x), dtype_of(x))
-    target = _getitem_shape(inner, index=index)
-    value = _pad_value(value, batched[1], target.ndim)
+    target = part_shape(shape_of(x)[1:] if batched[0] else shape_of(x), index)
+    value = _pad_value(value, batched[1], len(target))
     return setitem_p(_lead(x, size, batched[0]), value, index=(slice(None), *index)), True
 
 
@@ -108,9 +123,10 @@ def _batch_indices(
     size: Any, x_batched: bool, indices: Sequence[Value], batched: Sequence[bool]
 ) -> list[Value]:
     """Index arrays for a batched gather or scatter: every batched one gets axes so that the batch
-    leads the broadcast; a batched x is addressed along its batch axis by an arange."""
-    ndim = max(ndim_of(i) - b for i, b in zip(indices, batched))
-    out = [_pad_lead(i, b, ndim) for i, b in zip(indices, batched)]
+    leads the broadcast; a batched x is addressed along its batch axis by an arange.
+    """
+    ndim = max(ndim_of(i) - b for i, b in zip(indices, batched, strict=True))
+    out = [_pad_lead(i, b, ndim) for i, b in zip(indices, batched, strict=True)]
     if x_batched:
         out.insert(0, np.arange(size).reshape((size,) + (1,) * ndim))
     return out
@@ -132,9 +148,38 @@ def _gather_batch(size: Any, args: Any, batched: Any) -> Any:
 gather_p = Linear(
     "gather",
     _gather,
-    lambda ct, x, *indices: scatter_add_p(zeros_like(x), ct, *indices),
+    lambda ct, x, *indices: accumulate_p(ct, *indices, shape=shape_of(x)),
     shape=_gather_shape,
     batch=_gather_batch,
+)
+
+
+def _accumulate(value: Any, *indices: Any, shape: tuple[Any, ...]) -> Any:
+    out = np.zeros(shape, dtype_of(value))
+    np.add.at(out, indices, value)
+    return out
+
+
+def _accumulate_batch(
+    size: Any, args: Any, batched: Any, *, shape: tuple[Any, ...]
+) -> tuple[Value, bool]:
+    value, *indices = args
+    lead = max(ndim_of(i) - b for i, b in zip(indices, batched[1:], strict=True))
+    value = _pad_value(value, batched[0], lead + len(shape) - len(indices))
+    places = _batch_indices(size, True, indices, batched[1:])
+    if not batched[0]:  # every example adds the same value at its own places
+        value = broadcast_to_p(value, shape=(size, *shape_of(value)))
+    return accumulate_p(value, *places, shape=(size, *shape)), True
+
+
+# Zeros of ``shape`` to which value is added at [i, j, ...], repeated indices counted. ``value`` has
+# the shape of the part that the indices address.
+accumulate_p = Linear(
+    "accumulate",
+    _accumulate,
+    lambda ct, value, *indices, shape: gather_p(ct, *indices),
+    shape=lambda value, *indices, shape: Aval(shape, value.dtype),
+    batch=_accumulate_batch,
 )
 
 
@@ -152,7 +197,7 @@ def _scatter_batch(primitive: Primitive) -> Any:
     def batch(size: Any, args: Any, batched: Any) -> Any:
         x, value, *indices = args
         inner = shape_of(x)[1:] if batched[0] else shape_of(x)
-        lead = max(ndim_of(i) - b for i, b in zip(indices, batched[2:]))
+        lead = max(ndim_of(i) - b for i, b in zip(indices, batched[2:], strict=True))
         value = _pad_value(value, batched[1], lead + len(inner) - len(indices))
         places = _batch_indices(size, True, indices, batched[2:])
         return primitive(_lead(x, size, batched[0]), value, *places), True
@@ -171,9 +216,16 @@ scatter_add_p = JointlyLinear(
 scatter_add_p.batch_rule = _scatter_batch(scatter_add_p)
 
 
+def _in_order(indices: Sequence[Any]) -> tuple[Any, ...]:
+    """Index arrays that NumPy goes through in C order, whatever their strides were: with repeated
+    indices the order decides who writes last, and the derivative must agree with the value.
+    """
+    return tuple(np.ascontiguousarray(i) if np.ndim(i) else i for i in indices)
+
+
 def _scatter(x: Any, value: Any, *indices: Any) -> Any:
     out = np.array(x)
-    out[indices] = value
+    out[_in_order(indices)] = value
     return out
 
 
@@ -203,7 +255,7 @@ def _last_writer(*indices: Any, shape: tuple[Any, ...]) -> Any:
     lead = np.broadcast_shapes(*(np.shape(i) for i in indices))
     order = np.arange(shapes.prod(lead)).reshape(lead)
     winner = np.zeros(shape[: len(indices)], dtype=order.dtype)
-    winner[indices] = order
+    winner[_in_order(indices)] = order
     won = winner[indices] == order
     return won.reshape(lead + (1,) * (len(shape) - len(indices)))
 
@@ -235,7 +287,7 @@ def _nonzero_batch(size: Any, args: Any, batched: Any) -> Any:
         raise BatchingError(
             f"a boolean mask selects {counts.min()} to {counts.max()} elements in the examples of "
             f"a vmapped batch{user_line()}; the results cannot be stacked. Write np.where(mask, x, "
-            "0) in place of x[mask], or assign a scalar: x[mask] = value."
+            "0) in place of x[mask], or x = np.where(mask, new, x) in place of x[mask] = new."
         )
     shape = (size, counts[0] if size else 0)
     return tuple(reshape_p(p, shape=shape) for p in places), tuple(True for _ in places)
@@ -251,3 +303,37 @@ def _known(value: Value) -> Any:
 nonzero_p = Primitive("nonzero", np.nonzero, batch=_nonzero_batch)
 nonzero_p.multiple = True
 nonzero_p.differentiable = False
+
+
+def _unravel_batch(size: Any, args: Any, batched: Any, **params: Any) -> Any:
+    out = unravel_index_p(args[0], **params)
+    return out, tuple(True for _ in out)
+
+
+# Positions in the order of the elements as indices, one for each axis.
+unravel_index_p = Primitive(
+    "unravel_index",
+    lambda positions, *, shape, order: np.unravel_index(positions, shape, order),
+    shape=lambda positions, *, shape, order: tuple(
+        Aval(positions.shape, np.dtype(np.intp)) for _ in shape
+    ),
+    batch=_unravel_batch,
+)
+unravel_index_p.multiple = True
+unravel_index_p.differentiable = False
+
+
+def _ravel_batch(size: Any, args: Any, batched: Any, **params: Any) -> Any:
+    return ravel_multi_index_p(*align_batched(args, batched), **params), True
+
+
+# Indices, one for each axis, as positions in the order of the elements.
+ravel_multi_index_p = Primitive(
+    "ravel_multi_index",
+    lambda *indices, dims, mode, order: np.ravel_multi_index(indices, dims, mode, order),
+    shape=lambda *indices, dims, mode, order: Aval(
+        shapes.broadcast(*(i.shape for i in indices)), np.dtype(np.intp)
+    ),
+    batch=_ravel_batch,
+)
+ravel_multi_index_p.differentiable = False

@@ -85,3 +85,57 @@ def stack_values(values: Sequence[Value]) -> Value:
     """``np.stack(values)`` along a new first axis."""
     rows = [reshape_p(v, shape=(1, *shape_of(v))) for v in values]
     return concatenate_p(*rows, axis=0)
+
+
+def _windows_shape(x: Aval, *, window: tuple[Any, ...], axes: tuple[int, ...]) -> Aval:
+    shape = list(x.shape)
+    for size, axis in zip(window, axes, strict=True):
+        shape[axis] = shape[axis] - size + 1
+    return Aval((*shape, *window), x.dtype)
+
+
+def _windows_batch(
+    size: Any, args: Any, batched: Any, *, window: tuple[Any, ...], axes: tuple[int, ...]
+) -> tuple[Value, bool]:
+    return windows_p(args[0], window=window, axes=tuple(a + 1 for a in axes)), True
+
+
+# x[i + k] for every place i of a window along ``axes`` and every k in it; the k are the last axes.
+# <ct, windows(x)> = sum over i, k of ct[i, k] x[i + k]: the transpose adds up where windows overlap.
+windows_p = Linear(
+    "windows",
+    lambda x, *, window, axes: np.lib.stride_tricks.sliding_window_view(x, window, axes),
+    lambda ct, x, *, window, axes: overlap_add_p(ct, shape=shape_of(x), window=window, axes=axes),
+    shape=_windows_shape,
+    batch=_windows_batch,
+)
+
+
+def _overlap_add(
+    x: Any, *, shape: tuple[Any, ...], window: tuple[Any, ...], axes: tuple[int, ...]
+) -> Any:
+    out = np.zeros(shape, x.dtype)
+    for offsets in np.ndindex(*window):
+        start = [0] * len(shape)
+        for offset, axis in zip(offsets, axes, strict=True):
+            start[axis] += offset  # an axis may be windowed twice
+        out[tuple(slice(s, s + n) for s, n in zip(start, x.shape, strict=False))] += x[
+            (..., *offsets)
+        ]
+    return out
+
+
+def _overlap_add_batch(
+    size: Any, args: Any, batched: Any, *, shape: Any, window: Any, axes: tuple[int, ...]
+) -> tuple[Value, bool]:
+    shifted = tuple(a + 1 for a in axes)
+    return overlap_add_p(args[0], shape=(size, *shape), window=window, axes=shifted), True
+
+
+overlap_add_p = Linear(
+    "overlap_add",
+    _overlap_add,
+    lambda ct, x, *, shape, window, axes: windows_p(ct, window=window, axes=axes),
+    shape=lambda x, *, shape, window, axes: Aval(shape, x.dtype),
+    batch=_overlap_add_batch,
+)

@@ -1,0 +1,119 @@
+"""Discrete Fourier transforms along one axis: complex to complex, real to half spectrum and back.
+
+They transform an axis at its full length; cropping and padding are `resize_axis`. ``norm`` is
+NumPy's: "backward" scales the inverse by 1/n, "forward" the forward transform, "ortho" both by
+1/sqrt(n). All three are symmetric enough to be each other's transposes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import Aval, Value, dtype_of, ndim_of, shape_of
+from ..rules import Linear, fit_dtype
+from .elementwise import conjugate_p, multiply_p
+from .indexing import getitem_p, setitem_p
+
+OPPOSITE = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
+
+
+def complex_dtype(dtype: Any) -> np.dtype[Any]:
+    """The dtype of a spectrum: complex64 up to single precision, complex128 for integers."""
+    return np.result_type(dtype, 1j)
+
+
+def _real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.result_type(np.real(np.zeros(1, dtype)).dtype, 1.0)
+
+
+def _with_size(shape: tuple[Any, ...], axis: int, size: Any) -> tuple[Any, ...]:
+    return (*shape[:axis], size, *shape[axis + 1 :])
+
+
+def resize_axis(x: Value, axis: int, size: Any) -> Value:
+    """``x`` with ``axis`` cropped, or padded with zeros at its end, to ``size``."""
+    shape = shape_of(x)
+    old = shape[axis]
+    lead = (slice(None),) * axis
+    if size < old:
+        return getitem_p(x, index=(*lead, slice(0, size)))
+    if size > old:
+        zeros = np.zeros(_with_size(shape, axis, size), dtype_of(x))
+        return setitem_p(zeros, x, index=(*lead, slice(0, old)))
+    return x
+
+
+def _c2c(x: Any, *, axis: int, inverse: bool, norm: Any) -> Any:
+    return (np.fft.ifft if inverse else np.fft.fft)(x, axis=axis, norm=norm)
+
+
+def _c2c_batch(size: Any, args: Any, batched: Any, *, axis: int, inverse: bool, norm: str) -> Any:
+    return c2c_p(args[0], axis=axis + 1, inverse=inverse, norm=norm), True
+
+
+# y_k = s sum_j x_j w^(jk): the matrix is symmetric in j and k, so it is its own transpose.
+c2c_p = Linear(
+    "fft_c2c",
+    _c2c,
+    lambda ct, x, **params: fit_dtype(c2c_p(ct, **params), x),
+    shape=lambda x, *, axis, inverse, norm: Aval(x.shape, complex_dtype(x.dtype)),
+    batch=_c2c_batch,
+)
+
+
+def _half_weights(n: Any, like: Any, axis: int) -> Any:
+    """How often each coefficient of a half spectrum counts in the whole: the first once, so the
+    last if n is even, the others twice, for their conjugates; shaped to multiply ``like``.
+    """
+    weights = np.full(n // 2 + 1, 2.0, _real_dtype(dtype_of(like)))
+    weights[0] = 1.0
+    if n % 2 == 0:
+        weights[-1] = 1.0
+    return weights.reshape((-1,) + (1,) * (ndim_of(like) - axis - 1))
+
+
+# <ct, r2c(x_dot)> = Re sum_k ct_k s sum_j x_dot_j w^(jk), so x_j gets
+#     s Re sum_k ct_k w^(jk) = s Re sum_k conj(ct_k) w^(-jk),
+# which is the inverse transform of the half spectrum conj(ct), its middle halved because c2r
+# counts it twice, and with the scale s as it is: the other direction's opposite norm.
+def _r2c_transpose(ct: Value, x: Any, *, axis: int, norm: str) -> Value:
+    n = shape_of(x)[axis]
+    halved = multiply_p(conjugate_p(ct), 1.0 / _half_weights(n, ct, axis))
+    return fit_dtype(c2r_p(halved, n=n, axis=axis, norm=OPPOSITE[norm]), x)
+
+
+r2c_p = Linear(
+    "fft_r2c",
+    lambda x, *, axis, norm: np.fft.rfft(x, axis=axis, norm=norm),
+    _r2c_transpose,
+    shape=lambda x, *, axis, norm: Aval(
+        _with_size(x.shape, axis, x.shape[axis] // 2 + 1), complex_dtype(x.dtype)
+    ),
+    batch=lambda size, args, batched, *, axis, norm: (
+        r2c_p(args[0], axis=axis + 1, norm=norm),
+        True,
+    ),
+)
+
+
+# y_j = s Re sum_k weight_k c_k w^(-jk), where the imaginary parts of c_0 (and of the last one if
+# n is even) drop out. c_k gets weight_k s sum_j ct_j w^(-jk) = weight_k conj(r2c(ct))_k, which is
+# real where those parts drop out, as it must be.
+def _c2r_transpose(ct: Value, x: Any, *, n: Any, axis: int, norm: str) -> Value:
+    spectrum = conjugate_p(r2c_p(ct, axis=axis, norm=OPPOSITE[norm]))
+    return fit_dtype(multiply_p(spectrum, _half_weights(n, ct, axis)), x)
+
+
+# The half spectrum has n//2 + 1 coefficients along the axis.
+c2r_p = Linear(
+    "fft_c2r",
+    lambda x, *, n, axis, norm: np.fft.irfft(x, n, axis, norm),
+    _c2r_transpose,
+    shape=lambda x, *, n, axis, norm: Aval(_with_size(x.shape, axis, n), _real_dtype(x.dtype)),
+    batch=lambda size, args, batched, *, n, axis, norm: (
+        c2r_p(args[0], n=n, axis=axis + 1, norm=norm),
+        True,
+    ),
+)

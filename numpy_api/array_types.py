@@ -1,0 +1,54 @@
+"""``xnp.ndarray``: the type to test with. A traced array is one, a traced scalar is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..autodiff.handles import TracedArray
+from .namespace import replaces
+
+
+class _ArrayType(type):
+    """Asks NumPy's class, and lets handles that stand for arrays pass."""
+
+    def __new__(mcls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> Any:
+        if not bases:
+            return super().__new__(mcls, name, bases, body)
+        # A user's subclass is one of NumPy's class.
+        return type(name, tuple(np.ndarray if type(b) is mcls else b for b in bases), body)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        if type(instance) is TracedArray:
+            return not instance.is_scalar()
+        return isinstance(instance, np.ndarray)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return subclass is TracedArray or subclass is cls or issubclass(subclass, np.ndarray)
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return np.ndarray(*args, **kwargs)
+
+    def __getattr__(cls, name: str) -> Any:
+        return getattr(np.ndarray, name)
+
+    def __dir__(cls) -> list[str]:
+        return dir(np.ndarray)
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is np.ndarray
+
+    def __hash__(cls) -> int:
+        return hash(np.ndarray)
+
+
+@replaces("ndarray")
+class ndarray(metaclass=_ArrayType):
+    """``numpy.ndarray`` as a type to test with: arrays under a transformation are instances too.
+
+    Calling it makes a plain ``numpy.ndarray``, and ``xnp.ndarray == numpy.ndarray``.
+    """
+
+    def __class_getitem__(cls, item: Any) -> Any:
+        return np.ndarray[item]

@@ -1,0 +1,370 @@
+"""Making arrays. Inside a transformation they are handles, so that traced values can be written
+into them; outside, they are exactly NumPy's.
+
+These functions are ours because NumPy's have no array argument to dispatch on. Arrays that exist
+already stay what they are: `asarray` of an ndarray is that ndarray.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ..autodiff import views
+from ..autodiff.core import dtype_of, ndim_of, thread_state
+from ..autodiff.dispatch import FUNCTIONS, implements
+from ..autodiff.errors import UnsupportedError, user_line
+from ..autodiff.handles import (
+    ARRAY0D,
+    TracedArray,
+    concrete_value,
+    has_handle,
+    value_of,
+    wrap,
+)
+from ..autodiff.rules import broadcast_to_p, convert, reshape_p
+from .namespace import replaces
+
+
+def owned(name: str, result: Any) -> Any:
+    """A new array of NumPy's as a handle.
+
+    Arrays of text or times, which no traced value fits in, stay NumPy's.
+    """
+    if not isinstance(result, np.ndarray) or result.dtype.kind not in "fciubO":
+        return result
+    if result.dtype.kind == "O":
+        raise UnsupportedError(
+            f"xnp.{name} of dtype object inside a transformation{user_line()}: derivatives need "
+            "numbers. Keep other objects, and arrays of different shapes, in a list or dict."
+        )
+    return wrap(result, ARRAY0D)
+
+
+def _check_dtype(name: str, dtype: Any) -> np.dtype[Any] | None:
+    if dtype is None:
+        return None
+    dtype = np.dtype(dtype)
+    if dtype.kind not in "fciub":
+        raise UnsupportedError(
+            f"xnp.{name}: dtype {dtype} for traced values{user_line()}; wanted a dtype of real or "
+            "complex numbers, integers or bool. Keep other objects in a list or dict."
+        )
+    return dtype
+
+
+def _makes_new(name: str) -> Callable[..., Any]:
+    """``numpy.<name>``, whose result is always a new array."""
+    function = getattr(np, name)
+
+    @functools.wraps(function)
+    def made(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        return owned(name, result) if thread_state.depth else result
+
+    FUNCTIONS[function] = lambda *args, **kwargs: owned(name, function(*args, **kwargs))
+    return replaces(name)(made)
+
+
+zeros = _makes_new("zeros")
+ones = _makes_new("ones")
+empty = _makes_new("empty")
+eye = _makes_new("eye")
+identity = _makes_new("identity")
+tri = _makes_new("tri")
+
+
+@replaces("indices")
+@functools.wraps(np.indices)
+def indices(*args: Any, **kwargs: Any) -> Any:
+    result = np.indices(*args, **kwargs)
+    if not thread_state.depth:
+        return result
+    if isinstance(result, tuple):  # sparse=True
+        return tuple(owned("indices", part) for part in result)
+    return owned("indices", result)
+
+
+# Copies and conversions
+
+
+def _converted(name: str, x: Any, dtype: Any, order: Any, copy: bool | None) -> TracedArray:
+    """A handle or a sequence with handles as an array: ``np.array`` and ``np.asarray``."""
+    wanted = _check_dtype(name, dtype)
+    handle = x if type(x) is TracedArray else wrap(value_of(x), ARRAY0D)
+    fresh = handle is not x
+    if fresh and copy is False:
+        raise ValueError("Unable to avoid copy while creating an array as requested.")
+    if wanted is not None and wanted != dtype_of(handle.value):
+        if copy is False:
+            raise ValueError("Unable to avoid copy while creating an array as requested.")
+        handle = wrap(convert(handle.value, wanted), ARRAY0D)
+        fresh = True
+    if handle.is_scalar():
+        return wrap(reshape_p(handle.value, shape=()), ARRAY0D)
+    letter = "K" if order is None else str(order).upper()
+    if (copy and not fresh) or not _in_order(handle, letter):
+        return views.copy(handle, letter)
+    return handle
+
+
+def _in_order(handle: TracedArray, letter: str) -> bool:
+    if letter in "KA":
+        return True
+    flags = handle.layout().flags
+    return flags.c_contiguous if letter == "C" else flags.f_contiguous
+
+
+def _with_ndmin(handle: TracedArray, ndmin: int) -> TracedArray:
+    missing = ndmin - ndim_of(handle.value)
+    return views.expand_dims(handle, tuple(range(missing))) if missing > 0 else handle
+
+
+@replaces("array")
+@functools.wraps(np.array)
+def array(x: Any, dtype: Any = None, **kwargs: Any) -> Any:
+    if not thread_state.depth:
+        return np.array(x, dtype, **kwargs)
+    if type(x) is TracedArray or has_handle(x):
+        return _array_of_handles(x, dtype, **kwargs)
+    return _kept("array", x, np.array(x, dtype, **kwargs))
+
+
+def _array_of_handles(
+    x: Any,
+    dtype: Any = None,
+    *,
+    copy: bool | None = True,
+    order: Any = "K",
+    subok: bool = False,
+    ndmin: int = 0,
+    ndmax: int = 0,
+    like: Any = None,
+) -> TracedArray:
+    return _with_ndmin(_converted("array", x, dtype, order, copy), ndmin)
+
+
+FUNCTIONS[np.array] = _array_of_handles
+
+
+def _as_array(function: Any) -> Callable[..., Any]:
+    """``asarray`` and ``asanyarray``: an array stays the array it is."""
+    name = function.__name__
+
+    def of_handles(
+        a: Any,
+        dtype: Any = None,
+        order: Any = None,
+        *,
+        device: Any = None,
+        copy: bool | None = None,
+        like: Any = None,
+    ) -> TracedArray:
+        return _converted(name, a, dtype, order, copy)
+
+    @functools.wraps(function)
+    def as_array(a: Any, *args: Any, **kwargs: Any) -> Any:
+        if not thread_state.depth:
+            return function(a, *args, **kwargs)
+        if type(a) is TracedArray or has_handle(a):
+            return of_handles(a, *args, **kwargs)
+        return _kept(name, a, function(a, *args, **kwargs))
+
+    FUNCTIONS[function] = of_handles
+    return replaces(name)(as_array)
+
+
+def _kept(name: str, given: Any, result: Any) -> Any:
+    """A new array becomes a handle; one that is, or shows, the given one stays NumPy's."""
+    if isinstance(given, np.ndarray) and np.may_share_memory(given, result):
+        return result
+    return owned(name, result)
+
+
+asarray = _as_array(np.asarray)
+asanyarray = _as_array(np.asanyarray)
+
+
+def _in_memory_order(function: Any, order: str) -> Callable[..., Any]:
+    """``ascontiguousarray`` and ``asfortranarray``."""
+    name = function.__name__
+
+    def of_handles(a: Any, dtype: Any = None, *, like: Any = None) -> TracedArray:
+        handle = _converted(name, a, dtype, order, None)
+        return _with_ndmin(handle, 1 if order == "C" else 0)
+
+    @functools.wraps(function)
+    def as_array(a: Any, *args: Any, **kwargs: Any) -> Any:
+        if not thread_state.depth:
+            return function(a, *args, **kwargs)
+        if type(a) is TracedArray or has_handle(a):
+            return of_handles(a, *args, **kwargs)
+        return _kept(name, a, function(a, *args, **kwargs))
+
+    FUNCTIONS[function] = of_handles
+    return replaces(name)(as_array)
+
+
+ascontiguousarray = _in_memory_order(np.ascontiguousarray, "C")
+asfortranarray = _in_memory_order(np.asfortranarray, "F")
+
+
+@replaces("asarray_chkfinite")
+@functools.wraps(np.asarray_chkfinite)
+def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
+    if not thread_state.depth:
+        return np.asarray_chkfinite(a, dtype, order)
+    result = asarray(a, dtype, order)
+    known = concrete_value(value_of(result), "asarray_chkfinite")
+    if dtype_of(known).kind in "fc" and not np.isfinite(known).all():
+        raise ValueError("array must not contain infs or NaNs")
+    return result
+
+
+@replaces("require")
+@functools.wraps(np.require)
+def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
+    if type(a) is not TracedArray and not has_handle(a):
+        return np.require(a, dtype, requirements, like=like)
+    letters = {str(r).upper()[:1] for r in requirements or ()}
+    if {"C", "F"} <= letters:
+        raise ValueError('Cannot specify both "C" and "F" order')
+    order = "C" if "C" in letters else "F" if "F" in letters else "A"
+    result = asanyarray(a, dtype, order)
+    flags = result.flags
+    is_own = not letters & {"O"} or flags.owndata
+    return result if is_own and (not letters & {"W"} or flags.writeable) else result.copy(order)
+
+
+@replaces("copy")
+@functools.wraps(np.copy)
+def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
+    if not thread_state.depth:
+        return np.copy(a, order, subok)
+    return array(a, order=order, subok=subok, copy=True)
+
+
+implements(np.copy)(copy)
+
+
+@implements(np.astype)
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    return x.astype(dtype, copy=copy)
+
+
+# Filled arrays
+
+
+@replaces("full")
+@functools.wraps(np.full)
+def full(
+    shape: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: Any = "C",
+    *,
+    device: Any = None,
+    like: Any = None,
+) -> Any:
+    if not thread_state.depth:
+        return np.full(shape, fill_value, dtype, order, device=device, like=like)
+    if type(fill_value) is not TracedArray and not has_handle(fill_value):
+        return owned("full", np.full(shape, fill_value, dtype, order, device=device))
+    return _filled("full", views.as_shape(shape), fill_value, dtype, order)
+
+
+implements(np.full)(full)
+
+
+def _filled(name: str, shape: Any, fill_value: Any, dtype: Any, order: Any) -> TracedArray:
+    value = value_of(fill_value)
+    wanted = _check_dtype(name, dtype)
+    if wanted is not None:
+        value = convert(value, wanted)
+    spread = broadcast_to_p(value, shape=shape)
+    return views.copy(wrap(spread, ARRAY0D), order)
+
+
+def _like(name: str) -> Callable[..., Any]:
+    """``zeros_like`` and its relatives."""
+    function = getattr(np, name)
+
+    def of_handle(
+        a: TracedArray,
+        dtype: Any = None,
+        order: Any = "K",
+        subok: bool = True,
+        shape: Any = None,
+        *,
+        device: Any = None,
+    ) -> Any:
+        dtype = dtype_of(a.value) if dtype is None else dtype
+        if shape is not None:
+            shape = views.as_shape(shape)
+        return owned(name, function(a.layout(), dtype, order, subok, shape))
+
+    @functools.wraps(function)
+    def made(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        return owned(name, result) if thread_state.depth else result
+
+    implements(function)(of_handle)
+    return replaces(name)(made)
+
+
+zeros_like = _like("zeros_like")
+ones_like = _like("ones_like")
+empty_like = _like("empty_like")
+
+
+@replaces("full_like")
+@functools.wraps(np.full_like)
+def full_like(
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> Any:
+    if not thread_state.depth and type(a) is not TracedArray:
+        return np.full_like(a, fill_value, dtype, order, subok, shape, device=device)
+    out = np.empty_like(a, dtype, order, subok, shape)
+    if type(out) is not TracedArray:
+        out = owned("full_like", out)
+    out[...] = fill_value
+    return out
+
+
+implements(np.full_like)(full_like)
+
+
+# From other things
+
+
+@replaces("fromfunction")
+@functools.wraps(np.fromfunction)
+def fromfunction(
+    function: Callable[..., Any], shape: Any, *, dtype: Any = float, like: Any = None, **kwargs: Any
+) -> Any:
+    if not thread_state.depth:
+        return np.fromfunction(function, shape, dtype=dtype, like=like, **kwargs)
+    return function(*indices(shape, dtype=dtype), **kwargs)
+
+
+@replaces("fromiter")
+@functools.wraps(np.fromiter)
+def fromiter(iter: Iterable[Any], dtype: Any, count: int = -1, *, like: Any = None) -> Any:
+    if not thread_state.depth:
+        return np.fromiter(iter, dtype, count, like=like)
+    items = list(iter)
+    if not has_handle(items):
+        return owned("fromiter", np.fromiter(items, dtype, count))
+    if count > len(items):
+        raise ValueError(f"iterator too short: Expected {count} but iterator had only {len(items)}")
+    return array(items[:count] if count >= 0 else items, dtype)

@@ -1,0 +1,280 @@
+"""arange, linspace and its relatives, and the indexing tricks ``r_``, ``c_``, ``mgrid``, ``ogrid``.
+
+Where the bounds are traced, the elements are computed from them with NumPy's own formulas.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..autodiff.core import PYTHON_DTYPES, thread_state
+from ..autodiff.dispatch import FUNCTIONS, implements
+from ..autodiff.errors import UnsupportedError, user_line
+from ..autodiff.handles import TracedArray, has_handle, is_traced, unwrap_known
+from .creation import array, owned
+from .namespace import replaces
+
+
+def _any_handle(*xs: Any) -> bool:
+    return any(type(x) is TracedArray or has_handle(x) for x in xs)
+
+
+def _number(x: Any) -> Any:
+    """A handle that nothing traces as the constant it is."""
+    return x if is_traced(x) else unwrap_known(x, "a bound")
+
+
+@replaces("arange")
+@functools.wraps(np.arange)
+def arange(*args: Any, **kwargs: Any) -> Any:
+    if not thread_state.depth:
+        return np.arange(*args, **kwargs)
+    bounds = [_number(x) for x in args[:3]]
+    if not any(map(is_traced, bounds)) and not any(map(is_traced, kwargs.values())):
+        named = {name: _number(x) for name, x in kwargs.items()}
+        return owned("arange", np.arange(*bounds, *args[3:], **named))
+    return _arange(*bounds, *args[3:], **kwargs)
+
+
+FUNCTIONS[np.arange] = arange
+
+
+def _arange(
+    start: Any,
+    stop: Any = None,
+    step: Any = None,
+    dtype: Any = None,
+    *,
+    device: Any = None,
+    like: Any = None,
+) -> TracedArray:
+    """start, start + step, ...: how many there are is decided by the values of the bounds."""
+    if stop is None:
+        start, stop = 0, start
+    step = 1 if step is None else step
+    known = [unwrap_known(x, "arange") for x in (start, stop, step)]
+    example = np.arange(*known, dtype=dtype)
+    first = array(start, example.dtype)
+    delta = array(start + step, example.dtype) - first
+    return first + np.arange(len(example)) * delta
+
+
+@replaces("linspace")
+@functools.wraps(np.linspace)
+def linspace(
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+    *,
+    device: Any = None,
+) -> Any:
+    num, axis = unwrap_known(num, "num"), unwrap_known(axis, "axis")
+    if not _any_handle(start, stop):
+        numpys: Any = np.linspace
+        result = numpys(start, stop, num, endpoint, retstep, dtype, axis)
+        if not thread_state.depth:
+            return result
+        if retstep:
+            return owned("linspace", result[0]), result[1]
+        return owned("linspace", result)
+    samples, step = _linspace(start, stop, num, endpoint)
+    if dtype is not None:
+        if np.dtype(dtype).kind in "iu":
+            samples = np.floor(samples)
+        samples = samples.astype(dtype, copy=False)
+    if axis:
+        samples = np.moveaxis(samples, 0, axis)
+    return (samples, step) if retstep else samples
+
+
+implements(np.linspace)(linspace)
+
+
+def _linspace(start: Any, stop: Any, num: Any, endpoint: bool) -> tuple[Any, Any]:
+    """The samples along the first axis and the step, in floating point, as NumPy rounds them."""
+    num = operator.index(num)
+    if num < 0:
+        raise ValueError(f"Number of samples, {num}, must be non-negative.")
+    intervals = num - 1 if endpoint else num
+    start, stop = array(start) * 1.0, array(stop) * 1.0
+    delta = stop - start
+    steps = np.arange(num, dtype=float).reshape((num,) + (1,) * np.ndim(delta))
+    step = delta / intervals if intervals > 0 else np.nan
+    if intervals <= 0 or np.any(step == 0):
+        fraction = steps / intervals if intervals > 0 else steps
+        samples = fraction * delta
+    else:
+        samples = steps * step
+    samples = array(samples + start)
+    if endpoint and num > 1:
+        samples[-1, ...] = stop
+    return samples, step
+
+
+@replaces("logspace")
+@functools.wraps(np.logspace)
+def logspace(
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    base: Any = 10.0,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    if not _any_handle(start, stop, base):
+        result = np.logspace(start, stop, num, endpoint, base, dtype, axis)
+        return owned("logspace", result) if thread_state.depth else result
+    if np.ndim(base):
+        ndim = max(map(np.ndim, (start, stop, base)))
+        start, stop, base = (array(x, ndmin=ndim) for x in (start, stop, base))
+        base = np.expand_dims(base, axis)
+    samples = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
+    return samples if dtype is None else samples.astype(dtype, copy=False)
+
+
+implements(np.logspace)(logspace)
+
+
+@replaces("geomspace")
+@functools.wraps(np.geomspace)
+def geomspace(
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    if not _any_handle(start, stop):
+        result = np.geomspace(start, stop, num, endpoint, dtype, axis)
+        return owned("geomspace", result) if thread_state.depth else result
+    if np.any(np.equal(start, 0)) or np.any(np.equal(stop, 0)):
+        raise ValueError("Geometric sequence cannot include zero")
+    start, stop = array(start) * 1.0, array(stop) * 1.0
+    sign = np.sign(start)  # the rest of the computation starts on the positive real axis
+    ends = start / sign, stop / sign
+    logs = (np.log10(end) for end in ends)
+    samples = array(logspace(*logs, num, endpoint))
+    if np.shape(samples)[0] > 0:
+        samples[0, ...] = ends[0]
+        if np.shape(samples)[0] > 1 and endpoint:
+            samples[-1, ...] = ends[1]
+    samples = samples * sign
+    if axis:
+        samples = np.moveaxis(samples, 0, axis)
+    return samples if dtype is None else samples.astype(dtype, copy=False)
+
+
+implements(np.geomspace)(geomspace)
+
+
+def _sliced(part: slice) -> Any:
+    """``r_[start:stop:step]``: arange, or linspace where the step is imaginary."""
+    start = 0 if part.start is None else part.start
+    step = 1 if part.step is None else part.step
+    if isinstance(step, (complex, np.complexfloating)):
+        return linspace(start, part.stop, int(abs(step)))
+    return arange(start, part.stop, step)
+
+
+class _Concatenator:
+    """``r_`` and ``c_``: NumPy's own without traced parts."""
+
+    def __init__(self, numpys: Any, axis: int, ndmin: int, trans1d: int) -> None:
+        self.numpys = numpys
+        self.defaults = axis, ndmin, trans1d
+        self.__doc__ = numpys.__doc__
+
+    def __len__(self) -> int:
+        return 0
+
+    def __getitem__(self, key: Any) -> Any:
+        parts = key if isinstance(key, tuple) else (key,)
+        inner = [
+            x for p in parts for x in ((p.start, p.stop, p.step) if isinstance(p, slice) else (p,))
+        ]
+        if _any_handle(*inner):
+            return self._joined(list(parts))
+        result = self.numpys[key]
+        return owned("r_", result) if thread_state.depth else result
+
+    def _joined(self, parts: list[Any]) -> Any:
+        axis, ndmin, trans1d = self.defaults
+        if isinstance(parts[0], str):
+            axis, ndmin, trans1d = self._directive(parts.pop(0))
+        if any(isinstance(part, str) for part in parts):
+            raise ValueError("special directives must be the first entry.")
+        pieces = [self._piece(part, ndmin, trans1d) for part in parts]
+        dtype = np.result_type(*(_dtype_vote(p, x) for p, x in zip(parts, pieces, strict=True)))
+        return np.concatenate([piece.astype(dtype, copy=False) for piece in pieces], axis)
+
+    def _directive(self, text: str) -> tuple[int, int, int]:
+        if text in ("r", "c"):
+            raise UnsupportedError(
+                f"r_[{text!r}, ...] makes a numpy.matrix{user_line()}, which traced arrays cannot "
+                "be; leave the directive out."
+            )
+        try:
+            numbers = [int(number) for number in text.split(",")]
+        except ValueError:
+            raise ValueError(f"unknown special directive {text!r}") from None
+        return tuple(numbers + list(self.defaults[len(numbers) :]))  # pyright: ignore[reportReturnType] - three ints
+
+    def _piece(self, part: Any, ndmin: int, trans1d: int) -> Any:
+        if isinstance(part, slice):
+            piece = array(_sliced(part), ndmin=ndmin)
+            return piece.swapaxes(-1, trans1d) if ndmin > 1 and trans1d != -1 else piece
+        ndim = np.ndim(part)
+        piece = array(part, ndmin=ndmin)
+        if trans1d == -1 or not 0 < ndim < ndmin:
+            return piece
+        split = ndmin - ndim
+        first = trans1d if trans1d >= 0 else trans1d + split + 1
+        axes = list(range(ndmin))
+        return piece.transpose(axes[:first] + axes[split:] + axes[first:split])
+
+
+def _dtype_vote(part: Any, piece: Any) -> Any:
+    """What a part of ``r_`` has a say with: Python numbers are weak (NEP 50)."""
+    return part if type(part) in PYTHON_DTYPES else piece.dtype
+
+
+r_ = replaces("r_")(_Concatenator(np.r_, 0, 1, -1))
+c_ = replaces("c_")(_Concatenator(np.c_, -1, 2, 0))
+
+
+class _Grid:
+    """``mgrid`` and ``ogrid``: NumPy's own without traced bounds."""
+
+    def __init__(self, numpys: Any, sparse: bool) -> None:
+        self.numpys = numpys
+        self.sparse = sparse
+        self.__doc__ = numpys.__doc__
+
+    def __getitem__(self, key: Any) -> Any:
+        parts = key if isinstance(key, tuple) else (key,)
+        if _any_handle(*(x for p in parts for x in (p.start, p.stop, p.step))):
+            axes = [_sliced(part) for part in parts]
+            if not isinstance(key, tuple):
+                return axes[0]
+            grids = np.meshgrid(*axes, indexing="ij", sparse=self.sparse)
+            return tuple(grids) if self.sparse else np.stack(grids)
+        result = self.numpys[key]
+        if not thread_state.depth:
+            return result
+        if isinstance(result, tuple):
+            return tuple(owned("ogrid", part) for part in result)
+        return owned("mgrid", result)
+
+
+mgrid = replaces("mgrid")(_Grid(np.mgrid, sparse=False))
+ogrid = replaces("ogrid")(_Grid(np.ogrid, sparse=True))

@@ -1,0 +1,329 @@
+"""`check_grads`: compares derivatives of any order with what the function itself does."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..autodiff import trees
+from ..autodiff.boundary import describe_any, function_name
+from ..autodiff.core import dtype_of
+from ..autodiff.differentiate import jvp, vjp
+from ..autodiff.handles import TracedArray
+from .taylor import ROUNDING, Line
+from .vectors import (
+    inner,
+    inner_size,
+    is_inexact,
+    leaves_of,
+    map_leaves,
+    precision_of,
+    random_tangent,
+    scaled,
+    shifted,
+)
+
+MODES = ("fwd", "rev")
+
+
+def check_grads(
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    order: int = 2,
+    modes: Sequence[str] = MODES,
+    *,
+    holomorphic: bool = False,
+    directions: int = 1,
+    seed: int = 0,
+) -> None:
+    """Checks the derivatives of ``f`` at ``args``, and raises AssertionError if one is wrong.
+
+    Each derivative along a random direction is compared with the Taylor remainder of ``f``: the
+    distance of ``f(x + h v)`` from the tangent must fall as h**2, over all h down to rounding, so
+    no step size has to be chosen. Reverse mode is compared by random inner products, and with
+    forward mode by ``<ct, J v> = <J^T ct, v>``. This is done for every subset of the arguments, and
+    recursively for the derivatives themselves up to ``order``.
+
+    Parameters
+    ----------
+    f : function of arrays, numbers or trees of them that returns such. It must be ``order + 1``
+        times differentiable around ``args``.
+    args : tuple of its arguments. Leaves of integer and bool dtypes are constants. float32 and
+        complex64 are differentiated as they are; the differences are taken in double precision.
+    order : the highest order of derivative that is checked.
+    modes : which modes, ``"fwd"`` and ``"rev"``; with both also every nesting of them.
+    holomorphic : also check that the derivative is complex linear.
+    directions : how many random directions for each check.
+    seed : of the random directions.
+
+    >>> import xnp as np
+    >>> np.testing.check_grads(lambda x, y: np.sin(x) * y, (1.0, np.ones(3)))
+    """
+    _check_arguments(f, args, order, modes)
+    rng = np.random.default_rng(seed)
+    for _ in range(directions):
+        _check(f, tuple(args), order, tuple(modes), holomorphic, rng, _Place(f))
+
+
+def _check_arguments(f: Any, args: Any, order: Any, modes: Any) -> None:
+    if not callable(f):
+        raise TypeError(f"check_grads: f is {describe_any(f)}, wanted a function")
+    if not isinstance(args, (tuple, list)):
+        raise TypeError(
+            f"check_grads: args is {describe_any(args)}, wanted a tuple with one entry for each "
+            "argument; write check_grads(f, (x,))"
+        )
+    if not isinstance(order, int) or order < 1:
+        raise ValueError(f"check_grads: order is {order!r}, wanted 1 or more")
+    if isinstance(modes, str) or not modes or set(modes) - set(MODES):
+        raise ValueError(f"check_grads: modes is {modes!r}, wanted some of {MODES}; write ('rev',)")
+    if not any(is_inexact(leaf) for leaf in leaves_of(tuple(args))):
+        raise ValueError(
+            f"check_grads: none of the {len(args)} arguments is real or complex; pass floats"
+        )
+
+
+class _Place:
+    """What is being checked, for messages: ``rev of fwd of f``."""
+
+    def __init__(self, f: Callable[..., Any], outer: tuple[str, ...] = ()) -> None:
+        self.f, self.outer = f, outer
+
+    def inside(self, mode: str) -> _Place:
+        return _Place(self.f, (mode, *self.outer))
+
+    def __str__(self) -> str:
+        path = " of ".join((*self.outer, function_name(self.f)))
+        return f"order {len(self.outer) + 1}, {path}"
+
+
+class _Sub:
+    """``f`` as a function of the arguments at ``positions``; it returns the list of its real and
+    complex results.
+    """
+
+    def __init__(
+        self, f: Callable[..., Any], args: tuple[Any, ...], positions: Sequence[int]
+    ) -> None:
+        self.f, self.args, self.positions = f, args, tuple(positions)
+        self.chosen = tuple(args[i] for i in positions)
+
+    def __call__(self, *chosen: Any) -> list[Any]:
+        args = list(self.args)
+        for i, arg in zip(self.positions, chosen, strict=True):
+            args[i] = arg
+        return [leaf for leaf in leaves_of(self.f(*args)) if _has_derivative(leaf)]
+
+    def __str__(self) -> str:
+        names = [f"{i} ({describe_any(self.args[i])})" for i in self.positions]
+        return f"argument{'s' * (len(names) > 1)} {', '.join(names)}"
+
+
+def _has_derivative(leaf: Any) -> bool:
+    return is_inexact(leaf) or (type(leaf) is TracedArray and dtype_of(leaf.value).kind in "fc")
+
+
+def _check(
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    order: int,
+    modes: tuple[str, ...],
+    holomorphic: bool,
+    rng: np.random.Generator,
+    place: _Place,
+) -> None:
+    """Every subset of the arguments at first order, then the derivatives' derivatives."""
+    positions = [i for i, arg in enumerate(args) if _is_differentiable(arg)]
+    for subset in _subsets(positions, every=not place.outer):
+        _check_first_order(_Sub(f, args, subset), modes, holomorphic, rng, place)
+    if order == 1:
+        return
+    sub = _Sub(f, args, positions)
+    v = random_tangent(sub.chosen, rng)
+    if "fwd" in modes:
+
+        def push(*x: Any) -> Any:
+            return jvp(sub, x, v)[1]
+
+        _check(push, sub.chosen, order - 1, modes, holomorphic, rng, place.inside("fwd"))
+    if "rev" in modes:
+        ct = random_tangent(sub(*sub.chosen), rng)
+
+        def pull(*x: Any) -> Any:
+            return vjp(sub, *x)[1](ct)
+
+        _check(pull, sub.chosen, order - 1, modes, holomorphic, rng, place.inside("rev"))
+
+
+def _is_differentiable(arg: Any) -> bool:
+    leaves = leaves_of(arg)
+    return bool(leaves) and all(map(is_inexact, leaves))
+
+
+def _subsets(positions: list[int], every: bool) -> Iterator[tuple[int, ...]]:
+    """The single arguments first, so that an error names the one that is off."""
+    n = len(positions)
+    sizes = range(1, n + 1) if every and n <= 4 else sorted({1, n} if every else {n})
+    for size in sizes:
+        yield from itertools.combinations(positions, size)
+
+
+def _check_first_order(
+    sub: _Sub,
+    modes: tuple[str, ...],
+    holomorphic: bool,
+    rng: np.random.Generator,
+    place: _Place,
+) -> None:
+    x = sub.chosen
+    v = random_tangent(x, rng)
+    out = sub(*x)
+    if not all(np.isfinite(np.asarray(leaf)).all() for leaf in out):
+        raise ValueError(f"check_grads: {place}: the value is not finite at the point given")
+    if not out:
+        return
+    ct = random_tangent(out, rng)
+    line = _line(sub, v)
+    where = f"{place}, {sub}"
+    if "fwd" in modes:
+        value, out_dot = jvp(sub, x, v)
+        _check_same_value(value, out, f"{where}, mode fwd")
+        for i, dot in enumerate(out_dot):
+            _check_types(dot, out[i], f"{where}, mode fwd: the tangent of result {i}")
+            _raise_if_off(line.judge(i, dot), dot, f"{where}, mode fwd, result {i}")
+        if holomorphic:
+            _check_complex_linear(sub, v, out_dot, where)
+    if "rev" in modes:
+        value, pull = vjp(sub, *x)
+        _check_same_value(value, out, f"{where}, mode rev")
+        cts = pull(ct)
+        for i, g, arg in zip(sub.positions, cts, x, strict=True):
+            _check_types(g, arg, f"{where}, mode rev: the cotangent of argument {i}")
+        _check_reverse(sub, line, ct, cts, v, where)
+        if "fwd" in modes:
+            _check_pairing((ct, out_dot), (cts, v), where)
+
+
+def _line(sub: _Sub, v: Any) -> Line:
+    wide = _Sub(sub.f, _widened(sub.args), sub.positions)
+    v = _widened(v)
+    scale = max((float(np.max(np.abs(a), initial=0.0)) for a in leaves_of(wide.chosen)), default=0)
+    return Line(wide, lambda h: shifted(wide.chosen, h, v), scale or 1.0)
+
+
+def _widened(tree: Any) -> Any:
+    """Real and complex arrays in double precision; the rest as it is."""
+
+    def widen(leaf: Any) -> Any:
+        if not isinstance(leaf, (np.ndarray, np.generic)) or not is_inexact(leaf):
+            return leaf
+        return leaf.astype(np.result_type(leaf, np.float64))
+
+    return map_leaves(widen, tree)
+
+
+def _check_same_value(value: Any, wanted: list[Any], where: str) -> None:
+    for i, (a, b) in enumerate(zip(value, wanted, strict=True)):
+        a, b = np.asarray(a), np.asarray(b)
+        size = np.max(np.abs(b), initial=0.0)
+        if a.shape != b.shape or np.any(np.abs(a - b) > ROUNDING * np.finfo(b.dtype).eps * size):
+            raise AssertionError(f"check_grads: {where}: the value of result {i} is {a}, not {b}")
+
+
+def _check_types(found: Any, like: Any, where: str) -> None:
+    for a, b in zip(leaves_of(found), leaves_of(like), strict=True):
+        got, wanted = (np.shape(a), dtype_of(a)), (np.shape(b), dtype_of(b))
+        if got != wanted:
+            raise AssertionError(f"check_grads: {where} has shape and dtype {got}, not {wanted}")
+
+
+def _raise_if_off(verdict: Any, found: Any, where: str) -> None:
+    if not verdict.off.any():
+        return
+    at = tuple(int(i) for i in np.argwhere(verdict.off)[0])
+    expected, found = np.asarray(verdict.expected)[at], np.asarray(found)[at]
+    element = f" at {list(at)}" if at else ""
+    raise AssertionError(
+        f"check_grads: {where}: {int(verdict.off.sum())} of {verdict.off.size} elements are off; "
+        f"along a random direction the derivative{element} is {expected:.8g} by differences, found "
+        f"{found:.8g}{_ratio(found, expected)} (the remainder falls as h^{verdict.slope:.1f}, "
+        "wanted h^2)"
+    )
+
+
+def _ratio(found: Any, expected: Any) -> str:
+    return f", {found / expected:.6g} times that" if expected else ""
+
+
+def _check_reverse(sub: _Sub, line: Line, ct: Any, cts: Any, v: Any, where: str) -> None:
+    found = inner(cts, v)
+    low = max(precision_of(cts), precision_of(ct)) > 1e-10
+    claimed = np.float32(found) if low else np.float64(found)
+    verdict = line.judge(0, claimed, ct)
+    size = inner_size(cts, v)  # the pairing may cancel, its rounding errors do not
+    tolerance = ROUNDING * np.finfo(claimed.dtype).eps * size
+    if verdict.off.any() and abs(found - float(verdict.expected)) > tolerance:
+        raise AssertionError(
+            f"check_grads: {where}, mode rev: <J^T ct, v> is {found:.8g}, differences give "
+            f"{float(verdict.expected):.8g} for <ct, J v>{_ratio(found, float(verdict.expected))} "
+            f"(the remainder falls as h^{verdict.slope:.1f}, wanted h^2)"
+            + _elements_off(sub, ct, cts)
+        )
+
+
+def _elements_off(sub: _Sub, ct: Any, cts: Any, limit: int = 200) -> str:
+    """Which elements of the cotangents differ from central differences, for messages."""
+    wide = _Sub(sub.f, _widened(sub.args), sub.positions)
+    leaves, unflatten = trees.flatten(wide.chosen)
+    found = leaves_of(cts)
+    if sum(np.size(leaf) for leaf in leaves) > limit:
+        return ""
+    off, first, total = 0, "", 0
+    for k, leaf in enumerate(leaves):
+        for at in np.ndindex(np.shape(leaf)):
+            expected = _partial(wide, unflatten, leaves, k, at, ct)
+            got = np.asarray(found[k])[at]
+            total += 1
+            if abs(got - expected) > 1e-4 * (1 + abs(expected)):
+                off += 1
+                first = first or f"leaf {k} at {list(at)} expected {expected:.6g}, found {got:.6g}"
+    return f"; {off} of {total} elements of J^T ct are off: {first}" if off else ""
+
+
+def _partial(sub: _Sub, unflatten: Any, leaves: list[Any], k: int, at: Any, ct: Any) -> Any:
+    """The derivative of <ct, f> in one element, x - iy of those in its parts if it is complex."""
+
+    def along(unit: complex) -> float:
+        values = []
+        for h in (6e-6, -6e-6):
+            moved = np.array(leaves[k])
+            moved[at] += h * unit
+            new = [*leaves[:k], moved, *leaves[k + 1 :]]
+            values.append(inner(ct, sub(*trees.rebuild(unflatten, new))))
+        return (values[0] - values[1]) / 1.2e-5
+
+    if dtype_of(leaves[k]).kind == "c":
+        return along(1) - 1j * along(1j)
+    return along(1)
+
+
+def _check_pairing(left: Any, right: Any, where: str) -> None:
+    a, b = inner(*left), inner(*right)
+    precision = max(map(precision_of, (*left, *right)))
+    if not abs(a - b) <= ROUNDING * precision * max(inner_size(*left), inner_size(*right)):
+        raise AssertionError(
+            f"check_grads: {where}: <ct, J v> by fwd is {a:.8g}, <J^T ct, v> by rev is {b:.8g}"
+        )
+
+
+def _check_complex_linear(sub: _Sub, v: Any, out_dot: Any, where: str) -> None:
+    if any(dtype_of(leaf).kind != "c" for leaf in leaves_of(sub.chosen)):
+        raise ValueError(f"check_grads: {where}: holomorphic=True wants complex arguments")
+    turned = jvp(sub, sub.chosen, scaled(v, 1j))[1]
+    for i, (a, b) in enumerate(zip(turned, out_dot, strict=True)):
+        size = np.max(np.abs(b), initial=0.0)
+        if np.any(np.abs(a - 1j * np.asarray(b)) > ROUNDING * precision_of(b) * size):
+            raise AssertionError(f"check_grads: {where}: result {i} is not holomorphic")

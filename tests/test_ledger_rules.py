@@ -1,0 +1,106 @@
+"""Which primitive has which rule, and that rows exercise all of them: ledgers of the gaps.
+
+A gap that is not listed fails, and so does a listed gap that is closed. Print the table with
+``pytest -s tests/test_ledger_rules.py -k table``.
+"""
+
+from functools import cache
+
+from op_table import CASES, OPS
+from recording import run_everything, visited_binds
+
+from xnp.autodiff import dispatch
+from xnp.autodiff.core import Primitive, primitives
+
+RULES = ("numpy", "shape", "jvp", "vjp", "batch")
+
+# (primitive, rule) -> why it has none.
+GAPS = {
+    ("nonzero", "shape"): "the size of the result is the number of True elements",
+    ("roots", "shape"): "how many there are, and whether they are complex, depends on the values",
+}
+
+# Primitives that no row binds, and why.
+UNEXERCISED: dict[str, str] = {}
+
+# NumPy functions and ufuncs with an implementation that no row covers, and why.
+UNCOVERED: dict[str, str] = {}
+
+
+def rules_of(primitive: Primitive) -> set[str]:
+    """The rules a primitive has; one that is constant almost everywhere needs no derivative."""
+    found = {"numpy"} if callable(primitive.impl) else set()
+    if primitive.shape_rule is not None or overrides(primitive, "shape"):
+        found.add("shape")
+    if not primitive.differentiable or overrides(primitive, "push"):
+        found.add("jvp")
+    if not primitive.differentiable or overrides(primitive, "pull"):
+        found.add("vjp")
+    if primitive.batch_rule is not None or overrides(primitive, "batch"):
+        found.add("batch")
+    return found
+
+
+def overrides(primitive: Primitive, method: str) -> bool:
+    own = method in vars(primitive)
+    return own or getattr(type(primitive), method) is not getattr(Primitive, method)
+
+
+def table() -> str:
+    width = max(map(len, primitives))
+    lines = [f"{'primitive':{width}}  {'  '.join(RULES)}"]
+    for name in sorted(primitives):
+        has = rules_of(primitives[name])
+        marks = (("yes" if rule in has else "-").center(len(rule)) for rule in RULES)
+        lines.append(f"{name:{width}}  {'  '.join(marks)}")
+    return "\n".join(lines)
+
+
+def compare_with_ledger(found: set, ledger: dict, what: str) -> None:
+    new, closed = sorted(found - set(ledger)), sorted(set(ledger) - found)
+    assert not new, f"{what}, not in the ledger: {new}"
+    assert not closed, f"listed in the ledger, but closed or gone: {closed}; take them out"
+
+
+def test_table_of_rules():
+    """Every primitive has its meaning in NumPy, its shape, derivative and batching rule."""
+    print("\n" + table())
+    gaps = {
+        (name, rule)
+        for name, primitive in primitives.items()
+        for rule in set(RULES) - rules_of(primitive)
+    }
+    compare_with_ledger(gaps, GAPS, "primitives without a rule")
+
+
+@cache
+def exercised() -> frozenset[str]:
+    seen: set[str] = set()
+    with visited_binds(lambda primitive, *_: seen.add(primitive.name)):
+        for case in CASES:
+            run_everything(case)
+    return frozenset(seen)
+
+
+def test_rows_exercise_every_primitive():
+    compare_with_ledger(set(primitives) - exercised(), UNEXERCISED, "primitives that no row binds")
+
+
+def test_rows_cover_every_function_and_ufunc():
+    """By `Op.covers`, in which a row names the functions it is for."""
+    covered = {dispatch.name_of(function) for row in OPS for function in row.covers}
+    known = {dispatch.name_of(f) for f in (*dispatch.FUNCTIONS, *dispatch.UFUNCS)}
+    assert not covered - known, f"rows cover what has no rule: {sorted(covered - known)}"
+    compare_with_ledger(known - covered, UNCOVERED, "functions that no row covers")
+
+
+def test_names_of_rows_are_unique():
+    names = [row.name for row in OPS]
+    assert len(names) == len(set(names)), sorted({n for n in names if names.count(n) > 1})
+
+
+def test_exceptions_of_rows_have_reasons():
+    """A row that asks for less than the rule says why."""
+    for row in OPS:
+        less = row.diff is not None or row.vmap is not True or row.order < 2 or row.rtol > 1000
+        assert row.reason or not less, f"{row}: diff, vmap, order or rtol is set without a reason"

@@ -1,0 +1,158 @@
+"""Sorting, quantiles, sets and histograms where they are awkward: ties, sizes, batches, errors."""
+
+import numpy
+import pytest
+
+import xnp as np
+
+TIES = numpy.array([3.0, 1.0, 3.0, 1.0])
+
+
+def label(f):
+    """Where a case is written, or its text."""
+    code = getattr(f, "__code__", None)
+    return str(f) if code is None or f.__name__ != "<lambda>" else f"line {code.co_firstlineno}"
+
+
+def traced(f, *args):
+    """``f`` on traced arrays."""
+    return np.vjp(f, *args)[0]
+
+
+def test_equal_elements_keep_their_order_and_their_derivatives():
+    wanted = [[0, 1, 0, 0], [0, 0, 0, 1], [1, 0, 0, 0], [0, 0, 1, 0]]
+    numpy.testing.assert_array_equal(np.jacrev(np.sort)(TIES), wanted)
+    numpy.testing.assert_array_equal(np.jacfwd(np.sort)(TIES), wanted)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 33, 200])
+def test_partition_leaves_the_elements_where_numpy_does(n):
+    x = numpy.random.default_rng(n).integers(0, n, size=(2, n)).astype(float)
+    for kth in {0, n // 3, n - 1}:
+        f = lambda x, kth=kth: np.partition(x, kth)
+        numpy.testing.assert_array_equal(traced(f, x), f(x))
+        numpy.testing.assert_array_equal(
+            np.grad(lambda x, f=f: np.sum(f(x)))(x), numpy.ones_like(x)
+        )
+
+
+def test_sort_is_differentiated_through_every_transformation():
+    x = numpy.array([[3.0, 1.0, 2.0], [0.5, 4.0, -1.0]])
+    f = lambda row: np.sum(np.sort(row) ** 3 * np.arange(3.0))
+    wanted = numpy.stack([np.hessian(f)(row) for row in x])
+    numpy.testing.assert_allclose(np.vmap(np.hessian(f))(x), wanted)
+    rank = numpy.argsort(numpy.argsort(x, axis=1), axis=1)
+    numpy.testing.assert_allclose(np.vmap(np.grad(f))(x), 3 * x**2 * rank)
+
+
+def test_quantile_between_elements_has_a_slope_in_q():
+    x = numpy.array([4.0, 1.0, 7.0])
+    slope = np.grad(lambda q: np.quantile(x + 0 * q, q))
+    assert slope(0.2) == 6.0
+    assert slope(0.7) == 6.0
+    assert np.grad(lambda q: np.percentile(x + 0 * q, q))(20.0) == pytest.approx(0.06)
+
+
+def test_median_of_an_even_number_shares_the_derivative():
+    numpy.testing.assert_array_equal(
+        np.grad(np.median)(numpy.array([4.0, 1.0, 7.0, 9.0])), [0.5, 0, 0.5, 0]
+    )
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sort(x, axis=1),
+        lambda x: np.sort(x, kind="guess"),
+        lambda x: np.sort(x, kind="stable", stable=True),
+        lambda x: np.sort(x, order="a"),
+        lambda x: np.sort(x[0]),
+        lambda x: np.partition(x, 9),
+        lambda x: np.partition(x, 1.5),
+        lambda x: np.quantile(x, 1.5),
+        lambda x: np.percentile(x, -1),
+        lambda x: np.quantile(x, 0.5, method="guess"),
+        lambda x: np.quantile(x, 0.5, weights=x),
+        lambda x: np.quantile(x, 0.5, weights=-x, method="inverted_cdf"),
+        lambda x: np.quantile(x, 0.5, weights=0 * x, method="inverted_cdf"),
+        lambda x: np.quantile(x * 1j, 0.5),
+        lambda x: np.quantile(x, numpy.full((1, 1, 1), 0.5)),
+        lambda x: np.digitize(x, numpy.array([0.0, 2.0, 1.0])),
+        lambda x: np.searchsorted(x[None], 2.0),
+        lambda x: np.histogram(x, bins=0),
+        lambda x: np.histogram(x, bins=1.5),
+        lambda x: np.histogram(x, bins="guess"),
+        lambda x: np.histogram(x, bins=[0.0, 2.0, 1.0]),
+        lambda x: np.histogram(x, bins=3, range=(1, 0)),
+        lambda x: np.histogram(x * numpy.inf),
+        lambda x: np.histogram(x, weights=x[:2]),
+        lambda x: np.histogram(x, "auto", weights=x),
+        lambda x: np.histogramdd(x, bins=[2, 2]),
+        lambda x: np.histogram2d(x, x[:2]),
+        np.bincount,
+        lambda x: np.bincount(numpy.array([1, -1, 0, 0]), x),
+        lambda x: np.bincount(numpy.array([1]), x),
+        lambda x: np.isin(x, x, kind="guess"),
+        lambda x: np.isin(x, x, kind="table"),
+        lambda x: np.unique(x, axis=1),
+    ],
+    ids=label,
+)
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_the_errors_are_numpys(f):
+    """The same class of error, or one derived from it."""
+    with pytest.raises(Exception) as plain:  # noqa: PT011 - whichever NumPy raises
+        f(TIES)
+    with pytest.raises(type(plain.value)):
+        traced(f, TIES)
+
+
+def test_unique_gives_the_derivative_to_the_first_of_equals():
+    x = numpy.array([2.0, 1.0, 2.0])
+    wanted = [[0, 1, 0], [1, 0, 0]]
+    numpy.testing.assert_array_equal(np.jacrev(np.unique)(x), wanted)
+
+
+def test_sizes_that_depend_on_values_must_agree_in_a_batch():
+    numpy.testing.assert_array_equal(
+        np.vmap(np.unique)(numpy.array([[2.0, 1.0, 2.0], [5.0, 5.0, 0.0]])), [[1, 2], [0, 5]]
+    )
+    with pytest.raises(np.BatchingError, match="selects 1 to 2 elements"):
+        np.vmap(np.unique)(numpy.array([[2.0, 1.0], [5.0, 5.0]]))
+    with pytest.raises(np.BatchingError, match="disagree"):
+        np.vmap(np.bincount)(numpy.array([[0, 1], [0, 5]]))
+    counts = np.vmap(lambda x: np.bincount(x, minlength=3))(numpy.array([[0, 1], [2, 2]]))
+    numpy.testing.assert_array_equal(counts, [[1, 1, 0], [0, 0, 2]])
+
+
+def test_estimated_numbers_of_bins_must_agree_in_a_batch():
+    x = numpy.random.default_rng(0).normal(size=(2, 50))
+    f = lambda x: np.histogram(x, "sqrt")[0]
+    numpy.testing.assert_array_equal(np.vmap(f)(x), [f(x[0]), f(x[1])])
+    x[1] **= 9
+    with pytest.raises(np.BatchingError, match="bins='doane' gives from"):
+        np.vmap(lambda x: np.histogram(x, "doane")[0])(x)
+
+
+def test_counts_are_differentiated_with_respect_to_weights_only():
+    x, w = numpy.array([0.1, 0.6, 0.7]), numpy.array([1.0, 2.0, 4.0])
+    f = lambda x, w: np.histogram(x, 2, (0, 1), weights=w)[0]
+    by_data, by_weight = np.jacrev(f, (0, 1))(x, w)
+    numpy.testing.assert_array_equal(by_data, numpy.zeros((2, 3)))
+    numpy.testing.assert_array_equal(by_weight, [[1, 0, 0], [0, 1, 1]])
+
+
+def test_a_density_is_differentiated_through_edges_made_from_data():
+    """One bin over [min, max]: the density is 1/(max - min)."""
+    x = numpy.array([1.0, 2.0, 5.0])
+    gradient = np.grad(lambda x: np.histogram(x, 1, density=True)[0][0])(x)
+    numpy.testing.assert_allclose(gradient, [1 / 16, 0, -1 / 16], rtol=1e-14)
+
+
+def test_an_array_of_thresholds_per_example():
+    edges = numpy.array([[0.0, 1.0, 2.0], [0.0, 5.0, 6.0]])
+    x = numpy.array([0.5, 5.5])
+    numpy.testing.assert_array_equal(
+        np.vmap(np.digitize, (None, 0))(x, edges), [np.digitize(x, e) for e in edges]
+    )
+    numpy.testing.assert_array_equal(np.vmap(np.searchsorted)(edges, x), [1, 2])

@@ -1,0 +1,55 @@
+"""scipy.special on traced arrays: precision where the obvious formula loses it, and errors."""
+
+import numpy
+import pytest
+from scipy import special
+
+import xnp as np
+
+EPS = numpy.finfo(float).eps
+
+
+def _slope(f, *orders):
+    for _ in range(*orders or (1,)):
+        f = np.grad(f)
+    return f
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "wanted"),
+    [
+        (special.expit, 40.0, 4.248354255291589e-18),
+        (special.expit, -40.0, 4.248354255291589e-18),
+        (special.log_ndtr, -1e4, 1e4 + 1e-4 - 2e-12),  # -x - 1/x + 2/x^3
+        (special.log_ndtr, 30.0, 5.892130803584893e-197 / 4),
+        (special.j1, 0.0, 0.5),
+        (special.i1, 0.0, 0.5),
+        (np.i0, 0.0, 0.0),
+    ],
+)
+def test_slope_keeps_its_digits(f, x, wanted):
+    if f is special.log_ndtr and x == 30.0:
+        wanted = numpy.exp(-450.0) / numpy.sqrt(2 * numpy.pi)
+    numpy.testing.assert_allclose(_slope(f)(x), wanted, rtol=1e-13)
+
+
+def test_psi_to_any_order():
+    third = np.grad(np.grad(np.grad(special.psi)))
+    numpy.testing.assert_allclose(third(1.3), special.polygamma(3, 1.3), rtol=1e-13)
+    numpy.testing.assert_allclose(np.grad(special.psi)(-0.7), special.polygamma(1, -0.7))
+
+
+def test_entropy_of_nothing():
+    p = numpy.array([0.0, 0.25, 0.75])
+    found = np.grad(lambda w: np.sum(special.xlogy(w * p, w * p)))(1.0)
+    numpy.testing.assert_allclose(found, numpy.sum(special.xlogy(p, p)) + 1.0)
+
+
+def test_derivative_by_an_order_says_so():
+    with pytest.raises(np.UnsupportedError, match="scipy.special.jv has no rule .* respect to v"):
+        np.grad(special.jv)(1.5, 2.0)
+
+
+def test_function_without_a_rule_says_so():
+    with pytest.raises(np.UnsupportedError, match="erfcx does not work on traced arrays"):
+        np.grad(special.erfcx)(1.0)
