@@ -50,10 +50,7 @@ __all__ += [name for name in _numpy.__all__ if name not in __all__]
 
 # NumPy's submodules that are not loaded yet (numpy.random, numpy.ma) come through __getattr__.
 globals().update({name: vars(_numpy)[name] for name in _numpy.__all__ if name in vars(_numpy)})
-globals().update(_OURS)
-globals().update(
-    {"__version__": "0.1.0"}
-)  # NumPy's is Final to type checkers
+globals().update(_OURS | {"__version__": "0.1.0"})
 
 
 def __getattr__(name: str) -> object:

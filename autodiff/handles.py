@@ -227,17 +227,15 @@ def is_traced(x: Any) -> bool:
     return type(x) is TracedArray and isinstance(x.value, Tracer)
 
 
-def constant_of(x: TracedArray, what: str) -> Any:
+def constant_of(x: TracedArray, what: str, instead: str = "") -> Any:
     """The value of a handle that no transformation traces; ``what`` would lose a derivative."""
     value = x.value
     if isinstance(value, Tracer):
         value.trace.check_alive()
         raise ConcretizationError(
             f"{what} of a traced array ({describe(x)}){user_line()}: the result would be a "
-            f"constant and {value.trace.name} would lose its derivative without a word. "
-            "Use the function of the same name from xnp (or numpy), which accepts traced arrays; "
-            "to store it in an array, make that array with xnp (xnp.zeros(...)); "
-            "for a number that needs no derivative write xnp.stop_gradient(x)."
+            f"constant and {value.trace.name} would lose its derivative without a word. {instead}"
+            "For a number that needs no derivative write xnp.stop_gradient(x)."
         )
     return value
 

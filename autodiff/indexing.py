@@ -16,7 +16,7 @@ import numpy as np
 from numpy.exceptions import ComplexWarning
 
 from . import shapes
-from .core import PYTHON_DTYPES, Primitive, Value, dtype_of, ndim_of, shape_of
+from .core import Primitive, Value, dtype_of, ndim_of, shape_of
 from .errors import user_line
 from .handles import (
     ARRAY0D,
@@ -229,7 +229,7 @@ def setitem(self: TracedArray, index: Any, new: Any) -> None:
     items, explicit = converted_items(index)
     parts = Index(items, shape)
     if parts.arrays:
-        _set_advanced(self, parts, new)
+        _set_advanced(self, parts, new, alone=len(items) == 2 and not explicit)
         return
     basic = tuple(parts.basic)
     target = part_shape(shape, basic)
@@ -273,23 +273,27 @@ def _dropped(new: Value, target: tuple[Any, ...]) -> Value:
     return new if inner is from_shape else reshape_p(new, shape=inner)
 
 
+_SINGLE = (bool, int, float, complex, np.generic, str, bytes, type(None))
+
+
 def _assigned(new: Any, dtype: np.dtype[Any]) -> Value:
     """The Value of what is assigned to an array of ``dtype``, cast as NumPy casts there."""
     if isinstance(new, (list, tuple)):
         new = sequence_value(new) if has_handle(new) else np.asarray(new, dtype)
-    elif type(new) not in PYTHON_DTYPES and not isinstance(new, np.generic):
+    elif not isinstance(new, _SINGLE):
         new = value_of(new)
-    if type(new) in PYTHON_DTYPES or isinstance(new, np.generic):
+    if isinstance(new, _SINGLE):
         box = np.empty((), dtype)  # which numbers overflow or do not convert, NumPy knows
         box[()] = new
         return box[()]
-    if dtype_of(new).kind == "c" and dtype.kind != "c":
+    if dtype_of(new).kind == "c" and dtype.kind not in "cb":
         text = "Casting complex values to real discards the imaginary part"
         warnings.warn(text, ComplexWarning, stacklevel=3)
     return convert(new, dtype)
 
 
-def _set_advanced(self: TracedArray, parts: Index, new: Value) -> None:
+def _set_advanced(self: TracedArray, parts: Index, new: Value, alone: bool) -> None:
+    """``alone``: the index is one array or mask."""
     mask = parts.sole_mask()
     if mask is not None and not ndim_of(new):  # works for masks of a batch that differ in size
         view = _addressed(self, parts.basic)
@@ -297,7 +301,7 @@ def _set_advanced(self: TracedArray, parts: Index, new: Value) -> None:
         mask = reshape_p(mask, shape=(*shape_of(mask), *(1,) * trailing))
         view.write(select_p(mask, new, view.value))
         return
-    covers_all = mask is not None and ndim_of(mask) == ndim_of(self.value)
+    covers_all = alone and mask is not None and ndim_of(mask) == ndim_of(self.value)
     parts.expand_masks()
     if covers_all and ndim_of(new):
         _check_masked(shape_of(new), shape_of(parts.arrays[0])[0])

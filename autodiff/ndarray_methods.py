@@ -149,7 +149,7 @@ class Methods:
 
     @imag.setter
     def imag(self: Any, new: Any) -> None:
-        if self.dtype.kind != "c":
+        if self.dtype.kind != "c" and not self.is_scalar():
             raise TypeError("array does not have imaginary part to set")
         _assign_part(self, views.imag(self), new)
 
@@ -296,6 +296,12 @@ class Methods:
         return self
 
     # Protocols
+
+    def __copy__(self: Any) -> TracedArray:
+        return self if self.is_scalar() else views.copy(self, "K")
+
+    def __deepcopy__(self: Any, memo: Any = None) -> TracedArray:
+        return self if self.is_scalar() else views.copy(self, "K")
 
     def __array_namespace__(self: Any, *, api_version: Any = None) -> Any:
         np.empty(0).__array_namespace__(api_version=api_version)  # NumPy checks the version

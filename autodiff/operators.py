@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -167,6 +168,16 @@ def _rdivmod(self: TracedArray, other: Any) -> Any:
     return quotient if quotient is NotImplemented else (quotient, other % self)
 
 
+_STORE_IT = "to store it in an array, make that array with xnp (xnp.zeros(...), xnp.array(a)). "
+_USE_OURS = (
+    f"Use xnp's function in place of math's (xnp.sin(x)), and x in place of float(x); {_STORE_IT}"
+)
+_PASS_IT = (
+    "Pass the traced array itself to functions of xnp or numpy, and a list of traced numbers as "
+    f"xnp.array([...]); {_STORE_IT}"
+)
+
+
 def _bool(self: TracedArray) -> bool:
     value = concrete_value(self.value, "bool")
     return bool(value)
@@ -181,17 +192,15 @@ def _index(self: TracedArray) -> int:
 
 
 def _float(self: TracedArray) -> float:
-    return float(constant_of(self, "float(x)"))
+    return float(constant_of(self, "float(x)", _USE_OURS))
 
 
 def _complex(self: TracedArray) -> complex:
-    return complex(constant_of(self, "complex(x)"))
+    return complex(constant_of(self, "complex(x)", _USE_OURS))
 
 
 def _array(self: TracedArray, dtype: Any = None, copy: bool | None = None) -> Any:
-    value = np.asarray(
-        constant_of(self, "a NumPy array made (np.asarray, item assignment into an ndarray)")
-    )
+    value = np.asarray(constant_of(self, "a plain ndarray made", _PASS_IT))
     if dtype is not None and value.dtype != dtype:
         return value.astype(dtype)
     if copy:
@@ -253,9 +262,25 @@ def _round(self: TracedArray, ndigits: int | None = None) -> Any:
 
 
 def _format(self: TracedArray, spec: str) -> str:
-    if not ndim_of(self.value) and spec:
-        return format(concrete_value(self.value, "format"), spec)
-    return format(repr(self), spec)
+    if not spec:
+        return str(self)
+    if ndim_of(self.value):
+        raise TypeError(
+            "unsupported format string passed to TracedArray.__format__: it is no scalar"
+        )
+    return format(concrete_value(self.value, "format"), spec)
+
+
+def _floor(self: TracedArray) -> int:
+    return math.floor(concrete_value(self.value, "math.floor"))
+
+
+def _ceil(self: TracedArray) -> int:
+    return math.ceil(concrete_value(self.value, "math.ceil"))
+
+
+def _trunc(self: TracedArray) -> int:
+    return math.trunc(concrete_value(self.value, "math.trunc"))
 
 
 def _deepcopy(self: TracedArray, memo: Any = None) -> TracedArray:
@@ -277,6 +302,9 @@ TracedArray.__repr__ = _repr  # type: ignore[method-assign]
 TracedArray.__reduce_ex__ = _reduce  # type: ignore[method-assign, assignment]
 TracedArray.__hash__ = _hash  # type: ignore[method-assign]
 TracedArray.__round__ = _round  # type: ignore[attr-defined]
+TracedArray.__floor__ = _floor  # type: ignore[attr-defined]
+TracedArray.__ceil__ = _ceil  # type: ignore[attr-defined]
+TracedArray.__trunc__ = _trunc  # type: ignore[attr-defined]
 TracedArray.__format__ = _format  # type: ignore[method-assign]
 TracedArray.__copy__ = _deepcopy  # type: ignore[attr-defined]
 TracedArray.__deepcopy__ = _deepcopy  # type: ignore[attr-defined]

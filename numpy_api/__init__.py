@@ -10,9 +10,9 @@ import importlib as _importlib
 import sys as _sys
 
 for _name in (
-    "ufuncs ufunc_methods elementwise reductions sorting statistics quantiles histograms sets nanfunctions creation "
-    "ranges vectorizing array_types inspection scimath indexing manipulation joining padding selection linalg contraction fft calculus "
-    "polynomials windows ledger submodules"
+    "ufuncs ufunc_methods elementwise special reductions sorting statistics quantiles histograms sets nanfunctions creation "
+    "ranges vectorizing array_types inspection scimath indexing manipulation joining padding selection contraction einsum linalg norms fft calculus "
+    "polynomials polynomial_series windows ledger submodules"
 ).split():
     try:
         _importlib.import_module("." + _name, __name__)

@@ -170,9 +170,7 @@ def _drop_idle_bounds(dtype: np.dtype[Any], low: Any, high: Any) -> tuple[Any, A
     return low, high
 
 
-def _clip_with_keywords(
-    a: Any, low: Any, high: Any, out: Any, keywords: dict[str, Any]
-) -> Any:
+def _clip_with_keywords(a: Any, low: Any, high: Any, out: Any, keywords: dict[str, Any]) -> Any:
     """The last operation takes ``out`` and ``where``, all take ``dtype`` and ``casting``."""
     first = {name: value for name, value in keywords.items() if name != "where"}
     if low is not None and high is not None:

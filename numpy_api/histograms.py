@@ -146,8 +146,18 @@ def _weights_like(weights: Any, shape: tuple[Any, ...]) -> Value | None:
 
 
 def _data(a: Any) -> Value:
-    x = value_of(a)
+    x = _ordered(value_of(a))
     return convert(x, np.dtype(np.uint8)) if dtype_of(x) == np.bool_ else x
+
+
+def _ordered(x: Value) -> Value:
+    """``x``, which must be real."""
+    if dtype_of(x).kind == "c":
+        raise TypeError(
+            f"a histogram of complex numbers ({dtype_of(x)}) has no meaning{user_line()}: they are "
+            "not ordered; write np.histogram2d(z.real, z.imag)"
+        )
+    return x
 
 
 def _widths(edges: Value) -> Value:
@@ -183,13 +193,13 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
 def _sample_columns(sample: Any) -> list[Value]:
     """The coordinates of a sample: the columns of an (N, D) array, or D arrays."""
     if not isinstance(sample, (list, tuple)):
-        x = value_of(sample)
+        x = _ordered(value_of(sample))
         if ndim_of(x) == 2:
             return [getitem_p(x, index=(slice(None), i)) for i in range(shape_of(x)[1])]
         if ndim_of(x) < 2:
             return [_raveled(x)]
         raise ValueError(f"sample must be an (N, D) array or D arrays, got shape {shape_of(x)}")
-    columns = [value_of(column) for column in sample]
+    columns = [_ordered(value_of(column)) for column in sample]
     if any(shape_of(column) != shape_of(columns[0]) for column in columns):
         raise ValueError(
             f"the coordinates of the sample differ in shape: {[*map(shape_of, columns)]}"

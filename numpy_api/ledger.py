@@ -47,7 +47,7 @@ _declare(_BITS, np, ["packbits", "unpackbits"])
 
 _STRINGS = [
     *("capitalize", "center", "decode", "encode", "expandtabs", "ljust", "lower", "mod"),
-    *("multiply", "partition", "replace", "rjust", "rpartition", "slice", "swapcase", "title"),
+    *("multiply", "partition", "replace", "rjust", "rpartition", "swapcase", "title"),
     *("translate", "upper", "zfill"),
 ]
 _declare(_TEXT, np.strings, _STRINGS)
@@ -63,9 +63,7 @@ _declare(
 UNSUPPORTED_MODULES["numpy.lib.recfunctions"] = _RECORDS
 
 _NO_ARRAY = "takes no array, so a traced one cannot reach it"
-_READS = (
-    "makes an array from a file or buffer; np.array(x) makes one to write traced values in"
-)
+_READS = "makes an array from a file or buffer; np.array(x) makes one to write traced values in"
 _MATRIX = "numpy.matrix has rules of its own, which traced arrays do not follow; use 2-d arrays"
 _SCALARS = "Python loops over memory; traced arrays have none. Iterate, or use np.ndenumerate"
 _POLYNOMIAL = "works on traced coefficients through the functions it calls"

@@ -260,6 +260,8 @@ def _quantile(
     if dtype_of(x).kind == "c":
         raise TypeError("a must be an array of real numbers")
     levels, weak = _levels(q, scale)
+    if without_nans and not shapes.prod(shape_of(x)):
+        return np.nanmean(handle(x), axis=axis, out=out, keepdims=keepdims)
     axes = shapes.axis_tuple(axis, ndim_of(x))
     w = None if weights is None else _weights(weights, x, axis, axes, method)
     columns = _columns(x, axes, without_nans)
@@ -269,8 +271,8 @@ def _quantile(
         result = _weighted(columns, w, levels)
     rest = shapes.reduced(shape_of(x), axes, True) if is_set(keepdims) else columns.rest
     result = reshape_p(result, shape=(*shape_of(levels), *rest))
-    # NumPy's weighted quantiles are arrays, without dimensions too
-    return finish(name, result, out, RESULT if w is None else ARRAY0D)
+    # NumPy's weighted quantiles and keepdims=True give arrays, without dimensions too
+    return finish(name, result, out, ARRAY0D if w is not None or is_set(keepdims) else RESULT)
 
 
 @implements(np.quantile)
@@ -367,7 +369,7 @@ def median(
     result = reshape_p(result, shape=columns.rest)
     if is_set(keepdims):
         result = keep_axes(result, shape_of(x), axes)
-    return finish("np.median", result, out)
+    return finish("np.median", result, out, ARRAY0D if is_set(keepdims) else RESULT)
 
 
 @implements(np.nanmedian)
@@ -392,4 +394,4 @@ def nanmedian(
     result = reshape_p(result, shape=columns.rest)
     if is_set(keepdims):
         result = keep_axes(result, shape_of(x), axes)
-    return finish("np.nanmedian", result, out)
+    return finish("np.nanmedian", result, out, ARRAY0D if is_set(keepdims) else RESULT)

@@ -106,7 +106,8 @@ def _linspace(start: Any, stop: Any, num: Any, endpoint: bool) -> tuple[Any, Any
     intervals = num - 1 if endpoint else num
     start, stop = array(start) * 1.0, array(stop) * 1.0
     delta = stop - start
-    steps = np.arange(num, dtype=float).reshape((num,) + (1,) * np.ndim(delta))
+    dtype = np.result_type(start.dtype, stop.dtype)
+    steps = np.arange(num, dtype=dtype).reshape((num,) + (1,) * np.ndim(delta))
     step = delta / intervals if intervals > 0 else np.nan
     if intervals <= 0 or np.any(step == 0):
         fraction = steps / intervals if intervals > 0 else steps
@@ -233,8 +234,9 @@ class _Concatenator:
         if isinstance(part, slice):
             piece = array(_sliced(part), ndmin=ndmin)
             return piece.swapaxes(-1, trans1d) if ndmin > 1 and trans1d != -1 else piece
-        ndim = np.ndim(part)
-        piece = array(part, ndmin=ndmin)
+        whole = array(part)
+        ndim = whole.ndim
+        piece = array(whole, ndmin=ndmin)
         if trans1d == -1 or not 0 < ndim < ndmin:
             return piece
         split = ndmin - ndim

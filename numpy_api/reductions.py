@@ -58,6 +58,14 @@ def handle(value: Value) -> Any:
     return wrap(value)
 
 
+def array_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """The axes of a function that is no ufunc's reduction: a scalar has none."""
+    axes = reduction_axes(axis, ndim)
+    if ndim == 0 and axis is not None and axis != ():
+        shapes.axis_tuple(axis, ndim)
+    return axes
+
+
 def is_set(flag: Any) -> bool:
     """Whether an optional ``keepdims`` was given and is true."""
     return flag is not NONE and flag is not None and bool(flag)
@@ -319,7 +327,7 @@ def argmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = NONE) -
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     x = value_of(a)
     shape = shape_of(x)
-    axes = shapes.axis_tuple(axis, len(shape))
+    axes = reduction_axes(axis, len(shape))
     count = count_values(unequal_p(x, 0), axes)
     return wrap(keep_axes(count, shape, axes) if keepdims else count)
 

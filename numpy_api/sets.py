@@ -127,7 +127,7 @@ def unique(
         results = _unique_rows(move_axis(x, along, 0), wanted)
         values, *others = list(results)
         results = (move_axis(values, 0, along), *others)
-    handles = tuple(map(wrap, results))
+    handles = tuple(wrap(value, ARRAY0D) for value in results)
     return handles[0] if len(handles) == 1 else handles
 
 

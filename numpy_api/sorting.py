@@ -107,6 +107,8 @@ def lexsort(keys: Any, axis: Any = -1) -> Any:
 
 
 def _partitioned(order: Primitive, a: Any, kth: Any, axis: Any, kind: str) -> tuple[Any, ...]:
+    if not ndim_of(value_of(a)) and order is argpartition_p:  # NumPy takes a scalar here
+        a = wrap(reshape_p(value_of(a), shape=(1,)))
     x, along = _line(a, axis)
     places = np.asarray(unwrap_known(kth, "kth"))
     if places.dtype.kind not in "iu":

@@ -19,11 +19,12 @@ from ..autodiff import dispatch
 from ..autodiff.core import Primitive, Value, dtype_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import UnsupportedError, user_line
-from ..autodiff.handles import value_of, wrap
+from ..autodiff.handles import ARRAY0D, value_of, wrap
 from ..autodiff.primitives.elementwise import (
     Elementwise,
     divide_p,
     equal_p,
+    logical_and_p,
     negative_p,
     reciprocal,
     result_like,
@@ -186,8 +187,8 @@ def _gamma_functions(table: _Table) -> None:
 
 
 def _quotient(x: Value, y: Value) -> Value:
-    """``x / y``, and 0 for x = 0."""
-    nothing = equal_p(x, 0)
+    """``x / y``, and 0 for 0 / 0."""
+    nothing = logical_and_p(equal_p(x, 0), equal_p(y, 0))
     return where(nothing, 0, x / where(nothing, 1, y))
 
 
@@ -269,7 +270,9 @@ def _others(table: _Table) -> None:
 
 
 # I_0' = I_1
-i0_p = Elementwise("i0", np.i0, lambda _ans, x: rules()["i1"](x), shape=result_like(np.sin))
+i0_p = Elementwise(
+    "i0", np.i0, lambda ans, x: convert(rules()["i1"](x), dtype_of(ans)), shape=result_like(np.sin)
+)
 
 
 @implements(np.i0)
@@ -277,4 +280,6 @@ def i0(x: Any) -> Any:
     value = value_of(x)
     if dtype_of(value).kind == "c":
         raise TypeError("i0 not supported for complex values")
-    return wrap(i0_p(convert(value, np.dtype(float)) if dtype_of(value).kind != "f" else value))
+    if dtype_of(value).kind != "f":
+        value = convert(value, np.dtype(float))
+    return wrap(i0_p(value), ARRAY0D)  # NumPy's gives arrays, without dimensions too

@@ -23,7 +23,7 @@ from ..autodiff.primitives.elementwise import (
 from ..autodiff.primitives.manipulation import concatenate_p, transpose_p
 from ..autodiff.primitives.reductions import count_values, fit, keep_axes, sum_values
 from ..autodiff.rules import broadcast_to_p, convert, imag_p, real_p, reshape_p
-from .reductions import NONE, examine, finish, handle, is_set, mask_of, reduction_axes
+from .reductions import NONE, array_axes, examine, finish, handle, is_set, mask_of
 
 _FLOAT64 = np.dtype(np.float64)
 _EXACT_COUNTS = {np.dtype(np.float64): 2**53, np.dtype(np.float32): 2**24}
@@ -77,7 +77,7 @@ def mean(
     where: Any = NONE,
 ) -> Any:
     x = value_of(a)
-    axes = reduction_axes(axis, ndim_of(x))
+    axes = array_axes(axis, ndim_of(x))
     mask = mask_of(where, x)
     keep = is_set(keepdims)
     count = counted(x, axes, mask, keep)
@@ -112,7 +112,7 @@ def _variance(
     a: Any, axis: Any, dtype: Any, ddof: Value, keep: bool, where: Any, center: Any
 ) -> Value:
     x = value_of(a)
-    axes = reduction_axes(axis, ndim_of(x))
+    axes = array_axes(axis, ndim_of(x))
     mask = mask_of(where, x)
     count = counted(x, axes, mask, True)
     if _is_short(count, ddof):
@@ -218,6 +218,8 @@ def average(
             total = keep_axes(total, shape_of(w), own)
             result = keep_axes(result, shape_of(x), axes)
         result = divide_p(result, total)
+    if weights is None and not shapes.prod(shape_of(result)):
+        raise ZeroDivisionError("division by zero")  # as NumPy's count of elements for each mean
     if not returned:
         return wrap(result)
     return wrap(result), wrap(broadcast_to_p(total, shape=shape_of(result)))

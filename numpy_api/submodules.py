@@ -38,7 +38,7 @@ class _NumPySubmodules:
         sys.modules[module.__name__] = _numpys(module.__name__[len(_PACKAGE) :])
 
 
-_OURS = {"autodiff", "numpy_api", "codegen", "runtime", "testing"}
+_OURS = {"autodiff", "numpy_api", "codegen", "runtime", "testing", "polynomial"}
 
 
 def _numpys(name: str) -> Any:

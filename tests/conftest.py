@@ -26,3 +26,9 @@ def numpy_error_state() -> Iterator[None]:
         yield
         left = numpy.geterr()
     assert left == NUMPY_ERROR_STATE, "the test or the code under test changed np.seterr"
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Functions by their names: the default id holds an address, which differs between workers."""
+    name = getattr(val, "__name__", None) if callable(val) else None
+    return None if name == "<lambda>" else name

@@ -11,7 +11,11 @@ TIES = numpy.array([3.0, 1.0, 3.0, 1.0])
 def label(f):
     """Where a case is written, or its text."""
     code = getattr(f, "__code__", None)
-    return str(f) if code is None or f.__name__ != "<lambda>" else f"line {code.co_firstlineno}"
+    return (
+        getattr(f, "__name__", str(f))
+        if code is None or f.__name__ != "<lambda>"
+        else f"line {code.co_firstlineno}"
+    )
 
 
 def traced(f, *args):
@@ -74,7 +78,6 @@ def test_median_of_an_even_number_shares_the_derivative():
         lambda x: np.quantile(x, 0.5, method="guess"),
         lambda x: np.quantile(x, 0.5, weights=x),
         lambda x: np.quantile(x, 0.5, weights=-x, method="inverted_cdf"),
-        lambda x: np.quantile(x, 0.5, weights=0 * x, method="inverted_cdf"),
         lambda x: np.quantile(x * 1j, 0.5),
         lambda x: np.quantile(x, numpy.full((1, 1, 1), 0.5)),
         lambda x: np.digitize(x, numpy.array([0.0, 2.0, 1.0])),
@@ -156,3 +159,12 @@ def test_an_array_of_thresholds_per_example():
         np.vmap(np.digitize, (None, 0))(x, edges), [np.digitize(x, e) for e in edges]
     )
     numpy.testing.assert_array_equal(np.vmap(np.searchsorted)(edges, x), [1, 2])
+
+
+def test_weights_without_weight_are_refused():
+    """NumPy before 2.2 divides by their sum."""
+    with (
+        numpy.errstate(invalid="ignore"),
+        pytest.raises(ValueError, match="Weights included NaN, inf or were all zero"),
+    ):
+        traced(lambda x: np.quantile(x, 0.5, weights=0 * x, method="inverted_cdf"), TIES)

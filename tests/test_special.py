@@ -6,14 +6,6 @@ from scipy import special
 
 import xnp as np
 
-EPS = numpy.finfo(float).eps
-
-
-def _slope(f, *orders):
-    for _ in range(*orders or (1,)):
-        f = np.grad(f)
-    return f
-
 
 @pytest.mark.parametrize(
     ("f", "x", "wanted"),
@@ -21,16 +13,14 @@ def _slope(f, *orders):
         (special.expit, 40.0, 4.248354255291589e-18),
         (special.expit, -40.0, 4.248354255291589e-18),
         (special.log_ndtr, -1e4, 1e4 + 1e-4 - 2e-12),  # -x - 1/x + 2/x^3
-        (special.log_ndtr, 30.0, 5.892130803584893e-197 / 4),
+        (special.log_ndtr, 30.0, 1.4736461348785476e-196),
         (special.j1, 0.0, 0.5),
         (special.i1, 0.0, 0.5),
         (np.i0, 0.0, 0.0),
     ],
 )
 def test_slope_keeps_its_digits(f, x, wanted):
-    if f is special.log_ndtr and x == 30.0:
-        wanted = numpy.exp(-450.0) / numpy.sqrt(2 * numpy.pi)
-    numpy.testing.assert_allclose(_slope(f)(x), wanted, rtol=1e-13)
+    numpy.testing.assert_allclose(np.grad(f)(x), wanted, rtol=1e-13)
 
 
 def test_psi_to_any_order():
@@ -46,7 +36,7 @@ def test_entropy_of_nothing():
 
 
 def test_derivative_by_an_order_says_so():
-    with pytest.raises(np.UnsupportedError, match="scipy.special.jv has no rule .* respect to v"):
+    with pytest.raises(np.UnsupportedError, match=r"jv has no rule .* respect to v"):
         np.grad(special.jv)(1.5, 2.0)
 
 

@@ -87,7 +87,7 @@ class Decomposition(General):
         impl: Callable[..., Any],
         tangents: Callable[..., Any],
         check: Callable[..., None],
-        shape: Callable[..., Any],
+        shape: Callable[..., Any] | None = None,
     ) -> None:
         super().__init__(name, impl, tangents, multiple=True, shape=shape)
         self.check = check
@@ -297,15 +297,8 @@ def _eig_check(ct: Any, ans: Any) -> None:
     _check_groups("eig", "eigenvalues", equal, w_ct, mixing, mixing)
 
 
-def _eig_shape(a: Aval) -> Any:
-    # complex unless the values of a real matrix are all real: only its value can tell
-    dtype = np.result_type(a.dtype, np.complex64)
-    return Aval(a.shape[:-1], dtype), Aval(a.shape, dtype)
-
-
-eig_p = Decomposition(
-    "eig", lambda a: tuple(np.linalg.eig(a)), _eig_tangents, _eig_check, _eig_shape
-)
+# It has no shape rule: the results of a real matrix are real if all its eigenvalues are.
+eig_p = Decomposition("eig", lambda a: tuple(np.linalg.eig(a)), _eig_tangents, _eig_check)
 
 
 def _largest_mask(v: Any) -> Any:
@@ -352,7 +345,11 @@ def _svd_tangents(
         u_dot = _with_more(u, u_dot, u_more)
     if v_more is not None:
         v_dot = _with_more(v, v_dot, v_more)
-    return u_dot, s_dot, adjoint(v_dot)
+    return (
+        u_dot if outputs[0] else None,
+        s_dot if outputs[1] else None,
+        adjoint(v_dot) if outputs[2] else None,
+    )
 
 
 def _thin(ans: Any, full: bool) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial, wraps
+from functools import partial
 from inspect import CO_VARARGS, unwrap
 from typing import Any
 
@@ -38,9 +38,9 @@ Partial = Callable[..., Value] | float | None
 
 def align_batched(args: Sequence[Value], batched: Sequence[bool]) -> list[Value]:
     """Batched arguments with axes of length 1 after the batch axis, so that they broadcast."""
-    ndim = max(ndim_of(a) - b for a, b in zip(args, batched))
+    ndim = max(ndim_of(a) - b for a, b in zip(args, batched, strict=True))
     out = []
-    for a, b in zip(args, batched):
+    for a, b in zip(args, batched, strict=True):
         missing = ndim - ndim_of(a) + 1
         if b and missing:
             shape = shape_of(a)
@@ -131,7 +131,7 @@ class Elementwise(Primitive):
     ) -> Any:
         multiply = strong_multiply_p if self.masks else multiply_p
         total = None
-        for x_dot, d in zip(x_dots, self.partials):
+        for x_dot, d in zip(x_dots, self.partials, strict=True):
             if x_dot is None or d is None:
                 continue
             if callable(d):
@@ -168,7 +168,7 @@ class Elementwise(Primitive):
                 return (g,)
             return (fit_dtype(g, a),)
         cts: list[Value | None] = []
-        for w, d, a in zip(wanted, self.partials, args):
+        for w, d, a in zip(wanted, self.partials, args, strict=True):
             if w is None or d is None:
                 cts.append(None)
                 continue
@@ -250,7 +250,8 @@ select_p.batch_rule = elementwise_batch(select_p)
 
 
 def _select_push(ans: Any, args: Any, x_dots: Any, params: Any) -> Any:
-    x_dot, y_dot = (zeros_like(a) if t is None else t for a, t in zip(args[1:], x_dots[1:]))
+    pairs = zip(args[1:], x_dots[1:], strict=True)
+    x_dot, y_dot = (zeros_like(a) if t is None else t for a, t in pairs)
     return fit_dtype(select_p(args[0], x_dot, y_dot), ans)
 
 
@@ -313,8 +314,10 @@ def _share(x: Any, y: Any) -> Any:
     dtype = np.result_type(x, y)
     if dtype.kind == "c":
         dtype = np.dtype(f"f{dtype.itemsize // 2}")
-    lost = np.add(np.less(x, y), np.less_equal(x, y), dtype=dtype)
-    return lost * -0.5 + 1.0
+    share = np.add(np.less(x, y), np.less_equal(x, y), dtype=dtype)
+    share *= -0.5
+    share += 1.0
+    return share
 
 
 def _share_shape(x: Aval, y: Aval) -> Aval:
@@ -393,7 +396,7 @@ conjugate_p = _Conjugate("conjugate", np.conjugate, 1.0)
 def _operator(primitive: Primitive, swapped: bool = False) -> Callable[..., Value]:
     if swapped:
         return lambda self, other: primitive(other, self)
-    return lambda self, other: primitive(self, other)
+    return lambda self, other: primitive(self, other)  # noqa: PLW0108 - a function binds self
 
 
 Tracer.__add__ = Tracer.__radd__ = _operator(add_p)
@@ -403,6 +406,6 @@ Tracer.__mul__ = _operator(multiply_p)
 Tracer.__rmul__ = _operator(multiply_p, swapped=True)
 Tracer.__truediv__ = _operator(divide_p)
 Tracer.__rtruediv__ = _operator(divide_p, swapped=True)
-Tracer.__neg__ = lambda self: negative_p(self)
+Tracer.__neg__ = lambda self: negative_p(self)  # noqa: PLW0108 - a function binds self
 
 __all__ = ["Elementwise", "Test", "real_p", "where"]

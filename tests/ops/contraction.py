@@ -13,21 +13,22 @@ def _pairs(*shapes, seed=0):
     return [tuple(R(*shape, seed=seed + i) for i, shape in enumerate(pair)) for pair in shapes]
 
 
-MATMUL = _pairs(
-    ((3, 4), (4, 2)),
-    ((4,), (4,)),
-    ((3, 4), (4,)),
-    ((4,), (4, 2)),
-    ((2, 3, 4), (4, 5)),
-    ((3, 4), (2, 4, 5)),
-    ((2, 3, 4), (2, 4, 5)),
-    ((2, 1, 3, 4), (5, 4, 2)),
-    ((4,), (2, 4, 3)),
-    ((2, 3, 4), (4,)),
-    ((3, 0), (0, 2)),
-    ((0, 4), (4, 2)),
-    ((1, 1), (1, 1)),
-) + [
+MATMUL = [
+    *_pairs(
+        ((3, 4), (4, 2)),
+        ((4,), (4,)),
+        ((3, 4), (4,)),
+        ((4,), (4, 2)),
+        ((2, 3, 4), (4, 5)),
+        ((3, 4), (2, 4, 5)),
+        ((2, 3, 4), (2, 4, 5)),
+        ((2, 1, 3, 4), (5, 4, 2)),
+        ((4,), (2, 4, 3)),
+        ((2, 3, 4), (4,)),
+        ((3, 0), (0, 2)),
+        ((0, 4), (4, 2)),
+        ((1, 1), (1, 1)),
+    ),
     (R(3, 4, dtype=F32), R(4, 2, seed=1, dtype=F32)),
     (R(3, 4, dtype=F32), R(4, 2, seed=1)),
     (C(3, 4), C(4, 2, seed=1)),
@@ -39,7 +40,8 @@ MATMUL = _pairs(
     (R(4, 3).T, R(4, 2)),
 ]
 
-DOT = MATMUL[:4] + [
+DOT = [
+    *MATMUL[:4],
     (R(2, 3, 4), R(5, 4, 2)),
     (R(2, 3, 4), R(4)),
     (R(4), R(2, 4, 3)),
@@ -51,7 +53,8 @@ DOT = MATMUL[:4] + [
     (I(0, 5, 3), I(0, 5, 3)),
 ]
 
-VECTORS = _pairs(((4,), (4,)), ((2, 4), (4,)), ((3, 1, 4), (2, 4)), ((0,), (0,))) + [
+VECTORS = [
+    *_pairs(((4,), (4,)), ((2, 4), (4,)), ((3, 1, 4), (2, 4)), ((0,), (0,))),
     (C(4), C(4, seed=1)),
     (C(2, 4), R(4)),
     (R(4), C(4)),
@@ -59,15 +62,15 @@ VECTORS = _pairs(((4,), (4,)), ((2, 4), (4,)), ((3, 1, 4), (2, 4)), ((0,), (0,))
 ]
 
 ROWS: list[Op] = [
-    Op("matmul", lambda a, b: np.matmul(a, b), MATMUL, covers=(np.matmul,)),
+    Op("matmul", np.matmul, MATMUL, covers=(np.matmul,)),
     Op("matmul_operator", lambda a, b: a @ b, MATMUL[:5] + MATMUL[15:16]),
     Op(
         "matmul_axes",
         lambda a, b: np.matmul(a, b, axes=[(0, 1), (1, 0), (2, 0)]),
         _pairs(((3, 4, 2), (5, 4, 2))),
     ),
-    Op("linalg_matmul", lambda a, b: np.linalg.matmul(a, b), MATMUL[:3], covers=(np.linalg.matmul,)),
-    Op("dot", lambda a, b: np.dot(a, b), DOT, covers=(np.dot,)),
+    Op("linalg_matmul", np.linalg.matmul, MATMUL[:3], covers=(np.linalg.matmul,)),
+    Op("dot", np.dot, DOT, covers=(np.dot,)),
     Op(
         "dot_method",
         lambda a, b: a.dot(b),
@@ -76,7 +79,7 @@ ROWS: list[Op] = [
         vmap=(0,),
         reason="ndarray.dot(b) of a plain ndarray asks no protocol of b",
     ),
-    Op("vecdot", lambda a, b: np.vecdot(a, b), VECTORS, covers=(np.vecdot,)),
+    Op("vecdot", np.vecdot, VECTORS, covers=(np.vecdot,)),
     Op(
         "vecdot_axis",
         lambda a, b: np.vecdot(a, b, axis=0),
@@ -90,7 +93,7 @@ ROWS: list[Op] = [
     ),
     Op(
         "vdot",
-        lambda a, b: np.vdot(a, b),
+        np.vdot,
         [
             *_pairs(((4,), (4,)), ((2, 3), (6,)), ((), ()), ((0,), (0,))),
             (C(3), C(3, seed=1)),
@@ -100,7 +103,7 @@ ROWS: list[Op] = [
     ),
     Op(
         "inner",
-        lambda a, b: np.inner(a, b),
+        np.inner,
         [
             *_pairs(((4,), (4,)), ((2, 3), (4, 3)), ((2, 3, 4), (4,)), ((), (3,))),
             (C(3), C(2, 3, seed=1)),
@@ -109,7 +112,7 @@ ROWS: list[Op] = [
     ),
     Op(
         "outer",
-        lambda a, b: np.outer(a, b),
+        np.outer,
         [
             *_pairs(((3,), (4,)), ((2, 2), (3,)), ((), (2,)), ((0,), (3,))),
             (C(3), R(2)),
@@ -119,13 +122,13 @@ ROWS: list[Op] = [
     ),
     Op(
         "linalg_outer",
-        lambda a, b: np.linalg.outer(a, b),
+        np.linalg.outer,
         _pairs(((3,), (4,))),
         covers=(np.linalg.outer,),
     ),
     Op(
         "tensordot",
-        lambda a, b: np.tensordot(a, b),
+        np.tensordot,
         _pairs(((2, 3, 4), (3, 4, 5)), ((3, 4), (3, 4))),
         covers=(np.tensordot,),
     ),
@@ -148,7 +151,7 @@ ROWS: list[Op] = [
     ),
     Op(
         "kron",
-        lambda a, b: np.kron(a, b),
+        np.kron,
         [
             *_pairs(((2,), (3,)), ((2, 3), (3, 1)), ((2, 3), (2,)), ((2,), (2, 1, 2)), ((), (2,))),
             (C(2, 2), R(2, 2)),
@@ -157,7 +160,7 @@ ROWS: list[Op] = [
     ),
     Op(
         "cross",
-        lambda a, b: np.cross(a, b),
+        np.cross,
         [
             *_pairs(((3,), (3,)), ((2, 3), (3,)), ((4, 1, 3), (2, 3)), ((0, 3), (3,))),
             (C(3), R(3)),
@@ -179,7 +182,7 @@ ROWS: list[Op] = [
     ),
     Op(
         "trace",
-        lambda a: np.trace(a),
+        np.trace,
         [(R(3, 3),), (R(3, 4),), (R(3, 2, 4),), (C(3, 3),), (R(0, 0),), (I(0, 9, 3, 3),)],
         covers=(np.trace,),
     ),
@@ -198,7 +201,7 @@ ROWS: list[Op] = [
     ),
     Op(
         "linalg_matrix_transpose",
-        lambda a: np.linalg.matrix_transpose(a),
+        np.linalg.matrix_transpose,
         [(R(2, 3, 4),)],
         covers=(np.linalg.matrix_transpose,),
     ),
@@ -221,13 +224,13 @@ if hasattr(numpy, "matvec"):  # NumPy 2.2
     ROWS += [
         Op(
             "matvec",
-            lambda a, b: np.matvec(a, b),
+            np.matvec,
             [*_pairs(((3, 4), (4,)), ((3, 4), (2, 4)), ((2, 3, 4), (5, 1, 4))), (C(3, 4), C(4))],
             covers=(numpy.matvec,),
         ),
         Op(
             "vecmat",
-            lambda a, b: np.vecmat(a, b),
+            np.vecmat,
             [*_pairs(((3,), (3, 4)), ((2, 3), (3, 4)), ((2, 3), (2, 3, 4))), (C(3), C(3, 4))],
             covers=(numpy.vecmat,),
         ),
@@ -242,15 +245,20 @@ SIGNALS = [
     (I(0, 9, 5), I(0, 9, 3)),
 ]
 for _mode in ("full", "same", "valid"):
-    for _name in ("convolve", "correlate"):
-        ROWS.append(
-            Op(
-                f"{_name}_{_mode}",
-                lambda a, v, f=getattr(np, _name), mode=_mode: f(a, v, mode),
-                SIGNALS,
-                covers=(getattr(np, _name),),
-            )
-        )
+    ROWS += [
+        Op(
+            f"convolve_{_mode}",
+            lambda a, v, mode=_mode: np.convolve(a, v, mode),
+            SIGNALS,
+            covers=(np.convolve,),
+        ),
+        Op(
+            f"correlate_{_mode}",
+            lambda a, v, mode=_mode: np.correlate(a, v, mode),
+            SIGNALS,
+            covers=(np.correlate,),
+        ),
+    ]
 
 EINSUM = {
     "ij,jk": ((2, 3), (3, 4)),

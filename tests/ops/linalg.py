@@ -22,6 +22,7 @@ def spread(x):
 
 
 def positive(x):
+    """A positive definite matrix."""
     return (x @ numpy.conj(numpy.swapaxes(x, -1, -2)) + numpy.eye(x.shape[-1])).astype(x.dtype)
 
 
@@ -46,6 +47,7 @@ SQUARE = [
     (well(R(3, 3, dtype=F32)),),
     (well(C(2, 2, 2, dtype=C64)),),
 ]
+ROTATING = numpy.array([[1.0, 2.0, 0.3], [-2.0, 1.0, 0.1], [0.2, 0.5, 4.0]])
 INT = (numpy.array([[2, 1], [1, 3]]),)
 
 HERMITIAN = [
@@ -77,7 +79,7 @@ SVD = [(apart(R(3, 3)),), *GENERAL[1:]]
 ROWS: list[Op] = [
     Op(
         "solve",
-        lambda a, b: np.linalg.solve(a, b),
+        np.linalg.solve,
         [
             (well(R(3, 3)), R(3)),
             (well(R(3, 3)), R(3, 2)),
@@ -96,7 +98,7 @@ ROWS: list[Op] = [
         ],
         covers=(np.linalg.solve,),
     ),
-    Op("inv", lambda a: np.linalg.inv(a), [*SQUARE, INT], covers=(np.linalg.inv,)),
+    Op("inv", np.linalg.inv, [*SQUARE, INT], covers=(np.linalg.inv,)),
     Op(
         "tensorinv",
         lambda a: np.linalg.tensorinv(a, ind=1),
@@ -105,7 +107,7 @@ ROWS: list[Op] = [
     ),
     Op(
         "tensorsolve",
-        lambda a, b: np.linalg.tensorsolve(a, b),
+        np.linalg.tensorsolve,
         [(well(R(6, 6)).reshape(2, 3, 6), R(2, 3)), (well(C(4, 4)).reshape(4, 2, 2), C(4))],
         covers=(np.linalg.tensorsolve,),
     ),
@@ -123,10 +125,10 @@ ROWS: list[Op] = [
         )
         for n in (0, 1, 2, 3, 5, -1, -2)
     ),
-    Op("det", lambda a: np.linalg.det(a), [*SQUARE, INT], covers=(np.linalg.det,)),
+    Op("det", np.linalg.det, [*SQUARE, INT], covers=(np.linalg.det,)),
     Op(
         "det_singular",
-        lambda a: np.linalg.det(a),
+        np.linalg.det,
         [
             (low_rank(3, 3, 2),),
             (low_rank(3, 3, 1),),
@@ -137,10 +139,10 @@ ROWS: list[Op] = [
         rtol=1e4,
         reason="a value that is 0 is compared to rounding of the elements",
     ),
-    Op("slogdet", lambda a: np.linalg.slogdet(a), SQUARE, covers=(np.linalg.slogdet,)),
+    Op("slogdet", np.linalg.slogdet, SQUARE, covers=(np.linalg.slogdet,)),
     Op(
         "cholesky",
-        lambda a: np.linalg.cholesky(a),
+        np.linalg.cholesky,
         [
             (positive(R(3, 3)),),
             (positive(R(2, 3, 3)),),
@@ -148,9 +150,15 @@ ROWS: list[Op] = [
             (positive(R(3, 3)) + numpy.triu(R(3, 3), 1),),
             (R(0, 0),),
             (positive(R(2, 2, dtype=F32)),),
-            INT,
         ],
         covers=(np.linalg.cholesky,),
+    ),
+    Op(
+        "cholesky_of_ints",
+        np.linalg.cholesky,
+        [INT],
+        vmap=False,
+        reason="random ints are not positive definite",
     ),
     Op(
         "cholesky_upper",
@@ -158,20 +166,25 @@ ROWS: list[Op] = [
         [(positive(R(3, 3)),), (positive(C(3, 3)) + numpy.tril(R(3, 3), -1),)],
     ),
     *(
-        Op(f"qr_{mode}", lambda a, mode=mode: np.linalg.qr(a, mode), GENERAL, covers=(np.linalg.qr,))
+        Op(
+            f"qr_{mode}",
+            lambda a, mode=mode: np.linalg.qr(a, mode),
+            GENERAL,
+            covers=(np.linalg.qr,),
+        )
         for mode in ("reduced", "complete", "r", "raw")
     ),
-    Op("eigh", lambda a: np.linalg.eigh(a), HERMITIAN, covers=(np.linalg.eigh,)),
+    Op("eigh", np.linalg.eigh, HERMITIAN, covers=(np.linalg.eigh,)),
     Op("eigh_upper", lambda a: np.linalg.eigh(a, "U"), HERMITIAN[:6]),
-    Op("eigvalsh", lambda a: np.linalg.eigvalsh(a), HERMITIAN, covers=(np.linalg.eigvalsh,)),
+    Op("eigvalsh", np.linalg.eigvalsh, HERMITIAN, covers=(np.linalg.eigvalsh,)),
     Op("eigvalsh_upper", lambda a: np.linalg.eigvalsh(a, UPLO="u"), HERMITIAN[:6]),
     Op(
         "eig",
-        lambda a: np.linalg.eig(a),
+        np.linalg.eig,
         [
             (spread(R(3, 3)) + R(3, 3) / 9,),
-            (numpy.array([[1.0, 2.0, 0.3], [-2.0, 1.0, 0.1], [0.2, 0.5, 4.0]]),),
-            (numpy.stack([spread(R(3, 3)), numpy.diag([1.0, 2.0], 1) - numpy.diag([3.0, 1.0], -1)]),),
+            (ROTATING,),
+            (numpy.stack([spread(R(3, 3)) + R(3, 3) / 9, ROTATING]),),
             (spread(C(3, 3)) + C(3, 3) / 5,),
             (R(1, 1),),
             (R(0, 0),),
@@ -180,10 +193,10 @@ ROWS: list[Op] = [
     ),
     Op(
         "eigvals",
-        lambda a: np.linalg.eigvals(a),
+        np.linalg.eigvals,
         [
             (spread(R(3, 3)) + R(3, 3) / 9,),
-            (numpy.array([[1.0, 2.0, 0.3], [-2.0, 1.0, 0.1], [0.2, 0.5, 4.0]]),),
+            (ROTATING,),
             (spread(C(3, 3)) + C(3, 3) / 5,),
         ],
         covers=(np.linalg.eigvals,),
@@ -194,14 +207,14 @@ ROWS: list[Op] = [
         SVD,
         covers=(np.linalg.svd,),
     ),
-    Op("svd_square", lambda a: np.linalg.svd(a), [(apart(R(3, 3)),), (apart(C(3, 3)),)]),
+    Op("svd_square", np.linalg.svd, [(apart(R(3, 3)),), (apart(C(3, 3)),)]),
     Op(
         "svd_projectors_of_full",
         lambda a: _projectors(np.linalg.svd(a)),
         [(apart(R(4, 2)),), (apart(R(2, 4)),), (apart(C(4, 2)),), (apart(C(2, 4)),)],
     ),
     Op("svd_values", lambda a: np.linalg.svd(a, compute_uv=False), SVD),
-    Op("svdvals", lambda a: np.linalg.svdvals(a), SVD[:4], covers=(np.linalg.svdvals,)),
+    Op("svdvals", np.linalg.svdvals, SVD[:4], covers=(np.linalg.svdvals,)),
     Op("svd_hermitian", lambda a: np.linalg.svd(a, hermitian=True), HERMITIAN[:3]),
     Op(
         "svd_hermitian_values",
@@ -210,12 +223,16 @@ ROWS: list[Op] = [
     ),
     Op(
         "pinv",
-        lambda a: np.linalg.pinv(a),
+        np.linalg.pinv,
         [*GENERAL[:7], (well(R(3, 3, dtype=F32)),), (R(0, 3),), (R(2, 0),)],
         covers=(np.linalg.pinv,),
     ),
     Op("pinv_rtol", lambda a: np.linalg.pinv(a, rtol=None), GENERAL[:2]),
-    Op("pinv_hermitian", lambda a: np.linalg.pinv(a, hermitian=True), HERMITIAN[:3]),
+    Op(
+        "pinv_hermitian",
+        lambda a: np.linalg.pinv(a, hermitian=True),
+        [(positive(R(3, 3)) + numpy.triu(R(3, 3), 1),), (positive(C(2, 3, 3)),)],
+    ),
     Op(
         "lstsq",
         lambda a, b: np.linalg.lstsq(a, b)[:2],
@@ -233,7 +250,7 @@ ROWS: list[Op] = [
     Op("lstsq_rank", lambda a, b: np.linalg.lstsq(a, b)[2:], [(apart(R(4, 2)), R(4))]),
     Op(
         "matrix_rank",
-        lambda a: np.linalg.matrix_rank(a),
+        np.linalg.matrix_rank,
         [(R(3, 2),), (low_rank(3, 3, 2),), (R(2, 3, 2),), (C(2, 2),), (I(0, 3, 3, 3),)],
         covers=(np.linalg.matrix_rank,),
     ),
@@ -271,7 +288,7 @@ for _ord in (None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf):
         )
     )
 ROWS += [
-    Op("norm", lambda x: np.linalg.norm(x), [(R(4),), (R(2, 3, 2),), (C(2, 2),), (I(1, 5, 3),)]),
+    Op("norm", np.linalg.norm, [(R(4),), (R(2, 3, 2),), (C(2, 2),), (I(1, 5, 3),)]),
     Op("norm_fro", lambda x: np.linalg.norm(x, "fro"), [(R(2, 3),)]),
     Op(
         "norm_axes",
@@ -282,7 +299,7 @@ ROWS += [
     Op("norm_all_keepdims", lambda x: np.linalg.norm(x, keepdims=True), [(R(2, 3),)]),
     Op(
         "vector_norm",
-        lambda x: np.linalg.vector_norm(x),
+        np.linalg.vector_norm,
         [(R(4),), (R(2, 3),), (R(2, 3, 2),)],
         covers=(np.linalg.vector_norm,),
     ),

@@ -16,7 +16,7 @@ def _unary(name, low, high, *more, **options):
         (U(low, high, 2, 2, seed=1, dtype="f4"),),
         *((x,) for x in more),
     ]
-    return Op(f"special_{name}", fun, samples, rtol=512.0, **options)
+    return Op(f"special_{name}", fun, samples, rtol=512.0, covers=(fun,), **options)
 
 
 def _binary(name, x, y, *more, **options):
@@ -27,7 +27,8 @@ def _binary(name, x, y, *more, **options):
         (U(*x, 2, dtype="f4"), U(*y, 2, dtype="f4", seed=1)),
         *more,
     ]
-    return Op(f"special_{name}", getattr(special, name), samples, rtol=512.0, **options)
+    fun = getattr(special, name)
+    return Op(f"special_{name}", fun, samples, rtol=512.0, covers=(fun,), **options)
 
 
 def _order(name, low, high):
@@ -58,6 +59,7 @@ ROWS: list[Op] = [
     _unary("logit", 0.2, 0.8),
     _unary("gamma", 0.5, 3),
     _unary("gammaln", 0.5, 3),
+    _unary("loggamma", 0.5, 3),
     _unary("rgamma", 0.5, 3),
     _unary("psi", 0.5, 3),
     _binary("beta", POSITIVE, POSITIVE),
@@ -71,6 +73,7 @@ ROWS: list[Op] = [
         diff=(2,),
         rtol=512.0,
         reason="no rule for the parameters",
+        covers=(special.betainc,),
     ),
     Op(
         "special_zeta",
@@ -79,6 +82,7 @@ ROWS: list[Op] = [
         diff=(1,),
         rtol=512.0,
         reason="no rule for the exponent",
+        covers=(special._ufuncs._zeta,),
     ),
     _binary("xlogy", (-2, 2), POSITIVE, (numpy.zeros(2), U(0.3, 3, 2))),
     _binary("xlog1py", (-2, 2), (-0.5, 2)),

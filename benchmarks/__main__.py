@@ -1,0 +1,68 @@
+"""Prints each problem's times and ratios; fails if a target is missed or results disagree."""
+
+import importlib.metadata
+import os
+import platform
+import sys
+
+import numpy
+
+from xnp.testing.vectors import leaves_of
+
+from .problems import PROBLEMS, Problem
+from .timing import interleaved
+
+
+def versions() -> str:
+    parts = [f"Python {platform.python_version()}", platform.machine(), f"{os.cpu_count()} cores"]
+    for name in ("xnp", "numpy", "autograd", "jax", "jaxlib"):
+        try:
+            parts.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            parts.append(f"no {name}")
+    return ", ".join(parts)
+
+
+def check_equal(problem: Problem, results: dict) -> None:
+    """Results that are compared in time are the same."""
+    ours = leaves_of(results["xnp"])
+    for name, result in results.items():
+        for a, b in zip(leaves_of(result), ours, strict=True):
+            a, b = numpy.asarray(a), numpy.asarray(b)
+            message = f"{problem.name}: {name} and xnp disagree"
+            numpy.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12, err_msg=message)
+
+
+def run(problem: Problem) -> bool:
+    """Prints one problem's lines; whether all its targets are met."""
+    contenders = problem.make()
+    check_equal(problem, {name: call() for name, call in contenders.items()})
+    met = True
+    print(f"\n{problem.name}")
+    for name, (seconds, ratio) in interleaved(contenders).items():
+        line = f"  {name:10} {seconds * 1e6:12.1f} us"
+        if name != "xnp":
+            line += f"   xnp takes {1 / ratio:6.3f} of it"
+            target = problem.targets.get(name)
+            if target is not None:
+                good = 1 / ratio <= target
+                line += f", target {target}{'' if good else ': MISSED'}"
+                met &= good
+        print(line, flush=True)
+    return met
+
+
+def main() -> int:
+    """``python -m benchmarks [words]``: the problems whose names have one of the words."""
+    words = sys.argv[1:]
+    chosen = [p for p in PROBLEMS if not words or any(word in p.name for word in words)]
+    if not chosen:
+        print("no such problem; there are:", *(p.name for p in PROBLEMS), sep="\n  ")
+        return 2
+    print(versions())
+    met = [run(problem) for problem in chosen]
+    return 0 if all(met) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
