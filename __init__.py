@@ -48,9 +48,11 @@ __all__ = [
 ]
 __all__ += [name for name in _numpy.__all__ if name not in __all__]
 
-# NumPy's submodules that are not loaded yet (numpy.random, numpy.ma) come through __getattr__.
+# NumPy's submodules that are not loaded yet (numpy.random, numpy.ma) come through __getattr__. So
+# does testing, which is ours, even where numpy.testing is loaded.
 globals().update({name: vars(_numpy)[name] for name in _numpy.__all__ if name in vars(_numpy)})
 globals().update(_OURS | {"__version__": "0.1.0"})
+globals().pop("testing", None)
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,1 @@
+"""Values, tape, primitives and their rules, transformations; knows no device, no compiler."""

@@ -76,5 +76,5 @@ class BatchTrace(Trace):
             return BatchTracer(self, ans) if out_batched else ans
         return tuple(
             BatchTracer(self, out) if is_batched else out
-            for out, is_batched in zip(ans, out_batched)
+            for out, is_batched in zip(ans, out_batched, strict=True)
         )

@@ -57,7 +57,7 @@ class Selection:
                 "them"
             )
         self.wanted = tuple(wanted)
-        self.position = self.wanted[0] if self.single and type(argnums) is int else None
+        self.position: int | None = argnums if type(argnums) is int else None
 
     def keys(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[int | str]:
         """Positions in ``args`` and names in ``kwargs``."""
@@ -116,7 +116,7 @@ def enter(x: Any) -> tuple[Value, int]:
 def check_differentiable(
     what: str, name: Callable[[], str], x: Any, *, holomorphic: bool = False
 ) -> None:
-    """DifferentiationError unless ``x`` is a real or complex leaf; ``name()`` is what it is called."""
+    """DifferentiationError unless ``x`` is a real or complex leaf, which texts call ``name()``."""
     value = x.value if type(x) is TracedArray else x
     if isinstance(value, (np.ndarray, np.generic, Tracer)) or type(value) in PYTHON_DTYPES:
         kind = dtype_of(value).kind
@@ -143,7 +143,8 @@ def check_differentiable(
 
 def leave(x: Any, strip: Callable[[Value], Value]) -> Any:
     """A leaf of a result: this trace's tracers are stripped off; outside of all transformations
-    it becomes what NumPy would return."""
+    it becomes what NumPy would return.
+    """
     if type(x) is not TracedArray:
         return x
     value = x.value

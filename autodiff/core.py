@@ -12,14 +12,11 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from .errors import LeakedTracerError, user_line
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 Value = Any  # ndarray | np.generic | bool | int | float | complex | Tracer
 
@@ -82,7 +79,8 @@ def aval_of(x: Value) -> Aval:
 class Tracer:
     """A Value under a transformation. Pure: its operators, filled in by
     `primitives.elementwise`, are for the rules, which read as formulas on ndarrays and tracers
-    alike. User code never sees one, it holds `TracedArray` handles."""
+    alike. User code never sees one, it holds `TracedArray` handles.
+    """
 
     __slots__ = ("trace",)
     __array_ufunc__ = None  # ndarray * tracer asks the tracer
@@ -142,7 +140,8 @@ thread_state = _ThreadState()
 
 class Trace:
     """One run of one transformation, a context manager for the time that the function runs.
-    ``level`` orders traces by age: the youngest is innermost."""
+    ``level`` orders traces by age: the youngest is innermost.
+    """
 
     name: ClassVar[str] = "trace"
     alive = True
@@ -151,7 +150,7 @@ class Trace:
     def __init__(self) -> None:
         self.level = next(_trace_ids)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Trace:
         self.outer_level = thread_state.level
         thread_state.level = self.level
         return self
@@ -222,7 +221,11 @@ class Primitive:
         return self.shape_rule(*avals, **params)
 
     def push(
-        self, ans: Any, args: Sequence[Value], x_dots: Sequence[Value | None], params: dict[str, Any]
+        self,
+        ans: Any,
+        args: Sequence[Value],
+        x_dots: Sequence[Value | None],
+        params: dict[str, Any],
     ) -> Any:
         """The tangent of ``ans`` (None: zero) from the tangents of ``args`` (None: zero)."""
         raise NotImplementedError(f"{self.name} has no forward rule")
@@ -243,7 +246,8 @@ class Primitive:
         self, size: Any, args: Sequence[Value], batched: Sequence[bool], params: dict[str, Any]
     ) -> tuple[Any, Any]:
         """The result for a batch along axis 0 of the arguments marked in ``batched``, and whether
-        the result has that axis (for ``multiple``: a tuple of answers)."""
+        the result has that axis (for ``multiple``: a tuple of answers).
+        """
         if self.batch_rule is None:
             raise NotImplementedError(f"{self.name} has no batching rule")
         return self.batch_rule(size, args, batched, **params)
@@ -251,7 +255,8 @@ class Primitive:
     def keeps(self, parents: Sequence[Any]) -> tuple[Sequence[int], bool]:
         """Which arguments the reverse rule does not read when those are wanted whose entry in
         ``parents`` is not None, and whether it reads the result. Of what is not read the tape may
-        keep only the shape and dtype."""
+        keep only the shape and dtype.
+        """
         return (), True
 
 

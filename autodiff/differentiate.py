@@ -18,7 +18,6 @@ from .handles import TracedArray, value_of, wrap
 from .rules import convert, stop_gradient_p, zeros_like
 from .tape import Node, TapeTrace, TapeTracer, pull_back, push_forward
 
-
 _ONE = np.float64(1.0)
 
 
@@ -42,7 +41,7 @@ class _Taped:
             if unflatten is None:
                 where = label
             else:
-                where = lambda i=i: f"{label()}, leaf {trees.paths(tree, 'x')[i]}"  # noqa: E731
+                where = lambda i=i: f"{label()}, leaf {trees.paths(tree, 'x')[i]}"
             boundary.check_differentiable(self.what, where, leaf, holomorphic=self.holomorphic)
             leaves[i] = self.variable(leaf)
         return trees.rebuild(unflatten, leaves), unflatten, len(leaves)
@@ -70,7 +69,8 @@ class _Taped:
 
     def pull_back(self, outputs: list[tuple[Node, Value]], seen: set[int]) -> list[Any]:
         """The derivatives for all variables, zeros where nothing depends on one. ``seen``: ids of
-        arrays that results must not share."""
+        arrays that results must not share.
+        """
         tracers = self.tracers
         cts = pull_back(outputs, [tracer.node for tracer in tracers])
         for i, ct in enumerate(cts):
@@ -116,8 +116,11 @@ def _value_and_grad(
         with run.trace:
             new_args, new_kwargs = list(args), kwargs
             position = selection.position
-            quick = position is not None and 0 <= position < len(args)
-            for key in (position,) if quick else selection.keys(args, kwargs):
+            if position is not None and 0 <= position < len(args):
+                keys: Sequence[int | str] = (position,)
+            else:
+                keys = selection.keys(args, kwargs)
+            for key in keys:
                 given = kwargs[key] if isinstance(key, str) else args[key]
                 tree, unflatten, count = run.enter(lambda key=key: selection.label(key), given)
                 entered.append((unflatten, count))
@@ -133,13 +136,11 @@ def _value_and_grad(
             node = run.node(result)
         gradients = run.pull_back([] if node is None else [(node, ct)], set())
         gradient = _rebuilt(entered, gradients)
-        value = boundary.leave(result, run.strip) if want_value else None
-        if has_aux:
-            value = (value, run.leave(aux))
         gradient = gradient[0] if selection.single else gradient
-        if want_value:
-            return value, gradient
-        return (gradient, value[1]) if has_aux else gradient  # type: ignore[index]  # a pair
+        if not want_value:
+            return (gradient, run.leave(aux)) if has_aux else gradient
+        value = boundary.leave(result, run.strip)
+        return ((value, run.leave(aux)) if has_aux else value), gradient
 
     return wrapped
 
@@ -157,13 +158,15 @@ def _rebuilt(entered: Sequence[tuple[Any, int]], leaves: list[Any]) -> tuple[Any
 
 
 def _check_scalar(what: str, fun: Callable[..., Any], result: Any, holomorphic: bool) -> Value:
-    """The number 1 in the dtype of ``result``, which must be a real (holomorphic: complex) scalar."""
+    """1 in the dtype of ``result``, which must be a real (if holomorphic, complex) scalar."""
     if type(result) is TracedArray and not holomorphic:
         value = result.value
         if type(value) is TapeTracer and type(value.primal) is np.float64:
             return _ONE  # the usual case, all checks passed
     name = function_name(fun)
-    if not (isinstance(result, (TracedArray, np.ndarray, np.generic)) or type(result) in PYTHON_DTYPES):
+    if not (
+        isinstance(result, (TracedArray, np.ndarray, np.generic)) or type(result) in PYTHON_DTYPES
+    ):
         why = "; does it lack a return statement?" if result is None else ""
         if isinstance(result, tuple):
             why = "; to return extra results, set has_aux=True and return (value, aux)"
@@ -184,7 +187,9 @@ def _check_scalar(what: str, fun: Callable[..., Any], result: Any, holomorphic: 
         )
     if dtype.kind not in "fc" or (holomorphic and dtype.kind != "c"):
         wanted = "complex, as holomorphic=True says" if holomorphic else "floating"
-        raise DifferentiationError(f"{what}: {name} returned {describe_any(result)}, wanted {wanted}")
+        raise DifferentiationError(
+            f"{what}: {name} returned {describe_any(result)}, wanted {wanted}"
+        )
     return dtype.type(1)
 
 
@@ -229,7 +234,7 @@ def grad(
 
 
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
-    """``fun(*primals)`` and the function that maps a cotangent of the result to those of ``primals``.
+    """``fun(*primals)`` and the map from a cotangent of the result to those of ``primals``.
 
     Returns ``(out, pull)`` or ``(out, pull, aux)``; ``pull(ct)``, with ``ct`` of the tree, shapes
     and dtypes of ``out``, gives a tuple with one tree for each of ``primals``. It may be called any
@@ -243,9 +248,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     boundary.check_callable("vjp", fun)
     run = _Taped("vjp")
     with run.trace:
-        entered = [
-            run.enter(lambda i=i: f"primal {i}", tree) for i, tree in enumerate(primals)
-        ]
+        entered = [run.enter(lambda i=i: f"primal {i}", tree) for i, tree in enumerate(primals)]
         result, aux = fun(*(tree for tree, _, _ in entered)), None
         if has_aux:
             result, aux = boundary.split_aux("vjp", fun, result)
@@ -378,9 +381,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     boundary.check_callable("linearize", fun)
     run = _Taped("linearize")
     with run.trace:
-        entered = [
-            run.enter(lambda i=i: f"primal {i}", tree) for i, tree in enumerate(primals)
-        ]
+        entered = [run.enter(lambda i=i: f"primal {i}", tree) for i, tree in enumerate(primals)]
         result, aux = fun(*(tree for tree, _, _ in entered)), None
         if has_aux:
             result, aux = boundary.split_aux("linearize", fun, result)
@@ -432,4 +433,3 @@ def stop_gradient(x: Any) -> Any:
         return leaf
 
     return trees.map_leaves(stop, x)
-

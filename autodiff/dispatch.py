@@ -36,9 +36,9 @@ def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., 
 def name_of(function: Any) -> str:
     """``np.linalg.norm`` for NumPy's function object; a ufunc of another package by its name."""
     if isinstance(function, np.ufunc) and getattr(np, function.__name__, None) is not function:
-        return f"the ufunc {function.__name__}"
+        return f"the ufunc {function.__name__.lstrip('_')}"
     module = getattr(function, "__module__", None) or "numpy"
-    return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"
+    return f"{module.replace('numpy', 'np', 1)}.{function.__name__.lstrip('_')}"
 
 
 LATE_UFUNCS: list[Callable[[], dict[Any, Callable[..., Any]]]] = []

@@ -61,7 +61,7 @@ class UnsupportedError(NotImplementedError):
 
 
 def user_line() -> str:
-    """`` (at file.py:12: y = float(x))`` for the innermost frame outside xnp and NumPy, or ``""``."""
+    """`` (at file.py:12: y = float(x))``: the innermost frame outside xnp and NumPy."""
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename

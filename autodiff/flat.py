@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import shapes
+from . import shapes, views
 from .core import Value, dtype_of, ndim_of, shape_of
 from .errors import UnsupportedError, user_line
 from .handles import TracedArray, assign, value_of, view_of, wrap
@@ -60,7 +60,7 @@ class FlatIterator:
 
     def __getitem__(self, index: Any) -> Any:
         part = self._elements[index]
-        return part if part.is_scalar() else wrap(part.value)
+        return part if part._view is None else views.copy(part)
 
     def __setitem__(self, index: Any, new: Any) -> None:
         value = convert(value_of(new), dtype_of(self._elements.value))
@@ -79,7 +79,11 @@ class FlatIterator:
     @property
     def coords(self) -> tuple[int, ...]:
         """Where the next element is."""
-        return tuple(int(i) for i in np.unravel_index(self.index, shape_of(self.base.value)))
+        index, places = self.index, []
+        for dim in reversed(shape_of(self.base.value)):
+            places.append(index % dim if dim else 0)
+            index = index // dim if dim else 0
+        return tuple(reversed(places))
 
     def copy(self) -> TracedArray:
         """The elements as a new one-dimensional array."""

@@ -36,13 +36,19 @@ def enter(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         x = x.view(np.ndarray)
     if x.dtype.kind not in "fciub":
         raise_dtype(x.dtype)
-    if not x.flags.writeable and x.base is None:
+    if not x.flags.writeable and x.base is None and not _is_frozen(x):
         return x
     if x.nbytes <= COPY_LIMIT:
         return x.copy("K")
     if thread_state.level:
         _freeze(x)
     return x
+
+
+def _is_frozen(x: Any) -> bool:
+    """Whether a read-only array is so because some thread froze it."""
+    with _lock:
+        return id(x) in _frozen or x.flags.writeable  # writeable: thawed in between
 
 
 def raise_dtype(dtype: Any) -> None:
@@ -106,7 +112,8 @@ def _error_line(error: BaseException) -> str:
 class Witness:
     """The large arrays that a tape read and that outlive its trace, as `vjp`'s do: `check` raises
     if one has changed since. Arrays of up to ``FULL_CHECK`` bytes are compared whole, larger ones
-    by some thousand samples, which shows every write to a large part."""
+    by some thousand samples, which shows every write to a large part.
+    """
 
     FULL_CHECK = 1 << 24
     SAMPLES = 4096
@@ -120,7 +127,7 @@ class Witness:
         if x.nbytes > self.FULL_CHECK:
             step = -(-x.size // self.SAMPLES)
             x = x.reshape(-1)[::step] if x.flags.c_contiguous else x.flat[::step]
-        return zlib.crc32(np.ascontiguousarray(x))
+        return zlib.crc32(np.ascontiguousarray(x).data)
 
     def check(self) -> None:
         for x, digest in self.digests:

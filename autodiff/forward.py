@@ -59,7 +59,7 @@ class JVPTrace(Trace):
             ans_dot = primitive.push(ans, primals, x_dots, params)
         if not primitive.multiple:
             return self.pair(ans, ans_dot)
-        return tuple(self.pair(out, out_dot) for out, out_dot in zip(ans, ans_dot))
+        return tuple(self.pair(out, out_dot) for out, out_dot in zip(ans, ans_dot, strict=True))
 
     def pair(self, primal: Value, x_dot: Value | None) -> Value:
         return primal if x_dot is None else JVPTracer(self, primal, x_dot)

@@ -35,8 +35,8 @@ RESULT, ARRAY0D, WEAK = 0, 1, 2  # kinds: see TracedArray
 class View:
     """How a handle reads and writes the part of ``base`` it shows.
 
-    ``put`` is None where NumPy's view is read-only. ``layout`` does NumPy's own view operation on an
-    array that has the base's strides; whether a later reshape is a view follows from it.
+    ``put`` is None where NumPy's view is read-only. ``layout`` does NumPy's own view operation on
+    an array that has the base's strides; whether a later reshape is a view follows from it.
     """
 
     __slots__ = ("base", "get", "key", "layout", "put", "root")
@@ -59,8 +59,8 @@ class View:
 class TracedArray:
     """An array under a transformation. It does what ``numpy.ndarray`` does.
 
-    ``_kind`` tells apart what NumPy tells apart by type where there are no dimensions: the result of
-    an operation (NumPy returns a scalar, which is immutable), a zero-dimensional array, and a
+    ``_kind`` tells apart what NumPy tells apart by type where there are no dimensions: the result
+    of an operation (NumPy returns a scalar, which is immutable), a zero-dimensional array, and a
     Python number, whose dtype is weak (NEP 50).
     """
 
@@ -116,6 +116,14 @@ class TracedArray:
             return layout_of(self._value)
         dummy = np.empty(1, dtype_of(self._value))  # nobody reads the elements
         return np.lib.stride_tricks.as_strided(dummy, shape_of(self._value), self._strides)
+
+
+def install(members: dict[str, Any]) -> None:
+    """Adds methods to `TracedArray`: operators, protocols and NumPy's methods have files of their
+    own, which build on the functions below.
+    """
+    for name, member in members.items():
+        setattr(TracedArray, name, member)
 
 
 _new = TracedArray.__new__

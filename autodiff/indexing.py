@@ -189,7 +189,7 @@ def getitem(self: TracedArray, index: Any) -> TracedArray:
             return wrap(getitem_p(value, index=elements))
         except IndexError:
             pass  # diagnosed below, in terms of the user's axes
-    elif type(index) is slice and shape:
+    elif shape and (type(index) is slice or (type(index) is int and -shape[0] <= index < shape[0])):
         return _keyed_view(self, (index_value(index),), index)
     items, explicit = converted_items(index)
     parts = Index(items, shape)
@@ -215,6 +215,8 @@ def setitem(self: TracedArray, index: Any, new: Any) -> None:
             f"'{dtype_of(value)}' object does not support item assignment{user_line()}: it is a "
             "scalar, as NumPy's results without dimensions are; write x = ... instead."
         )
+    if self._view is not None and self._view.put is None:
+        raise ValueError("assignment destination is read-only")
     if type(new) is TracedArray and _is_own_view(self, index, new):
         return
     shape = shape_of(value)

@@ -1,4 +1,4 @@
-"""`jacfwd`, `jacrev`, `jacobian`, `hessian`, `hvp`, `derivative`: composites of vjp, jvp and vmap."""
+"""`jacfwd`, `jacrev`, `jacobian`, `hessian`, `hvp`, `derivative`: composites of vjp, jvp, vmap."""
 
 from __future__ import annotations
 
@@ -200,8 +200,8 @@ def hessian(
 ) -> Callable[..., Any]:
     """The matrix of second derivatives of a scalar function: forward over reverse mode.
 
-    Returns a function that gives, for an argument of shape s, an array of shape ``s + s`` (a tree of
-    trees for a tree). A result that is no scalar gives ``result.shape + s + s``.
+    Returns a function that gives, for an argument of shape s, an array of shape ``s + s`` (a tree
+    of trees for a tree). A result that is no scalar gives ``result.shape + s + s``.
 
     >>> import xnp as np
     >>> print(np.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 3.0])))

@@ -64,6 +64,8 @@ def item(self: TracedArray, *place: Any) -> Any:
     element: Any = self
     if place:
         index = place[0] if len(place) == 1 else place
+        if isinstance(index, tuple) and len(index) != ndim_of(self.value):
+            raise ValueError("incorrect number of indices for array")
         element = element[index] if isinstance(index, tuple) else FlatIterator(self)[index]
     value = element.value
     if shapes.prod(shape_of(value)) != 1:

@@ -20,6 +20,7 @@ from .handles import (
     concrete_value,
     constant_of,
     describe,
+    install,
     value_of,
     wrap,
 )
@@ -36,7 +37,8 @@ def _python_result(
     python: Callable[..., Any], ufunc: Any, operands: tuple[Value, Value]
 ) -> TracedArray:
     """An operation on Python numbers, of which one is traced: its value, its exceptions
-    (ZeroDivisionError) and its promotion to complex are Python's, and it stays a Python number."""
+    (ZeroDivisionError) and its promotion to complex are Python's, and it stays a Python number.
+    """
     numbers = [concrete_value(x, "arithmetic") for x in operands]
     expected = python(*numbers)
     values = list(operands)
@@ -220,7 +222,8 @@ def _len(self: TracedArray) -> int:
 def _iter(self: TracedArray) -> Iterator[Any]:
     if not ndim_of(self.value):
         raise TypeError("iteration over a 0-d array")
-    return (self[i] for i in range(len(self)))  # type: ignore[index, arg-type]  # installed
+    array: Any = self
+    return (array[i] for i in range(shape_of(self.value)[0]))
 
 
 def _contains(self: TracedArray, item: Any) -> bool:
@@ -255,7 +258,7 @@ def _hash(self: TracedArray) -> int:
     raise TypeError("unhashable type: 'TracedArray', as numpy.ndarray")
 
 
-def _round(self: TracedArray, ndigits: int | None = None) -> Any:
+def _round(self: Any, ndigits: int | None = None) -> Any:
     if ndigits is None:
         return int(np.rint(concrete_value(self.value, "round")))
     return np.round(self, ndigits)
@@ -287,24 +290,28 @@ def _deepcopy(self: TracedArray, memo: Any = None) -> TracedArray:
     return wrap(self.value, self._kind)
 
 
-TracedArray.__divmod__ = _divmod  # type: ignore[attr-defined]  # installed, see the module's text
-TracedArray.__rdivmod__ = _rdivmod  # type: ignore[attr-defined]
-TracedArray.__bool__ = _bool  # type: ignore[attr-defined]
-TracedArray.__int__ = _int  # type: ignore[attr-defined]
-TracedArray.__index__ = _index  # type: ignore[attr-defined]
-TracedArray.__float__ = _float  # type: ignore[attr-defined]
-TracedArray.__complex__ = _complex  # type: ignore[attr-defined]
-TracedArray.__array__ = _array  # type: ignore[attr-defined]
-TracedArray.__len__ = _len  # type: ignore[attr-defined]
-TracedArray.__iter__ = _iter  # type: ignore[attr-defined]
-TracedArray.__contains__ = _contains  # type: ignore[attr-defined]
-TracedArray.__repr__ = _repr  # type: ignore[method-assign]
-TracedArray.__reduce_ex__ = _reduce  # type: ignore[method-assign, assignment]
-TracedArray.__hash__ = _hash  # type: ignore[method-assign]
-TracedArray.__round__ = _round  # type: ignore[attr-defined]
-TracedArray.__floor__ = _floor  # type: ignore[attr-defined]
-TracedArray.__ceil__ = _ceil  # type: ignore[attr-defined]
-TracedArray.__trunc__ = _trunc  # type: ignore[attr-defined]
-TracedArray.__format__ = _format  # type: ignore[method-assign]
-TracedArray.__copy__ = _deepcopy  # type: ignore[attr-defined]
-TracedArray.__deepcopy__ = _deepcopy  # type: ignore[attr-defined]
+install(
+    {
+        "__divmod__": _divmod,
+        "__rdivmod__": _rdivmod,
+        "__bool__": _bool,
+        "__int__": _int,
+        "__index__": _index,
+        "__float__": _float,
+        "__complex__": _complex,
+        "__array__": _array,
+        "__len__": _len,
+        "__iter__": _iter,
+        "__contains__": _contains,
+        "__repr__": _repr,
+        "__reduce_ex__": _reduce,
+        "__hash__": _hash,
+        "__round__": _round,
+        "__floor__": _floor,
+        "__ceil__": _ceil,
+        "__trunc__": _trunc,
+        "__format__": _format,
+        "__copy__": _deepcopy,
+        "__deepcopy__": _deepcopy,
+    }
+)

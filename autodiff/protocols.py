@@ -1,5 +1,6 @@
 """NumPy's protocols on `TracedArray`: ``__array_ufunc__``, ``__array_function__``,
-``__array_namespace__``. They only look things up in `dispatch`."""
+``__array_namespace__``. They only look things up in `dispatch`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import numpy as np
 from . import dispatch
 from .core import Value, dtype_of, shape_of
 from .errors import MutationError, UnsupportedError, user_line
-from .handles import TracedArray, assign, describe, value_of, wrap, wrap_results
+from .handles import TracedArray, assign, describe, install, value_of, wrap, wrap_results
 from .primitives.elementwise import select_p
 from .rules import convert
 
@@ -34,7 +35,9 @@ def array_ufunc(self: TracedArray, ufunc: Any, method: str, *inputs: Any, **kwar
             raise _unsupported(ufunc)
     if method != "__call__":
         return dispatch.UFUNC_METHODS[method](ufunc, *inputs, **kwargs)
-    values = [x._value if type(x) is TracedArray and x._view is None else value_of(x) for x in inputs]
+    values = [
+        x._value if type(x) is TracedArray and x._view is None else value_of(x) for x in inputs
+    ]
     if kwargs:
         return _call_with_keywords(ufunc, rule, values, **kwargs)
     return wrap_results(rule(*values))
@@ -48,7 +51,7 @@ def _call_with_keywords(
     out: Any = None,
     where: Any = True,
     dtype: Any = None,
-    casting: str = "same_kind",
+    casting: Any = "same_kind",
     **ignored: Any,  # order, subok, signature: no meaning for a handle
 ) -> Any:
     if ignored.get("signature") is not None:
@@ -59,7 +62,7 @@ def _call_with_keywords(
     if dtype is not None:
         wanted = np.dtype(dtype)
         for value in values:
-            if not np.can_cast(dtype_of(value), wanted, casting):  # type: ignore[arg-type]
+            if not np.can_cast(dtype_of(value), wanted, casting):
                 raise TypeError(
                     f"Cannot cast ufunc '{ufunc.__name__}' input from {dtype_of(value)} to {wanted}"
                     f" with casting rule '{casting}'"
@@ -70,12 +73,14 @@ def _call_with_keywords(
     outs = out if isinstance(out, tuple) else (out,)
     finished = [
         _finish(ufunc, result, o, where, casting)
-        for result, o in zip(results if several else (results,), outs * (ufunc.nout // len(outs)))
+        for result, o in zip(
+            results if several else (results,), outs * (ufunc.nout // len(outs)), strict=True
+        )
     ]
     return tuple(finished) if several else finished[0]
 
 
-def _finish(ufunc: Any, result: Value, out: Any, where: Any, casting: str) -> Any:
+def _finish(ufunc: Any, result: Value, out: Any, where: Any, casting: Any) -> Any:
     """One result of a ufunc, masked by ``where`` and written to ``out``."""
     if out is not None and type(out) is not TracedArray:
         raise concrete_out(dispatch.name_of(ufunc), out)
@@ -84,7 +89,7 @@ def _finish(ufunc: Any, result: Value, out: Any, where: Any, casting: str) -> An
         result = select_p(value_of(where), result, before)
     if out is None:
         return wrap(result)
-    if not np.can_cast(dtype_of(result), dtype_of(out.value), casting):  # type: ignore[arg-type]
+    if not np.can_cast(dtype_of(result), dtype_of(out.value), casting):
         raise TypeError(
             f"Cannot cast ufunc '{ufunc.__name__}' output from {dtype_of(result)} to "
             f"{dtype_of(out.value)} with casting rule '{casting}'"
@@ -102,7 +107,9 @@ def _finish(ufunc: Any, result: Value, out: Any, where: Any, casting: str) -> An
 
 def concrete_out(name: str, out: Any) -> MutationError:
     """The error for a traced result written into a plain ndarray."""
-    what = f"an ndarray ({out.dtype}{list(out.shape)})" if isinstance(out, np.ndarray) else repr(out)
+    what = (
+        f"an ndarray ({out.dtype}{list(out.shape)})" if isinstance(out, np.ndarray) else repr(out)
+    )
     return MutationError(
         f"{name} was to write a traced result into {what}{user_line()}, which cannot hold it. "
         "Write a = a + b in place of a += b, or make the array with xnp (xnp.zeros(...), "
@@ -137,6 +144,10 @@ def write_out(name: str, out: Any, result: Any) -> Any:
     return out
 
 
-TracedArray.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]  # as in `operators`
-TracedArray.__array_function__ = array_function  # type: ignore[attr-defined]
-TracedArray.__array_priority__ = 1000.0  # type: ignore[attr-defined]  # np.matrix asks for it
+install(
+    {
+        "__array_ufunc__": array_ufunc,
+        "__array_function__": array_function,
+        "__array_priority__": 1000.0,  # np.matrix asks for it
+    }
+)

@@ -49,7 +49,11 @@ class Linear(Primitive):
         self.transpose = transpose
 
     def push(
-        self, ans: Any, args: Sequence[Value], x_dots: Sequence[Value | None], params: dict[str, Any]
+        self,
+        ans: Any,
+        args: Sequence[Value],
+        x_dots: Sequence[Value | None],
+        params: dict[str, Any],
     ) -> Any:
         return None if x_dots[0] is None else self(x_dots[0], *args[1:], **params)
 
@@ -98,11 +102,15 @@ class JointlyLinear(Primitive):
         return i >= self.first and (self.last is None or i < self.last)
 
     def push(
-        self, ans: Any, args: Sequence[Value], x_dots: Sequence[Value | None], params: dict[str, Any]
+        self,
+        ans: Any,
+        args: Sequence[Value],
+        x_dots: Sequence[Value | None],
+        params: dict[str, Any],
     ) -> Any:
         filled = [
             a if not self._is_linear(i) else zeros_like(a) if x_dot is None else x_dot
-            for i, (a, x_dot) in enumerate(zip(args, x_dots))
+            for i, (a, x_dot) in enumerate(zip(args, x_dots, strict=True))
         ]
         return self(*filled, **params)
 
@@ -141,7 +149,11 @@ class MultiLinear(Primitive):
         self.transposes = transposes
 
     def push(
-        self, ans: Any, args: Sequence[Value], x_dots: Sequence[Value | None], params: dict[str, Any]
+        self,
+        ans: Any,
+        args: Sequence[Value],
+        x_dots: Sequence[Value | None],
+        params: dict[str, Any],
     ) -> Any:
         total = None
         for i, x_dot in enumerate(x_dots):
@@ -195,7 +207,11 @@ class General(Primitive):
         self.multiple, self.masks = multiple, masks
 
     def push(
-        self, ans: Any, args: Sequence[Value], x_dots: Sequence[Value | None], params: dict[str, Any]
+        self,
+        ans: Any,
+        args: Sequence[Value],
+        x_dots: Sequence[Value | None],
+        params: dict[str, Any],
     ) -> Any:
         return self.jvp(ans, args, x_dots, **params)
 
@@ -209,23 +225,31 @@ class General(Primitive):
         strong: bool,
     ) -> Sequence[Value | None]:
         if self.multiple:
-            ct = tuple(zeros_like(out) if c is None else c for c, out in zip(ct, ans))
+            ct = tuple(zeros_like(out) if c is None else c for c, out in zip(ct, ans, strict=True))
         if self.vjp is not None:
             cts = self.vjp(ct, ans, args, [w is not None for w in wanted], **params)
         else:
             cts = self.transposed_jvp(ct, ans, args, wanted, params)
         return [
             None if w is None or g is None else fit_dtype(g, a)
-            for g, a, w in zip(cts, args, wanted)
+            for g, a, w in zip(cts, args, wanted, strict=True)
         ]
 
     def transposed_jvp(
-        self, ct: Any, ans: Any, args: Sequence[Value], wanted: Sequence[Any], params: dict[str, Any]
+        self,
+        ct: Any,
+        ans: Any,
+        args: Sequence[Value],
+        wanted: Sequence[Any],
+        params: dict[str, Any],
     ) -> list[Value | None]:
         trace = TapeTrace()
-        x_dots = [None if w is None else trace.variable(zeros_like(a)) for w, a in zip(wanted, args)]
+        x_dots = [
+            None if w is None else trace.variable(zeros_like(a))
+            for w, a in zip(wanted, args, strict=True)
+        ]
         ans_dot = self.jvp(ans, args, x_dots, **params)
-        pairs = zip(ans_dot, ct) if self.multiple else [(ans_dot, ct)]
+        pairs = zip(ans_dot, ct, strict=True) if self.multiple else [(ans_dot, ct)]
         outputs = [
             (out.node, c)
             for out, c in pairs
@@ -343,17 +367,10 @@ def _astype(x: Value, *, dtype: np.dtype[Any]) -> Value:
     return np.asarray(x).astype(dtype)[()] if np.ndim(x) == 0 else x.astype(dtype)
 
 
-def _unary_batch_of(primitive: Callable[..., Value]) -> Callable[..., Any]:
-    def batch(size: Any, args: Any, batched: Any, **params: Any) -> Any:
-        return primitive(args[0], **params), True
-
-    return batch
-
-
 convert_p = Linear(
     "convert",
     _astype,
-    lambda ct, x, *, dtype: fit_dtype(ct, x),
+    lambda ct, x, *, dtype: fit_dtype(ct, x),  # noqa: PLW0108 - it takes dtype
     shape=lambda x, *, dtype: Aval(x.shape, dtype),
     batch=lambda size, args, batched, *, dtype: (convert_p(args[0], dtype=dtype), True),
 )
@@ -379,7 +396,7 @@ real_p = Linear(
     np.real,
     lambda ct, x: convert(ct, dtype_of(x)),
     shape=lambda x: Aval(x.shape, _part_dtype(x.dtype)),
-    batch=_unary_batch_of(lambda x: real_p(x)),
+    batch=lambda size, args, batched: (real_p(args[0]), True),
 )
 
 # ct * Im(z_dot) = Re(-i ct * z_dot).
@@ -388,7 +405,7 @@ imag_p = Linear(
     np.imag,
     lambda ct, x: convert(ct * -1j, dtype_of(x)) if dtype_of(x).kind == "c" else ct * 0.0,
     shape=lambda x: Aval(x.shape, _part_dtype(x.dtype)),
-    batch=_unary_batch_of(lambda x: imag_p(x)),
+    batch=lambda size, args, batched: (imag_p(args[0]), True),
 )
 
 
@@ -398,7 +415,7 @@ weaken_p = Linear(
     lambda x: x.item(),
     lambda ct, x: ct,
     shape=lambda x: Aval(x.shape, x.dtype, True),
-    batch=_unary_batch_of(lambda x: x),
+    batch=lambda size, args, batched: (args[0], True),
 )
 
 
@@ -413,6 +430,6 @@ stop_gradient_p = Primitive(
     "stop_gradient",
     lambda x: x,
     shape=lambda x: x,
-    batch=_unary_batch_of(lambda x: stop_gradient_p(x)),
+    batch=lambda size, args, batched: (stop_gradient_p(args[0]), True),
 )
 stop_gradient_p.differentiable = False

@@ -16,7 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from .core import Aval, Primitive, Trace, Tracer, Value, aval_of, dtype_of, is_weak, layout_of, ndim_of, shape_of
+from .core import (
+    Aval,
+    Primitive,
+    Trace,
+    Tracer,
+    Value,
+    aval_of,
+    dtype_of,
+    is_weak,
+    layout_of,
+    ndim_of,
+    shape_of,
+)
 
 SMALL = 4096  # bytes up to which keeping an unread argument costs less than replacing it
 
@@ -32,7 +44,7 @@ class Node:
 
     def __init__(
         self,
-        primitive: Primitive | None,
+        primitive: Any,  # a Primitive, or None
         parents: Sequence[Node | None],
         args: Sequence[Value],
         ans: Any,
@@ -87,6 +99,15 @@ class TapeTracer(Tracer):
         return layout_of(self.primal)
 
 
+def _unread(x: Any) -> Any:
+    """What is kept of a value that no rule reads: its shape and dtype. Keeping a small array costs
+    less than making the Aval.
+    """
+    if type(x) is np.ndarray:
+        return x if x.nbytes <= SMALL else Aval(x.shape, x.dtype)
+    return aval_of(x) if isinstance(x, Tracer) else x
+
+
 class TapeTrace(Trace):
     name = "grad or vjp"
 
@@ -110,9 +131,9 @@ class TapeTrace(Trace):
             for i, a in enumerate(args):
                 if isinstance(a, Tracer):
                     if a.trace is self:
-                        values[i] = a.primal  # type: ignore[attr-defined]  # a TapeTracer
-                        parents[i] = a.node  # type: ignore[attr-defined]
-                        a = values[i]
+                        ours: Any = a  # a TapeTracer
+                        values[i] = a = ours.primal
+                        parents[i] = ours.node
                     if isinstance(a, Tracer):
                         bind = primitive
             ans = bind(*values, **params)
@@ -120,17 +141,13 @@ class TapeTrace(Trace):
             return ans
         unread, keep_ans = primitive.keeps(parents)
         for i in unread:
-            if type(values[i]) is not np.ndarray or values[i].nbytes > SMALL:
-                values[i] = aval_of(values[i])
+            values[i] = _unread(values[i])
         if not primitive.multiple:
-            large = not keep_ans and (type(ans) is not np.ndarray or ans.nbytes > SMALL)
-            saved = aval_of(ans) if large else ans
+            saved = ans if keep_ans else _unread(ans)
             return TapeTracer(self, ans, Node(primitive, parents, values, saved, params))
         node = Node(primitive, parents, values, ans, params)
         return tuple(
-            TapeTracer(self, out, OutputNode(node, index))
-            if dtype_of(out).kind in "fc"
-            else out
+            TapeTracer(self, out, OutputNode(node, index)) if dtype_of(out).kind in "fc" else out
             for index, out in enumerate(ans)
         )
 
@@ -140,7 +157,8 @@ def pull_back(outputs: Sequence[tuple[Node, Value]], inputs: Sequence[Node]) -> 
 
     Nodes wait in a heap by number and are pulled from the youngest on, when all that was computed
     from them has been. Floating-point warnings are off: the values have given theirs, and infinite
-    partials behind a mask are expected."""
+    partials behind a mask are expected.
+    """
     with np.errstate(all="ignore"):
         return _pull_back(outputs, inputs)
 
@@ -160,28 +178,37 @@ def _pull_back(outputs: Sequence[tuple[Node, Value]], inputs: Sequence[Node]) ->
             waiting.append(-number)
     heapify(waiting)
     while waiting:
-        number = -heappop(waiting)
-        node = nodes[number]
+        node: Node | None = nodes.pop(-heappop(waiting))
         primitive = node.primitive
-        parents = node.parents
         if primitive is None:
             if node.index >= 0:
                 _fill_slot(node, cts, nodes, waiting, strong)
             continue  # an input that is an output too
-        ct = cts.pop(number)
-        masked = primitive.masks or number in strong
-        if masked:
-            strong.update([p.number for p in parents if p is not None])
-        contributions = primitive.pull(ct, node.ans, node.args, parents, node.params, masked)
-        for parent, contribution in zip(parents, contributions):  # noqa: B905 - the hot loop
-            if parent is None or contribution is None:
-                continue
-            number = parent.number
-            if number in cts:
-                cts[number] = cts[number] + contribution
-            else:
-                cts[number] = contribution
-                if parent.primitive is not None or parent.index >= 0:
+        ct = cts.pop(node.number)
+        while node is not None:  # down a chain of operations, as long as nothing younger waits
+            parents = node.parents
+            primitive = node.primitive
+            masked = primitive.masks or node.number in strong
+            if masked:
+                strong.update([p.number for p in parents if p is not None])
+            found = primitive.pull(ct, node.ans, node.args, parents, node.params, masked)
+            node = None
+            for parent, contribution in zip(parents, found):  # noqa: B905 - the hot loop
+                if parent is None or contribution is None:
+                    continue
+                number = parent.number
+                if number in cts:
+                    cts[number] = cts[number] + contribution
+                elif parent.primitive is None and parent.index < 0:
+                    cts[number] = contribution  # an input: done
+                elif (
+                    len(parents) == 1
+                    and parent.primitive is not None
+                    and (not waiting or number > -waiting[0])
+                ):
+                    node, ct = parent, contribution
+                else:
+                    cts[number] = contribution
                     nodes[number] = parent
                     heappush(waiting, -number)
     return [cts.get(node.number) for node in inputs]
@@ -224,7 +251,9 @@ def push_forward(
         primitive = node.primitive
         if primitive is None:
             if node.index >= 0:
-                tangents = x_dots.get(node.parents[0])  # type: ignore[arg-type]
+                (parent,) = node.parents
+                assert parent is not None
+                tangents = x_dots.get(parent)
                 if tangents is not None:
                     x_dots[node] = tangents[node.index]
             continue

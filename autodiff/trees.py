@@ -16,7 +16,8 @@ _NAMESPACE = "xnp"
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any] | None]:
     """The leaves, and the function that rebuilds the tree from leaves (None for a single leaf:
-    the usual case, which costs no call of optree)."""
+    the usual case, which costs no call of optree).
+    """
     if type(tree) in _LEAVES:
         return [tree], None
     optree = _optree()

@@ -115,8 +115,8 @@ class _Inputs:
             isinstance(leaf, (TracedArray, np.ndarray, np.generic))
         ):
             raise BatchingError(
-                f"vmap: {label} of {self.name} is {describe_any(leaf)}, which has no axis {axis} to "
-                "batch over; pass an array, or None in its place in in_axes"
+                f"vmap: {label} of {self.name} is {describe_any(leaf)}, which has no axis {axis} "
+                "to batch over; pass an array, or None in its place in in_axes"
             )
         value, _ = boundary.enter(leaf)
         ndim = ndim_of(value)

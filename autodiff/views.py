@@ -219,6 +219,8 @@ def squeeze(handle: TracedArray, axis: Any = None) -> TracedArray:
         axes = tuple(i for i, dim in enumerate(shape) if dim == 1)
         if not axes:
             return handle  # itself, as NumPy has it
+    elif not shape and axis in (0, -1):
+        axes = ()  # NumPy lets a 0-d array pass for one of length 1
     else:
         axes = _axes_in_order(axis, len(shape), "axis")
         if any(shape[i] != 1 for i in axes):

@@ -172,8 +172,10 @@ def main():
     print(f"{len(train_labels)} images to learn from, {len(test_labels)} held out")
     print(f"{images.shape[1]} pixels -> {options.hidden} tanh -> 10 classes: {count:,} parameters")
 
+    few = train_images[:50], train_labels[:50]
+    np.testing.check_grads(lambda p: loss(p, *few, options.decay), (parameters,))
     error = gradient_error(parameters, train_images, train_labels, options.decay, rng)
-    print(f"gradient against central differences: relative error {error:.1e}")
+    print(f"gradient: check_grads passed, relative error by central differences {error:.1e}")
     parameters, history = train(
         parameters, train_images, train_labels, options.decay, options.iterations
     )

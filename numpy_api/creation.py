@@ -194,7 +194,7 @@ def _in_memory_order(function: Any, order: str) -> Callable[..., Any]:
 
     def of_handles(a: Any, dtype: Any = None, *, like: Any = None) -> TracedArray:
         handle = _converted(name, a, dtype, order, None)
-        return _with_ndmin(handle, 1 if order == "C" else 0)
+        return _with_ndmin(handle, 1)
 
     @functools.wraps(function)
     def as_array(a: Any, *args: Any, **kwargs: Any) -> Any:

@@ -81,7 +81,7 @@ def in_range(indices: Any, size: Any, mode: str) -> Any:
 @implements(np.take)
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
     a = array_of(a)
-    if axis is None:
+    if axis is None or (not ndim_of(a.value) and axis in (0, -1)):
         a, axis = views.ravel(a), 0
     axis = shapes.axis_index(unwrap_known(axis, "axis"), ndim_of(a.value))
     places = in_range(index_array(indices, "indices"), shape_of(a.value)[axis], mode)

@@ -291,16 +291,16 @@ def tile(A: Any, reps: Any) -> TracedArray:
 @implements(np.repeat)
 def repeat(a: Any, repeats: Any, axis: Any = None) -> TracedArray:
     a = array_of(a)
-    if axis is None:
+    if axis is None or (not ndim_of(a.value) and axis in (0, -1)):
         a, axis = views.ravel(a), 0
     x = a.value
     axis = shapes.axis_index(unwrap_known(axis, "axis"), ndim_of(x))
     length = shape_of(x)[axis]
-    counts = np.asarray(unwrap_known(repeats, "repeats"))
-    if counts.size != 1:
-        return wrap(take_values(x, np.repeat(np.arange(length), counts), axis), ARRAY0D)
-    np.repeat(np.zeros(0), counts)  # NumPy's errors for negative and fractional counts
-    (count,) = counts.ravel().tolist()
+    counts = unwrap_known(repeats, "repeats")
+    order = np.repeat(np.arange(length), counts)
+    if np.size(counts) != 1 or not length:
+        return wrap(take_values(x, order, axis), ARRAY0D)
+    count = len(order) // length
     shape = shape_of(x)
     x = reshape_p(x, shape=(*shape[: axis + 1], 1, *shape[axis + 1 :]))
     x = broadcast_to_p(x, shape=(*shape[: axis + 1], count, *shape[axis + 1 :]))

@@ -14,7 +14,15 @@ from ..autodiff import shapes, views
 from ..autodiff.core import Value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line
-from ..autodiff.handles import ARRAY0D, TracedArray, has_handle, unwrap_known, value_of, wrap
+from ..autodiff.handles import (
+    ARRAY0D,
+    TracedArray,
+    has_handle,
+    is_traced,
+    unwrap_known,
+    value_of,
+    wrap,
+)
 from ..autodiff.primitives.indexing import embed_p, getitem_p
 from ..autodiff.primitives.manipulation import concatenate_p
 from ..autodiff.rules import broadcast_to_p, convert, reshape_p
@@ -47,6 +55,10 @@ Pair = tuple[Any, Any]
 def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> TracedArray:
     array = array_of(array)
     x = array.value
+    if not callable(mode) and not any(map(is_traced, (array, *kwargs.values()))):
+        known = {key: unwrap_known(value, key) for key, value in kwargs.items()}
+        if not any(map(has_handle, known.values())):
+            return wrap(np.pad(x, unwrap_known(pad_width, "pad_width"), mode, **known), ARRAY0D)
     widths = _widths(pad_width, ndim_of(x))
     if callable(mode):
         return _pad_by_function(x, widths, mode, kwargs)

@@ -30,11 +30,14 @@ class _SecondCopy:
         if name != _NAME and not name.startswith(_NAME + "."):
             return None
         original = importlib.util.find_spec("numpy" + name[len(_XNP) :])
-        if original is None:
+        if original is None or original.origin is None:
             return None
-        spec = ModuleSpec(name, _SecondCopy, origin=original.origin)  # pyright: ignore[reportArgumentType] - duck typed
-        spec.submodule_search_locations = original.submodule_search_locations
-        return spec
+        return importlib.util.spec_from_file_location(
+            name,
+            original.origin,
+            loader=_SecondCopy,  # pyright: ignore[reportArgumentType] - duck typed
+            submodule_search_locations=original.submodule_search_locations,
+        )
 
     @staticmethod
     def create_module(spec: ModuleSpec) -> None:

@@ -109,10 +109,11 @@ def _any(conditions: list[TracedArray]) -> Value:
 def _piecewise_conditions(x: TracedArray, condlist: Any) -> list[TracedArray]:
     """The conditions as masks; a single one need not be in a list."""
     several = isinstance(condlist, (list, tuple))
-    given = list(condlist) if several else array_of(condlist)
-    first: Any = given[0] if several or ndim_of(given.value) else given
-    flat = not isinstance(first, (list, tuple)) and not ndim_of(value_of(first))
-    if not several and not ndim_of(value_of(condlist)) or (flat and ndim_of(x.value)):
+    given: Any = list(condlist) if several else array_of(condlist)
+    if not several and not ndim_of(given.value):
+        given = [condlist]
+    flat = not isinstance(given[0], (list, tuple)) and not ndim_of(value_of(given[0]))
+    if flat and ndim_of(x.value):
         given = [condlist]
     return [wrap(as_mask(condition), ARRAY0D) for condition in given]
 
@@ -132,16 +133,18 @@ def _apply_where(out: Any, x: Any, condition: Any, function: Callable[[Any], Any
 
 @implements(np.choose)
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
-    pieces = [array_of(c) for c in choices]
-    if not pieces:
+    values = [_weak_or_value(c) for c in choices]
+    if not values:
         raise ValueError("choose: wanted at least one array to choose from")
+    dtype = _result_type(values)
+    pieces = [wrap(convert(array_of(c).value, dtype), ARRAY0D) for c in choices]
     places = in_range(index_array(a, "a"), len(pieces), mode)
     shape = shapes.broadcast(shape_of(places.value), *[shape_of(c.value) for c in pieces])
     places: Any = views.broadcast_to(places, shape)
     stacked = stack([views.broadcast_to(c, shape) for c in pieces])
     try:
         take_values(np.zeros(len(pieces)), abs(places).value, 0)
-        take_values(np.zeros(1), np.minimum(places, 0).value, 0)  # no counting from the end
+        take_values(np.zeros(1), np.maximum(-places, 0).value, 0)  # no counting from the end
     except IndexError:
         raise ValueError("invalid entry in choice array") from None
     chosen = take_along_axis(stacked, views.expand_dims(places, 0), 0)

@@ -7,26 +7,20 @@ name: ``import xnp.testing.strategies``.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .check_grads import check_grads
+from .check_grads import check_grads
 
 __all__ = ["check_grads"]
 
-# numpy.testing costs as much to import as the rest of xnp, so both wait for their first use.
-_OWN = {"check_grads": ".check_grads"}
-
 
 def __getattr__(name: str) -> Any:
-    if name in _OWN:
-        found = getattr(importlib.import_module(_OWN[name], __name__), name)
-    elif name == "strategies":
+    """NumPy's names, on first use: numpy.testing costs as much to import as the rest of xnp."""
+    if name == "strategies":
         raise AttributeError("write `import xnp.testing.strategies` first; it needs hypothesis")
-    elif name.startswith("__"):
+    if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    else:
-        found = getattr(importlib.import_module("numpy.testing"), name)
+    found = getattr(importlib.import_module("numpy.testing"), name)
     globals()[name] = found
     return found
 

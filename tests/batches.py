@@ -155,6 +155,25 @@ def check_derivatives_of_vmap(case: Case) -> None:
     assert_stack(case, vjp(mapped, x, stacked(ws)), stacked(wanted), "vjp of vmap")
 
 
+def check_second_order_under_vmap(case: Case) -> None:
+    """Vmap of forward over reverse mode, and forward over vmap of reverse mode."""
+    f = Restricted(case, case.differentiable)
+    calls = _points(case)
+    out = f(*calls[0])
+    if not out:
+        return
+    v, w = f.tangent("v"), f.cotangent(out, "w")
+
+    def back(*x: Any) -> Any:
+        return vjp(f, x, w)
+
+    wanted = stacked([jvp(back, call, v) for call in calls])
+    found = vmap(lambda *x: jvp(back, x, v))(*stacked(calls))
+    assert_stack(case, found, wanted, "vmap of jvp of vjp")
+    found = jvp(vmap(back), stacked(calls), stacked([v] * SIZE))
+    assert_stack(case, found, wanted, "jvp of vmap of vjp")
+
+
 def _points(case: Case) -> list[Call]:
     """Examples of the differentiated arguments."""
     calls = examples_of(case, case.differentiable)

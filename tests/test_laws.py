@@ -30,8 +30,8 @@ def case_of(fun, *args, **options):
     return Case(Op("planted", fun, [args], **options), 0)
 
 
-def all_laws(case):
-    """The names of the laws that fail."""
+def broken_laws(case, *only):
+    """The names of the laws that fail, of all or of those named."""
     f = laws.Restricted(case, case.differentiable)
     checks = {
         "value": lambda: laws.check_value(
@@ -48,7 +48,7 @@ def all_laws(case):
         "derivatives of vmap": lambda: batches.check_derivatives_of_vmap(case),
         "shape": lambda: check_shapes(case),
     }
-    return {name for name, check in checks.items() if fails(check)}
+    return {name for name in only or checks if fails(checks[name])}
 
 
 def check_shapes(case):
@@ -84,50 +84,50 @@ def sine(partial):
     return function_of(Elementwise("planted", numpy.sin, partial))
 
 
-def test_right_rules_pass_all_laws():
-    assert not all_laws(case_of(scale(), R(2, 3)))
-    assert not all_laws(case_of(sine(lambda _ans, x: cos_p(x)), C(3)))
+def test_right_rules_pass_broken_laws():
+    assert not broken_laws(case_of(scale(), R(2, 3)))
+    assert not broken_laws(case_of(sine(lambda _ans, x: cos_p(x)), C(3)))
 
 
 def test_a_wrong_partial_fails_forward_alone():
     """Both modes use the partial, so the pairing cannot see it: the differences do."""
-    assert all_laws(case_of(sine(lambda _ans, x: cos_p(x) * (1 + 1e-9)), R(3))) == {"jvp"}
+    assert broken_laws(case_of(sine(lambda _ans, x: cos_p(x) * (1 + 1e-9)), R(3))) == {"jvp"}
 
 
 def test_a_wrong_transpose_fails():
-    found = all_laws(case_of(scale(transpose=2.0 + 1e-11), R(3)))
+    found = broken_laws(case_of(scale(transpose=2.0 + 1e-11), R(3)))
     assert "vjp" in found
     assert "jvp" not in found
 
 
 def test_a_wrong_derivative_of_the_partial_fails_second_order():
     wrong = sine(lambda _ans, x: cos_p(x) + 1e-8 * (x - stop_gradient_p(x)))
-    assert all_laws(case_of(wrong, R(3))) == {"second"}
+    assert broken_laws(case_of(wrong, R(3))) == {"second"}
 
 
 def test_a_wrong_batching_rule_fails():
-    assert all_laws(case_of(scale(batch=2.0 + 1e-12), R(3))) >= {"vmap", "derivatives of vmap"}
+    assert broken_laws(case_of(scale(batch=2.0 + 1e-12), R(3))) >= {"vmap", "derivatives of vmap"}
 
 
 def test_a_wrong_shape_rule_fails():
-    assert all_laws(case_of(scale(dtype=numpy.dtype("f4")), R(3))) == {"shape"}
+    assert broken_laws(case_of(scale(dtype=numpy.dtype("f4")), R(3))) == {"shape"}
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        lambda x: x * (1 + 1e-13),
-        lambda x: x.astype(numpy.float32),
-        lambda x: x[None],
-        lambda x: (x,),
-        lambda x: x[0],
-    ],
-)
+FAULTS = {
+    "value": lambda x: x * (1 + 1e-13),
+    "dtype": lambda x: x.astype(numpy.float32),
+    "shape": lambda x: x[None],
+    "tree": lambda x: (x,),
+    "scalar": lambda x: x[0],
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_wrong_value_on_handles_fails(fault):
     def fun(x):
-        return x * 1.0 if isinstance(x, numpy.ndarray) and type(x) is numpy.ndarray else fault(x)
+        return x * 1.0 if type(x) is numpy.ndarray else fault(x)
 
-    assert {"value", "primal"} <= all_laws(case_of(fun, R(1), order=1))
+    assert broken_laws(case_of(fun, R(1)), "value", "primal") == {"value", "primal"}
 
 
 def test_a_kink_is_reported_as_such():
@@ -138,4 +138,4 @@ def test_a_kink_is_reported_as_such():
 
 def test_a_sample_far_from_one_does_not_disturb():
     for size in (1e-3, 1e4):
-        assert not all_laws(case_of(numpy.square, R(3) * size))
+        assert not broken_laws(case_of(numpy.square, R(3) * size))

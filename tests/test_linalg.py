@@ -95,6 +95,28 @@ def test_choice_among_vectors_of_repeated_values_raises(vectors):
         np.grad(lambda a: np.sum(weights * vectors(a)))(a)
 
 
+def test_phases_of_complex_vectors():
+    """Absolute values have derivatives everywhere, phases only where LAPACK's choice has."""
+    blocks = numpy.zeros((4, 4), complex)
+    blocks[:2, :2] = [[1.0, 0.5j], [-0.5j, 3.0]]
+    blocks[2:, 2:] = [[5.0, 1.0 + 1j], [1.0 - 1j, 8.0]]
+    g = np.grad(lambda a: np.sum(np.abs(np.linalg.eigh(a)[1]) ** 4))(blocks)
+    assert numpy.isfinite(g).all()
+    with pytest.raises(LinAlgError, match="phases"):
+        np.grad(lambda a: np.sum(np.linalg.eigh(a)[1][2:].real))(blocks)
+    with pytest.raises(LinAlgError, match="phases"):
+        np.grad(lambda a: np.sum(np.linalg.svd(a)[2][:, 2:].real))(blocks)
+
+
+def test_second_derivatives_at_repeated_eigenvalues_are_never_wrong():
+    """The Hessian of sum(l^2) is constant, but eigenvalues cannot carry it where they are equal."""
+    f = lambda a: np.sum(np.linalg.eigvalsh(hermitian(a)) ** 2)
+    x_dot = rng.normal(size=(3, 3))
+    assert numpy.isnan(np.jvp(np.grad(f), (numpy.eye(3),), (x_dot,))[1]).any()
+    with pytest.raises(LinAlgError, match="both values and vectors"):
+        np.grad(lambda a: np.sum(np.grad(f)(a) * x_dot))(numpy.eye(3))
+
+
 def test_leading_vectors_with_a_null_space():
     """Eigenvalues 0, 0, 0, 1, 2: what uses only the last two has a derivative."""
     low = orthogonal(5, 2)

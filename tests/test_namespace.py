@@ -70,6 +70,11 @@ def test_nothing_else_is_in_the_namespace():
     assert extra <= {"autodiff", "numpy_api"}
 
 
+def test_testing_is_ours_whatever_is_loaded_first(tmp_path):
+    code = "import numpy.testing, xnp; assert xnp.testing.check_grads is not None"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
 def test_star_import(tmp_path):
     code = "from xnp import *; assert grad(sin)(0.0) == 1.0; assert zeros is not None"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
@@ -163,6 +168,7 @@ def test_every_name_that_does_not_dispatch_is_ours_or_explained():
         name
         for name, value in public(numpy).items()
         if callable(value)
+        and not name.startswith("_")
         and not isinstance(value, DISPATCHER | numpy.ufunc)
         and not (isinstance(value, type) and issubclass(value, numpy.generic | numpy.dtype))
     }

@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Aval, Value, dtype_of, ndim_of, shape_of
+from ..core import Aval, Primitive, Value, dtype_of, ndim_of, shape_of
 from ..rules import General, fit_dtype, reduce_sum_p
 from .contraction import matmul_p
 from .elementwise import (
@@ -219,6 +219,24 @@ def _check_groups(
         refuse_p(_some(equal, used), message=_BOTH.format(name=name, values=values))
 
 
+def _check_phases(name: str, v: Value, at: int, mixing: Value) -> None:
+    """Raises where the result depends on phases that LAPACK chooses by a component that is zero."""
+    if not is_complex(v) or not shape_of(v)[-1]:
+        return
+    size = absolute_p(part(v, at, FULL))
+    free = less_equal_p(size, shape_of(v)[-2] * precision(v))
+    used = diagonal(_large(mixing - adjoint(mixing), mixing))
+    refuse_p(logical_and_p(free, used), message=_PHASE.format(name=name))
+
+
+_PHASE = (
+    "{name}: the result depends on the phases of complex vectors where those cannot be "
+    "differentiated (the component that is made real is zero), so it has no derivative. Use what "
+    "does not depend on phases, as abs(V), or divide each vector by the phase of a component that "
+    "is not zero."
+)
+
+
 # A V = V L with V^H V = 1: V^H dA V = dL + [W, L] with W = V^H dV antihermitian, so
 # dl_i = (V^H dA V)_ii and W_ij = (V^H dA V)_ij / (l_j - l_i). LAPACK reads one triangle of A, and
 # makes the first component of every vector real for the lower triangle, the last for the upper.
@@ -247,6 +265,7 @@ def _eigh_check(ct: Any, ans: Any, *, uplo: str) -> None:
     equal = _equal_pairs(gap, column(_span(w)), w)
     mixing = matmul_p(transposed(v), v_ct)
     _check_groups("eigh", "eigenvalues", equal, w_ct, mixing, mixing - adjoint(mixing))
+    _check_phases("eigh", v, 0 if uplo == "L" else -1, mixing)
 
 
 eigh_p = Decomposition(
@@ -308,11 +327,8 @@ def _largest_mask(v: Any) -> Any:
 
 
 # 1 at the largest component of every column, 0 elsewhere.
-largest_mask_p = General(
-    "largest_mask",
-    _largest_mask,
-    lambda *_: None,
-    shape=lambda v: Aval(v.shape, real_dtype(v.dtype)),
+largest_mask_p = Primitive(
+    "largest_mask", _largest_mask, shape=lambda v: Aval(v.shape, real_dtype(v.dtype))
 )
 largest_mask_p.differentiable = False
 largest_mask_p.batch_rule = stack_batch(largest_mask_p, 2)
@@ -430,6 +446,8 @@ def _svd_check(ct: Any, ans: Any, *, full: bool) -> None:
     equal = _equal_pairs(gap, column(_span(s)), s)
     asymmetric = together - adjoint(together)
     _check_groups("svd", "singular values", equal, s_ct, together, asymmetric)
+    tall = shape_of(u)[-2] >= shape_of(v)[-2]
+    _check_phases("svd", v if tall else u, 0, together)
     both_zero = logical_and_p(logical_and_p(row(zero), column(zero)), equal)
     for side in sides:
         _check_groups("svd", "zero singular values", both_zero, None, side, side - adjoint(side))

@@ -318,6 +318,7 @@ ROWS += [
         lambda a: np.einsum("ij->i", a),
         [(I(0, 100, 2, 3, dtype=numpy.int8),), (B(2, 3),), (R(2, 3, dtype=numpy.float16),)],
         order=1,
+        reason="half precision",
     ),
     Op(
         "einsum_sublists",
