@@ -104,11 +104,13 @@ class Selection:
 def enter(x: Any) -> tuple[Value, int]:
     """A leaf of an argument as a Value, and its handle's kind."""
     kind = type(x)
+    if kind is np.ndarray:
+        return foreign.enter(x), ARRAY0D
     if kind is TracedArray:
         return x.value, x._kind
     if kind in PYTHON_DTYPES:
         return x, WEAK
-    if kind is np.ndarray or isinstance(x, np.ndarray):
+    if isinstance(x, np.ndarray):
         return foreign.enter(x), ARRAY0D
     return x, RESULT
 

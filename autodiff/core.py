@@ -10,13 +10,15 @@ arguments, so that threads, generators and closures cannot confuse traces.
 from __future__ import annotations
 
 import itertools
+import os
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from .errors import LeakedTracerError, user_line
+from .errors import ConcretizationError, LeakedTracerError, MutationError, user_line
 
 Value = Any  # ndarray | np.generic | bool | int | float | complex | Tracer
 
@@ -138,6 +140,16 @@ class _ThreadState(threading.local):
 thread_state = _ThreadState()
 
 
+def _unsuited_array(error: ValueError) -> MutationError:
+    """The error for ``ndarray[i] = traced``, where NumPy itself only speaks of a sequence."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return MutationError(
+        "a traced value was written into an ndarray, which cannot hold it (at "
+        f"{os.path.basename(last.filename)}:{last.lineno}: {last.line}). Make the array with xnp "
+        "inside the function, out = xnp.zeros(...) or out = xnp.array(a)."
+    )
+
+
 class Trace:
     """One run of one transformation, a context manager for the time that the function runs.
     ``level`` orders traces by age: the youngest is innermost.
@@ -162,6 +174,8 @@ class Trace:
         if not self.outer_level and state.cleanup is not None:
             cleanup, state.cleanup = state.cleanup, None
             cleanup(error)
+        if isinstance(error, ValueError) and isinstance(error.__cause__, ConcretizationError):
+            raise _unsuited_array(error) from error
 
     def process(self, primitive: Primitive, args: tuple[Value, ...], params: dict[str, Any]) -> Any:
         raise NotImplementedError

@@ -34,8 +34,6 @@ class _Taped:
 
     def enter(self, label: Callable[[], str], tree: Any) -> tuple[Any, Any, int]:
         """The argument with handles for leaves; its rebuilding function and number of leaves."""
-        if type(tree) is np.ndarray and tree.dtype.kind == "f" and not self.holomorphic:
-            return self.variable(tree), None, 1  # the usual case, all checks passed
         leaves, unflatten = trees.flatten(tree)
         for i, leaf in enumerate(leaves):
             if unflatten is None:
@@ -122,7 +120,11 @@ def _value_and_grad(
                 keys = selection.keys(args, kwargs)
             for key in keys:
                 given = kwargs[key] if isinstance(key, str) else args[key]
-                tree, unflatten, count = run.enter(lambda key=key: selection.label(key), given)
+                if type(given) is np.ndarray and given.dtype.kind == "f" and not holomorphic:
+                    tree, unflatten, count = run.variable(given), None, 1  # the usual case
+                else:
+                    label = functools.partial(selection.label, key)
+                    tree, unflatten, count = run.enter(label, given)
                 entered.append((unflatten, count))
                 if isinstance(key, str):
                     new_kwargs = {**new_kwargs, key: tree}

@@ -178,6 +178,9 @@ _PASS_IT = (
     "Pass the traced array itself to functions of xnp or numpy, and a list of traced numbers as "
     f"xnp.array([...]); {_STORE_IT}"
 )
+_INDEX_IT = (
+    f"To index a plain ndarray a with it, write xnp.array(a)[i] in place of a[i]. {_PASS_IT}"
+)
 
 
 def _bool(self: TracedArray) -> bool:
@@ -202,7 +205,8 @@ def _complex(self: TracedArray) -> complex:
 
 
 def _array(self: TracedArray, dtype: Any = None, copy: bool | None = None) -> Any:
-    value = np.asarray(constant_of(self, "a plain ndarray made", _PASS_IT))
+    advice = _INDEX_IT if dtype_of(self.value).kind in "biu" else _PASS_IT
+    value = np.asarray(constant_of(self, "a plain ndarray made", advice))
     if dtype is not None and value.dtype != dtype:
         return value.astype(dtype)
     if copy:

@@ -122,7 +122,7 @@ def array_function(self: TracedArray, function: Any, types: Any, args: Any, kwar
     if implementation is None:
         raise _unsupported(function)
     for kind in types:
-        if kind is not TracedArray and not issubclass(kind, np.ndarray):
+        if kind is not TracedArray and not issubclass(kind, (TracedArray, np.ndarray)):
             return NotImplemented
     return implementation(*args, **kwargs)
 

@@ -118,25 +118,25 @@ class TapeTrace(Trace):
     def process(self, primitive: Primitive, args: tuple[Value, ...], params: dict[str, Any]) -> Any:
         if not self.alive:
             self.check_alive()
-        values = list(args)
         parents: list[Node | None]
         if len(args) == 1:  # it must be ours
-            parents = [args[0].node]
-            values[0] = primal = args[0].primal
-            bind = primitive if isinstance(primal, Tracer) else primitive.impl
-            ans = bind(primal, **params)
+            ours: Any = args[0]
+            values: list[Value] = [ours.primal]
+            parents = [ours.node]
+            bind = primitive if isinstance(values[0], Tracer) else primitive.impl
         else:
+            values = list(args)
             parents = [None] * len(args)
             bind = primitive.impl
             for i, a in enumerate(args):
                 if isinstance(a, Tracer):
                     if a.trace is self:
-                        ours: Any = a  # a TapeTracer
+                        ours = a  # a TapeTracer
                         values[i] = a = ours.primal
                         parents[i] = ours.node
                     if isinstance(a, Tracer):
                         bind = primitive
-            ans = bind(*values, **params)
+        ans = bind(*values, **params)
         if not primitive.differentiable:
             return ans
         unread, keep_ans = primitive.keeps(parents)
@@ -159,15 +159,9 @@ def pull_back(outputs: Sequence[tuple[Node, Value]], inputs: Sequence[Node]) -> 
     from them has been. Floating-point warnings are off: the values have given theirs, and infinite
     partials behind a mask are expected.
     """
-    with np.errstate(all="ignore"):
-        return _pull_back(outputs, inputs)
-
-
-def _pull_back(outputs: Sequence[tuple[Node, Value]], inputs: Sequence[Node]) -> list[Value | None]:
     cts: dict[int, Any] = {}  # by node number
     nodes: dict[int, Node] = {}
     waiting: list[int] = []
-    strong: set[int] = set()
     for node, ct in outputs:
         number = node.number
         if number in cts:
@@ -177,6 +171,13 @@ def _pull_back(outputs: Sequence[tuple[Node, Value]], inputs: Sequence[Node]) ->
             nodes[number] = node
             waiting.append(-number)
     heapify(waiting)
+    with np.errstate(all="ignore"):
+        _pull_waiting(cts, nodes, waiting)
+    return [cts.get(node.number) for node in inputs]
+
+
+def _pull_waiting(cts: dict[int, Any], nodes: dict[int, Node], waiting: list[int]) -> None:
+    strong: set[int] = set()
     while waiting:
         node: Node | None = nodes.pop(-heappop(waiting))
         primitive = node.primitive
@@ -211,7 +212,6 @@ def _pull_back(outputs: Sequence[tuple[Node, Value]], inputs: Sequence[Node]) ->
                     cts[number] = contribution
                     nodes[number] = parent
                     heappush(waiting, -number)
-    return [cts.get(node.number) for node in inputs]
 
 
 def _fill_slot(

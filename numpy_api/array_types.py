@@ -9,6 +9,8 @@ import numpy as np
 from ..autodiff.handles import TracedArray
 from .namespace import replaces
 
+_OF_ARRAYS = set(dir(np.ndarray)) - {"__class__", "__class_getitem__", "__doc__", "__new__"}
+
 
 class _ArrayType(type):
     """Asks NumPy's class, and lets handles that stand for arrays pass."""
@@ -30,8 +32,9 @@ class _ArrayType(type):
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         return np.ndarray(*args, **kwargs)
 
-    def __getattr__(cls, name: str) -> Any:
-        return getattr(np.ndarray, name)
+    def __getattribute__(cls, name: str) -> Any:
+        """``xnp.ndarray.__repr__`` and its like are NumPy's, which subclasses call."""
+        return getattr(np.ndarray, name) if name in _OF_ARRAYS else super().__getattribute__(name)
 
     def __dir__(cls) -> list[str]:
         return dir(np.ndarray)
@@ -49,6 +52,11 @@ class ndarray(metaclass=_ArrayType):
 
     Calling it makes a plain ``numpy.ndarray``, and ``xnp.ndarray == numpy.ndarray``.
     """
+
+    __module__ = __name__.partition(".")[0]
+
+    def __new__(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        return np.ndarray.__new__(cls, *args, **kwargs)
 
     def __class_getitem__(cls, item: Any) -> Any:
         return np.ndarray[item]

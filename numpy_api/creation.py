@@ -7,14 +7,13 @@ already stay what they are: `asarray` of an ndarray is that ndarray.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from ..autodiff import views
-from ..autodiff.core import dtype_of, ndim_of, thread_state
+from ..autodiff.core import dtype_of, ndim_of
 from ..autodiff.dispatch import FUNCTIONS, implements
 from ..autodiff.errors import UnsupportedError, user_line
 from ..autodiff.handles import (
@@ -26,7 +25,7 @@ from ..autodiff.handles import (
     wrap,
 )
 from ..autodiff.rules import broadcast_to_p, convert, reshape_p
-from .namespace import replaces
+from .namespace import replaces_inside
 
 
 def owned(name: str, result: Any) -> Any:
@@ -60,13 +59,11 @@ def _makes_new(name: str) -> Callable[..., Any]:
     """``numpy.<name>``, whose result is always a new array."""
     function = getattr(np, name)
 
-    @functools.wraps(function)
     def made(*args: Any, **kwargs: Any) -> Any:
-        result = function(*args, **kwargs)
-        return owned(name, result) if thread_state.depth else result
+        return owned(name, function(*args, **kwargs))
 
-    FUNCTIONS[function] = lambda *args, **kwargs: owned(name, function(*args, **kwargs))
-    return replaces(name)(made)
+    FUNCTIONS[function] = made
+    return replaces_inside(name)(made)
 
 
 zeros = _makes_new("zeros")
@@ -77,12 +74,9 @@ identity = _makes_new("identity")
 tri = _makes_new("tri")
 
 
-@replaces("indices")
-@functools.wraps(np.indices)
+@replaces_inside("indices")
 def indices(*args: Any, **kwargs: Any) -> Any:
     result = np.indices(*args, **kwargs)
-    if not thread_state.depth:
-        return result
     if isinstance(result, tuple):  # sparse=True
         return tuple(owned("indices", part) for part in result)
     return owned("indices", result)
@@ -123,11 +117,8 @@ def _with_ndmin(handle: TracedArray, ndmin: int) -> TracedArray:
     return views.expand_dims(handle, tuple(range(missing))) if missing > 0 else handle
 
 
-@replaces("array")
-@functools.wraps(np.array)
+@replaces_inside("array")
 def array(x: Any, dtype: Any = None, **kwargs: Any) -> Any:
-    if not thread_state.depth:
-        return np.array(x, dtype, **kwargs)
     if type(x) is TracedArray or has_handle(x):
         return _array_of_handles(x, dtype, **kwargs)
     return _kept("array", x, np.array(x, dtype, **kwargs))
@@ -165,16 +156,13 @@ def _as_array(function: Any) -> Callable[..., Any]:
     ) -> TracedArray:
         return _converted(name, a, dtype, order, copy)
 
-    @functools.wraps(function)
     def as_array(a: Any, *args: Any, **kwargs: Any) -> Any:
-        if not thread_state.depth:
-            return function(a, *args, **kwargs)
         if type(a) is TracedArray or has_handle(a):
             return of_handles(a, *args, **kwargs)
         return _kept(name, a, function(a, *args, **kwargs))
 
     FUNCTIONS[function] = of_handles
-    return replaces(name)(as_array)
+    return replaces_inside(name)(as_array)
 
 
 def _kept(name: str, given: Any, result: Any) -> Any:
@@ -196,27 +184,21 @@ def _in_memory_order(function: Any, order: str) -> Callable[..., Any]:
         handle = _converted(name, a, dtype, order, None)
         return _with_ndmin(handle, 1)
 
-    @functools.wraps(function)
     def as_array(a: Any, *args: Any, **kwargs: Any) -> Any:
-        if not thread_state.depth:
-            return function(a, *args, **kwargs)
         if type(a) is TracedArray or has_handle(a):
             return of_handles(a, *args, **kwargs)
         return _kept(name, a, function(a, *args, **kwargs))
 
     FUNCTIONS[function] = of_handles
-    return replaces(name)(as_array)
+    return replaces_inside(name)(as_array)
 
 
 ascontiguousarray = _in_memory_order(np.ascontiguousarray, "C")
 asfortranarray = _in_memory_order(np.asfortranarray, "F")
 
 
-@replaces("asarray_chkfinite")
-@functools.wraps(np.asarray_chkfinite)
+@replaces_inside("asarray_chkfinite")
 def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
-    if not thread_state.depth:
-        return np.asarray_chkfinite(a, dtype, order)
     result = asarray(a, dtype, order)
     known = concrete_value(value_of(result), "asarray_chkfinite")
     if dtype_of(known).kind in "fc" and not np.isfinite(known).all():
@@ -224,8 +206,7 @@ def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
     return result
 
 
-@replaces("require")
-@functools.wraps(np.require)
+@replaces_inside("require")
 def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
     if type(a) is not TracedArray and not has_handle(a):
         return np.require(a, dtype, requirements, like=like)
@@ -239,15 +220,10 @@ def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = 
     return result if is_own and (not letters & {"W"} or flags.writeable) else result.copy(order)
 
 
-@replaces("copy")
-@functools.wraps(np.copy)
+@replaces_inside("copy")
+@implements(np.copy)
 def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
-    if not thread_state.depth:
-        return np.copy(a, order, subok)
     return array(a, order=order, subok=subok, copy=True)
-
-
-implements(np.copy)(copy)
 
 
 @implements(np.astype)
@@ -258,8 +234,8 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
 # Filled arrays
 
 
-@replaces("full")
-@functools.wraps(np.full)
+@replaces_inside("full")
+@implements(np.full)
 def full(
     shape: Any,
     fill_value: Any,
@@ -269,14 +245,9 @@ def full(
     device: Any = None,
     like: Any = None,
 ) -> Any:
-    if not thread_state.depth:
-        return np.full(shape, fill_value, dtype, order, device=device, like=like)
     if type(fill_value) is not TracedArray and not has_handle(fill_value):
         return owned("full", np.full(shape, fill_value, dtype, order, device=device))
     return _filled("full", views.as_shape(shape), fill_value, dtype, order)
-
-
-implements(np.full)(full)
 
 
 def _filled(name: str, shape: Any, fill_value: Any, dtype: Any, order: Any) -> TracedArray:
@@ -306,13 +277,8 @@ def _like(name: str) -> Callable[..., Any]:
             shape = views.as_shape(shape)
         return owned(name, function(a.layout(), dtype, order, subok, shape))
 
-    @functools.wraps(function)
-    def made(*args: Any, **kwargs: Any) -> Any:
-        result = function(*args, **kwargs)
-        return owned(name, result) if thread_state.depth else result
-
     implements(function)(of_handle)
-    return replaces(name)(made)
+    return replaces_inside(name)(lambda *args, **kwargs: owned(name, function(*args, **kwargs)))
 
 
 zeros_like = _like("zeros_like")
@@ -320,8 +286,8 @@ ones_like = _like("ones_like")
 empty_like = _like("empty_like")
 
 
-@replaces("full_like")
-@functools.wraps(np.full_like)
+@replaces_inside("full_like")
+@implements(np.full_like)
 def full_like(
     a: Any,
     fill_value: Any,
@@ -332,36 +298,24 @@ def full_like(
     *,
     device: Any = None,
 ) -> Any:
-    if not thread_state.depth and type(a) is not TracedArray:
-        return np.full_like(a, fill_value, dtype, order, subok, shape, device=device)
-    out = np.empty_like(a, dtype, order, subok, shape)
-    if type(out) is not TracedArray:
-        out = owned("full_like", out)
-    out[...] = fill_value
-    return out
-
-
-implements(np.full_like)(full_like)
+    out: Any = np.empty_like(a, dtype, order, subok, shape)
+    made: Any = out if type(out) is TracedArray else owned("full_like", out)
+    made[...] = fill_value
+    return made
 
 
 # From other things
 
 
-@replaces("fromfunction")
-@functools.wraps(np.fromfunction)
+@replaces_inside("fromfunction")
 def fromfunction(
     function: Callable[..., Any], shape: Any, *, dtype: Any = float, like: Any = None, **kwargs: Any
 ) -> Any:
-    if not thread_state.depth:
-        return np.fromfunction(function, shape, dtype=dtype, like=like, **kwargs)
     return function(*indices(shape, dtype=dtype), **kwargs)
 
 
-@replaces("fromiter")
-@functools.wraps(np.fromiter)
+@replaces_inside("fromiter")
 def fromiter(iter: Iterable[Any], dtype: Any, count: int = -1, *, like: Any = None) -> Any:
-    if not thread_state.depth:
-        return np.fromiter(iter, dtype, count, like=like)
     items = list(iter)
     if not has_handle(items):
         return owned("fromiter", np.fromiter(items, dtype, count))

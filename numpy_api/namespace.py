@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
+
+from ..autodiff.core import thread_state
 
 OURS: dict[str, Any] = {}
 
@@ -16,5 +21,24 @@ def replaces(name: str) -> Callable[[Any], Any]:
             raise ValueError(f"xnp.{name} is defined twice")
         OURS[name] = ours
         return ours
+
+    return register
+
+
+def replaces_inside(name: str) -> Callable[[Any], Any]:
+    """Registers a function as what ``xnp.<name>`` is inside transformations.
+
+    Outside, the call goes to NumPy as it came, at the price of 0.1 us.
+    """
+    numpys = getattr(np, name)
+
+    def register(ours: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(numpys)
+        def switch(*args: Any, **kwargs: Any) -> Any:
+            if thread_state.level:
+                return ours(*args, **kwargs)
+            return numpys(*args, **kwargs)
+
+        return replaces(name)(switch)
 
     return register

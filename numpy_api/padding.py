@@ -55,11 +55,11 @@ Pair = tuple[Any, Any]
 def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> TracedArray:
     array = array_of(array)
     x = array.value
+    widths = _widths(pad_width, ndim_of(x))
     if not callable(mode) and not any(map(is_traced, (array, *kwargs.values()))):
         known = {key: unwrap_known(value, key) for key, value in kwargs.items()}
         if not any(map(has_handle, known.values())):
-            return wrap(np.pad(x, unwrap_known(pad_width, "pad_width"), mode, **known), ARRAY0D)
-    widths = _widths(pad_width, ndim_of(x))
+            return wrap(np.pad(x, widths or 0, mode, **known), ARRAY0D)
     if callable(mode):
         return _pad_by_function(x, widths, mode, kwargs)
     _check_keywords(mode, kwargs)

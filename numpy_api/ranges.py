@@ -5,7 +5,6 @@ Where the bounds are traced, the elements are computed from them with NumPy's ow
 
 from __future__ import annotations
 
-import functools
 import operator
 from typing import Any
 
@@ -16,7 +15,7 @@ from ..autodiff.dispatch import FUNCTIONS, implements
 from ..autodiff.errors import UnsupportedError, user_line
 from ..autodiff.handles import TracedArray, has_handle, is_traced, unwrap_known
 from .creation import array, owned
-from .namespace import replaces
+from .namespace import replaces, replaces_inside
 
 
 def _any_handle(*xs: Any) -> bool:
@@ -28,11 +27,8 @@ def _number(x: Any) -> Any:
     return x if is_traced(x) else unwrap_known(x, "a bound")
 
 
-@replaces("arange")
-@functools.wraps(np.arange)
+@replaces_inside("arange")
 def arange(*args: Any, **kwargs: Any) -> Any:
-    if not thread_state.depth:
-        return np.arange(*args, **kwargs)
     bounds = [_number(x) for x in args[:3]]
     if not any(map(is_traced, bounds)) and not any(map(is_traced, kwargs.values())):
         named = {name: _number(x) for name, x in kwargs.items()}
@@ -63,8 +59,8 @@ def _arange(
     return first + np.arange(len(example)) * delta
 
 
-@replaces("linspace")
-@functools.wraps(np.linspace)
+@replaces_inside("linspace")
+@implements(np.linspace)
 def linspace(
     start: Any,
     stop: Any,
@@ -80,8 +76,6 @@ def linspace(
     if not _any_handle(start, stop):
         numpys: Any = np.linspace
         result = numpys(start, stop, num, endpoint, retstep, dtype, axis)
-        if not thread_state.depth:
-            return result
         if retstep:
             return owned("linspace", result[0]), result[1]
         return owned("linspace", result)
@@ -93,9 +87,6 @@ def linspace(
     if axis:
         samples = np.moveaxis(samples, 0, axis)
     return (samples, step) if retstep else samples
-
-
-implements(np.linspace)(linspace)
 
 
 def _linspace(start: Any, stop: Any, num: Any, endpoint: bool) -> tuple[Any, Any]:
@@ -120,8 +111,8 @@ def _linspace(start: Any, stop: Any, num: Any, endpoint: bool) -> tuple[Any, Any
     return samples, step
 
 
-@replaces("logspace")
-@functools.wraps(np.logspace)
+@replaces_inside("logspace")
+@implements(np.logspace)
 def logspace(
     start: Any,
     stop: Any,
@@ -133,7 +124,7 @@ def logspace(
 ) -> Any:
     if not _any_handle(start, stop, base):
         result = np.logspace(start, stop, num, endpoint, base, dtype, axis)
-        return owned("logspace", result) if thread_state.depth else result
+        return owned("logspace", result)
     if np.ndim(base):
         ndim = max(map(np.ndim, (start, stop, base)))
         start, stop, base = (array(x, ndmin=ndim) for x in (start, stop, base))
@@ -142,11 +133,8 @@ def logspace(
     return samples if dtype is None else samples.astype(dtype, copy=False)
 
 
-implements(np.logspace)(logspace)
-
-
-@replaces("geomspace")
-@functools.wraps(np.geomspace)
+@replaces_inside("geomspace")
+@implements(np.geomspace)
 def geomspace(
     start: Any,
     stop: Any,
@@ -157,7 +145,7 @@ def geomspace(
 ) -> Any:
     if not _any_handle(start, stop):
         result = np.geomspace(start, stop, num, endpoint, dtype, axis)
-        return owned("geomspace", result) if thread_state.depth else result
+        return owned("geomspace", result)
     if np.any(np.equal(start, 0)) or np.any(np.equal(stop, 0)):
         raise ValueError("Geometric sequence cannot include zero")
     start, stop = array(start) * 1.0, array(stop) * 1.0
@@ -173,9 +161,6 @@ def geomspace(
     if axis:
         samples = np.moveaxis(samples, 0, axis)
     return samples if dtype is None else samples.astype(dtype, copy=False)
-
-
-implements(np.geomspace)(geomspace)
 
 
 def _sliced(part: slice) -> Any:
@@ -206,7 +191,7 @@ class _Concatenator:
         if _any_handle(*inner):
             return self._joined(list(parts))
         result = self.numpys[key]
-        return owned("r_", result) if thread_state.depth else result
+        return owned("r_", result) if thread_state.level else result
 
     def _joined(self, parts: list[Any]) -> Any:
         axis, ndmin, trans1d = self.defaults
@@ -271,7 +256,7 @@ class _Grid:
             grids = np.meshgrid(*axes, indexing="ij", sparse=self.sparse)
             return tuple(grids) if self.sparse else np.stack(grids)
         result = self.numpys[key]
-        if not thread_state.depth:
+        if not thread_state.level:
             return result
         if isinstance(result, tuple):
             return tuple(owned("ogrid", part) for part in result)

@@ -40,7 +40,7 @@ class vectorize(np.vectorize):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         function: Any = self.pyfunc  # np._NoValue until a decorator's second call brings it
-        traced = thread_state.depth or any(map(has_handle, (*args, *kwargs.values())))
+        traced = thread_state.level or any(map(has_handle, (*args, *kwargs.values())))
         if not traced or function is np._NoValue:
             return super().__call__(*args, **kwargs)
         places: list[int | str] = [*range(len(args)), *kwargs]

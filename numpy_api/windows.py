@@ -20,7 +20,7 @@ def _window(name: str) -> Callable[[Any], Any]:
     numpy_window = getattr(np, name)
 
     def window(M: Any) -> Any:
-        if not thread_state.depth:
+        if not thread_state.level:
             return numpy_window(M)
         return wrap(numpy_window(unwrap_known(M, f"np.{name}: M")), ARRAY0D)
 
@@ -49,7 +49,7 @@ def kaiser(M: Any, beta: Any) -> Any:
     """
     if not is_traced(beta):
         array = np.kaiser(unwrap_known(M, "np.kaiser: M"), unwrap_known(beta, "np.kaiser: beta"))
-        return wrap(array, ARRAY0D) if thread_state.depth else array
+        return wrap(array, ARRAY0D) if thread_state.level else array
     M = unwrap_known(M, "np.kaiser: M")
     beta = handle_of(beta)
     if ndim_of(beta.value):

@@ -80,20 +80,28 @@ def _check_arguments(f: Any, args: Any, order: Any, modes: Any) -> None:
         raise ValueError(f"check_grads: order is {order!r}, wanted 1 or more")
     if isinstance(modes, str) or not modes or set(modes) - set(MODES):
         raise ValueError(f"check_grads: modes is {modes!r}, wanted some of {MODES}; write ('rev',)")
-    if not any(is_inexact(leaf) for leaf in leaves_of(tuple(args))):
+    inexact = [leaf for leaf in leaves_of(tuple(args)) if is_inexact(leaf)]
+    if not all(np.isfinite(leaf).all() for leaf in inexact):
+        raise ValueError("check_grads: args are not finite; choose a point inside the domain")
+    if not inexact:
         raise ValueError(
             f"check_grads: none of the {len(args)} arguments is real or complex; pass floats"
         )
 
 
 class _Place:
-    """What is being checked, for messages: ``rev of fwd of f``."""
+    """What is being checked, for messages: ``rev of fwd of f``.
 
-    def __init__(self, f: Callable[..., Any], outer: tuple[str, ...] = ()) -> None:
-        self.f, self.outer = f, outer
+    ``precision`` is the machine epsilon of the results of ``f``, whose derivatives have no more.
+    """
 
-    def inside(self, mode: str) -> _Place:
-        return _Place(self.f, (mode, *self.outer))
+    def __init__(
+        self, f: Callable[..., Any], outer: tuple[str, ...] = (), precision: float = 0.0
+    ) -> None:
+        self.f, self.outer, self.precision = f, outer, precision
+
+    def inside(self, mode: str, out: Any) -> _Place:
+        return _Place(self.f, (mode, *self.outer), max(self.precision, precision_of(out)))
 
     def __str__(self) -> str:
         path = " of ".join((*self.outer, function_name(self.f)))
@@ -142,20 +150,20 @@ def _check(
     if order == 1:
         return
     sub = _Sub(f, args, positions)
-    v = random_tangent(sub.chosen, rng)
+    v, out = random_tangent(sub.chosen, rng), sub(*sub.chosen)
     if "fwd" in modes:
 
         def push(*x: Any) -> Any:
             return jvp(sub, x, v)[1]
 
-        _check(push, sub.chosen, order - 1, modes, holomorphic, rng, place.inside("fwd"))
+        _check(push, sub.chosen, order - 1, modes, holomorphic, rng, place.inside("fwd", out))
     if "rev" in modes:
-        ct = random_tangent(sub(*sub.chosen), rng)
+        ct = random_tangent(out, rng)
 
         def pull(*x: Any) -> Any:
             return vjp(sub, *x)[1](ct)
 
-        _check(pull, sub.chosen, order - 1, modes, holomorphic, rng, place.inside("rev"))
+        _check(pull, sub.chosen, order - 1, modes, holomorphic, rng, place.inside("rev", out))
 
 
 def _is_differentiable(arg: Any) -> bool:
@@ -186,32 +194,36 @@ def _check_first_order(
     if not out:
         return
     ct = random_tangent(out, rng)
-    line = _line(sub, v)
+    precision = max(place.precision, *map(precision_of, (sub.args, out)))
+    line = _line(sub, v, place.precision)
     where = f"{place}, {sub}"
     if "fwd" in modes:
         value, out_dot = jvp(sub, x, v)
-        _check_same_value(value, out, f"{where}, mode fwd")
+        _check_same_value(value, out, precision, f"{where}, mode fwd")
         for i, dot in enumerate(out_dot):
             _check_types(dot, out[i], f"{where}, mode fwd: the tangent of result {i}")
-            _raise_if_off(line.judge(i, dot), dot, f"{where}, mode fwd, result {i}")
+            verdict = line.judge(i, dot, precision)
+            _raise_if_off(verdict, dot, f"{where}, mode fwd, result {i}")
         if holomorphic:
             _check_complex_linear(sub, v, out_dot, where)
     if "rev" in modes:
         value, pull = vjp(sub, *x)
-        _check_same_value(value, out, f"{where}, mode rev")
+        _check_same_value(value, out, precision, f"{where}, mode rev")
         cts = pull(ct)
         for i, g, arg in zip(sub.positions, cts, x, strict=True):
             _check_types(g, arg, f"{where}, mode rev: the cotangent of argument {i}")
-        _check_reverse(sub, line, ct, cts, v, where)
+        _check_reverse(sub, line, precision, ct, cts, v, where)
         if "fwd" in modes:
-            _check_pairing((ct, out_dot), (cts, v), where)
+            # Where J vanishes, the rounding errors of the values are all that is left.
+            least = ROUNDING * precision * inner_size(ct, out)
+            _check_pairing((ct, out_dot), (cts, v), precision, least, where)
 
 
-def _line(sub: _Sub, v: Any) -> Line:
+def _line(sub: _Sub, v: Any, precision: float) -> Line:
     wide = _Sub(sub.f, _widened(sub.args), sub.positions)
     v = _widened(v)
     scale = max((float(np.max(np.abs(a), initial=0.0)) for a in leaves_of(wide.chosen)), default=0)
-    return Line(wide, lambda h: shifted(wide.chosen, h, v), scale or 1.0)
+    return Line(wide, lambda h: shifted(wide.chosen, h, v), scale or 1.0, precision)
 
 
 def _widened(tree: Any) -> Any:
@@ -225,11 +237,11 @@ def _widened(tree: Any) -> Any:
     return map_leaves(widen, tree)
 
 
-def _check_same_value(value: Any, wanted: list[Any], where: str) -> None:
+def _check_same_value(value: Any, wanted: list[Any], precision: float, where: str) -> None:
     for i, (a, b) in enumerate(zip(value, wanted, strict=True)):
         a, b = np.asarray(a), np.asarray(b)
         size = np.max(np.abs(b), initial=0.0)
-        if a.shape != b.shape or np.any(np.abs(a - b) > ROUNDING * np.finfo(b.dtype).eps * size):
+        if a.shape != b.shape or np.any(np.abs(a - b) > ROUNDING * precision * size):
             raise AssertionError(f"check_grads: {where}: the value of result {i} is {a}, not {b}")
 
 
@@ -258,13 +270,13 @@ def _ratio(found: Any, expected: Any) -> str:
     return f", {found / expected:.6g} times that" if expected else ""
 
 
-def _check_reverse(sub: _Sub, line: Line, ct: Any, cts: Any, v: Any, where: str) -> None:
+def _check_reverse(
+    sub: _Sub, line: Line, precision: float, ct: Any, cts: Any, v: Any, where: str
+) -> None:
     found = inner(cts, v)
-    low = max(precision_of(cts), precision_of(ct)) > 1e-10
-    claimed = np.float32(found) if low else np.float64(found)
-    verdict = line.judge(0, claimed, ct)
-    size = inner_size(cts, v)  # the pairing may cancel, its rounding errors do not
-    tolerance = ROUNDING * np.finfo(claimed.dtype).eps * size
+    verdict = line.judge(0, np.float64(found), precision, ct)
+    # The pairing may cancel, its rounding errors do not.
+    tolerance = ROUNDING * precision * inner_size(cts, v)
     if verdict.off.any() and abs(found - float(verdict.expected)) > tolerance:
         raise AssertionError(
             f"check_grads: {where}, mode rev: <J^T ct, v> is {found:.8g}, differences give "
@@ -310,10 +322,10 @@ def _partial(sub: _Sub, unflatten: Any, leaves: list[Any], k: int, at: Any, ct: 
     return along(1)
 
 
-def _check_pairing(left: Any, right: Any, where: str) -> None:
+def _check_pairing(left: Any, right: Any, precision: float, least: float, where: str) -> None:
     a, b = inner(*left), inner(*right)
-    precision = max(map(precision_of, (*left, *right)))
-    if not abs(a - b) <= ROUNDING * precision * max(inner_size(*left), inner_size(*right)):
+    size = max(inner_size(*left), inner_size(*right))
+    if not abs(a - b) <= ROUNDING * precision * size + least:
         raise AssertionError(
             f"check_grads: {where}: <ct, J v> by fwd is {a:.8g}, <J^T ct, v> by rev is {b:.8g}"
         )

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .vectors import precision_of
+
 STEPS = [4.0**-k for k in range(1, 27)]
 LARGEST = 5  # how many of the largest finite steps give the curvature
 NOISE_STEPS = (3.0, 7.0, 20.0, 50.0, -5.0, -30.0)  # in units in the last place
@@ -31,18 +33,31 @@ class Verdict(NamedTuple):
 
 
 class Line:
-    """``f``, which returns a list of arrays, along a line: the points ``at(h)``."""
+    """``f``, which returns a list of arrays, along a line: the points ``at(h)``.
+
+    ``scale`` is the size of the point, ``precision`` the machine epsilon of ``f`` where it computes
+    with less than its results show.
+    """
 
     def __init__(
-        self, f: Callable[..., Sequence[Any]], at: Callable[[float], Any], scale: float
+        self,
+        f: Callable[..., Sequence[Any]],
+        at: Callable[[float], Any],
+        scale: float,
+        precision: float = 0.0,
     ) -> None:
         def values(h: float) -> list[Any]:
-            return [_wide(out) for out in f(*at(h))]
+            try:
+                return [_wide(out) for out in f(*at(h))]
+            except (ValueError, ArithmeticError):  # LinAlgError too: outside the domain
+                return [np.full_like(out, np.nan) for out in self.start]
 
-        ulp = float(np.finfo(float).eps) * scale
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self.start = values(0.0)
+            start = f(*at(0.0))
+            self.start = [_wide(out) for out in start]
+            # Results of lower precision do not see smaller steps.
+            ulp = max(precision, precision_of(start), float(np.finfo(float).eps)) * scale
             self.steps = [h * max(1.0, scale) for h in STEPS]
             self.values = [values(h) for h in self.steps]
             self.noise_steps = [k * ulp for k in NOISE_STEPS]
@@ -51,17 +66,17 @@ class Line:
             ahead, behind = values(h), values(-h)
             self.central = [(a - b) / (2 * h) for a, b in zip(ahead, behind, strict=True)]
 
-    def judge(self, i: int, claimed: Any, pair: Any = None) -> Verdict:
+    def judge(self, i: int, claimed: Any, precision: float, pair: Any = None) -> Verdict:
         """About result number i, or with ``pair`` about the number ``Re(sum(pair * result))``.
 
-        ``pair`` is a list with an array for each result.
+        ``pair`` is a list with an array for each result; ``precision`` is the machine epsilon that
+        the claimed derivative was computed with.
         """
         with np.errstate(all="ignore"):
-            return self._judge(claimed, lambda values: _picked(values, i, pair))
+            return self._judge(_wide(claimed), precision, lambda v: _picked(v, i, pair))
 
-    def _judge(self, claimed: Any, pick: Callable[[list[Any]], Any]) -> Verdict:
-        start, precision = pick(self.start), float(np.finfo(np.asarray(claimed).dtype).eps)
-        claimed = _wide(claimed)
+    def _judge(self, claimed: Any, precision: float, pick: Callable[[list[Any]], Any]) -> Verdict:
+        start = pick(self.start)
 
         def remainder(h: float, values: list[Any]) -> Any:
             return np.abs(pick(values) - start - h * claimed)

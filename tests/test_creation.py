@@ -196,9 +196,8 @@ def test_fresh_arrays_with_numpys_own_zeros_say_what_to_write():
         out[0] = x
         return out[0]
 
-    with pytest.raises(ValueError, match="setting an array element") as caught:
+    with pytest.raises(np.MutationError, match=r"out = xnp\.zeros\(\.\.\.\)"):
         np.grad(f)(1.0)
-    assert "make that array with xnp (xnp.zeros(...)" in str(caught.value.__cause__)
 
 
 RANGES = {

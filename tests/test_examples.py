@@ -18,15 +18,15 @@ def run(name, folder, *options):
     return done.stdout
 
 
-@pytest.mark.parametrize("seed", ["0", "7"])
-def test_digits(seed, tmp_path):
-    text = run("digits.py", tmp_path, "--seed", seed)
+def test_digits(tmp_path):
+    text = run("digits.py", tmp_path, "--seed", "7")
     found = re.search(r"test accuracy +([\d.]+)", text)
     assert found
     assert float(found[1]) >= 0.96
     assert (tmp_path / "digits.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_digits_are_the_same_every_time(tmp_path):
     first, second = (run("digits.py", tmp_path, "--iterations", "5") for _ in range(2))
     assert first.splitlines()[:-1] == second.splitlines()[:-1]  # the last line tells the time
@@ -40,9 +40,9 @@ def test_third_derivative(tmp_path):
 def test_rosenbrock_newton(tmp_path):
     last = run("rosenbrock_newton.py", tmp_path).splitlines()[-1].split()
     assert last[1:3] == ["1.000000", "1.000000"]
-    assert "--size" in run("rosenbrock_newton.py", tmp_path, "--help")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [path.name for path in sorted(EXAMPLES.glob("*.py"))])
 def test_every_example_has_help(name, tmp_path):
     assert "usage:" in run(name, tmp_path, "--help")

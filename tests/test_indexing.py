@@ -538,3 +538,13 @@ def test_index_arrays_may_be_overwritten_later():
         return np.sum(y)
 
     _same(np.grad(program)(numpy.array([2.0, 3.0, 5.0])), [4.0, 5.0, 3.0])
+
+
+def test_plain_arrays_and_lists_indexed_in_a_batch_say_what_to_write():
+    i = numpy.array([0, 2])
+    with pytest.raises(
+        np.ConcretizationError, match=r"write xnp\.array\(a\)\[i\] in place of a\[i\]"
+    ):
+        np.vmap(lambda i: numpy.arange(3.0)[i])(i)
+    with pytest.raises(np.BatchingError, match=r"index with it in an array made by xnp\.array"):
+        np.vmap(lambda i: [10, 20, 30][i])(i)

@@ -3,6 +3,7 @@
 import configparser
 import importlib
 import inspect
+import pickle
 import subprocess
 import sys
 import types
@@ -226,12 +227,32 @@ def test_ndarray_as_a_type():
 
 def test_a_subclass_of_ndarray_is_one_of_numpys():
     class Named(np.ndarray):
-        name = "x"
+        def __new__(cls, shape, name):
+            self = np.ndarray.__new__(cls, shape)
+            self.name = name
+            return self
 
-    a = numpy.ones(2).view(Named)
+        def __array_finalize__(self, other):
+            self.name = getattr(other, "name", None)
+
+        def __repr__(self):
+            return f"{self.name}: {np.ndarray.__repr__(self)}"
+
+    a = Named((1,), "weights")
+    a[:] = 2
     assert Named.__mro__[1] is numpy.ndarray
-    assert (a + 1).name == "x"
+    assert (a + 1).name == "weights"
+    assert repr(a) == "weights: Named([2.])"
     assert isinstance(a, np.ndarray)
+
+
+def test_ndarray_can_be_pickled_and_matched():
+    assert pickle.loads(pickle.dumps(np.ndarray)) is np.ndarray
+    match numpy.ones(2):
+        case np.ndarray():
+            pass
+        case _:
+            raise AssertionError
 
 
 def page():

@@ -78,6 +78,8 @@ def test_binary_operations(op, pair):
 
 @given(st.sampled_from(ARITHMETIC), xst.arrays(), st.sampled_from(NUMBERS), st.booleans())
 def test_numbers_have_numpys_promotion(op, x, number, swapped):
+    if op is operator.pow and x.dtype == bool and number == 2:
+        return  # NumPy has a path of its own here, which alone gives int8; its ufunc does not
     assert_as_numpy((lambda a: op(number, a)) if swapped else (lambda a: op(a, number)), x)
 
 

@@ -57,7 +57,8 @@ def _concatenate_transpose(i: int, ct: Value, args: Sequence[Any], *, axis: int)
 
 def _concatenate_batch(size: Any, args: Any, batched: Any, *, axis: int) -> Any:
     leading = [
-        a if b else broadcast_to_p(a, shape=(size, *shape_of(a))) for a, b in zip(args, batched)
+        a if b else broadcast_to_p(a, shape=(size, *shape_of(a)))
+        for a, b in zip(args, batched, strict=True)
     ]
     return concatenate_p(*leading, axis=axis + 1), True
 
@@ -101,7 +102,7 @@ def _windows_batch(
 
 
 # x[i + k] for every place i of a window along ``axes`` and every k in it; the k are the last axes.
-# <ct, windows(x)> = sum over i, k of ct[i, k] x[i + k]: the transpose adds up where windows overlap.
+# <ct, windows(x)> = sum over i, k of ct[i, k] x[i + k]: the transpose adds up the overlaps.
 windows_p = Linear(
     "windows",
     lambda x, *, window, axes: np.lib.stride_tricks.sliding_window_view(x, window, axes),
