@@ -145,7 +145,8 @@ def check_differentiable(
 
 def leave(x: Any, strip: Callable[[Value], Value]) -> Any:
     """A leaf of a result: this trace's tracers are stripped off; outside of all transformations
-    it becomes what NumPy would return.
+    it becomes what NumPy would return, an array of its own: the tape, an argument or another result
+    may refer to the one that the handle has.
     """
     if type(x) is not TracedArray:
         return x
@@ -159,7 +160,7 @@ def leave(x: Any, strip: Callable[[Value], Value]) -> Any:
         return stripped[()]
     if x._kind == ARRAY0D and isinstance(stripped, np.generic):
         return np.asarray(stripped)
-    return stripped
+    return stripped.copy("K") if isinstance(stripped, np.ndarray) else stripped
 
 
 def fresh(value: Value, kind: int, seen: set[int]) -> Any:

@@ -340,6 +340,7 @@ def jvp(
     def strip_tree(tree: Any) -> Any:
         return trees.map_leaves(lambda leaf: boundary.leave(leaf, strip), tree)
 
+    seen: set[int] = set()  # arrays that results must not share
     with trace:
         args = []
         for i, (primal, tangent) in enumerate(zip(primals, tangents, strict=True)):
@@ -349,6 +350,7 @@ def jvp(
             pairs = [boundary.enter(leaf) for leaf in leaves]
             like = [type_of(value) for value, _ in pairs]
             x_dots = _matching_leaves("jvp", "tangent", tangent, primal, like)
+            seen.update(map(id, x_dots))
             handles = [
                 wrap(JVPTracer(trace, value, x_dot), kind)
                 for (value, kind), x_dot in zip(pairs, x_dots, strict=True)
@@ -363,7 +365,6 @@ def jvp(
             value, kind = boundary.enter(leaf)
             traced = type(value) is JVPTracer and value.trace is trace
             dots.append((value.x_dot if traced else zeros_like(value), kind))
-    seen: set[int] = set()
     out_dots = [boundary.fresh(x_dot, kind, seen) for x_dot, kind in dots]
     out, out_dot = strip_tree(result), trees.rebuild(unflatten, out_dots)
     return (out, out_dot, strip_tree(aux)) if has_aux else (out, out_dot)

@@ -80,9 +80,22 @@ class TracedArray:
     def value(self) -> Value:
         view = self._view
         if view is not None and self._version != view.root._version:
-            self._version = view.root._version
-            self._value = view.get(view.base.value)
+            self._read_again()
         return self._value
+
+    def _read_again(self) -> None:
+        """Brings a view up to date: first the views between it and the root that are not."""
+        stale: list[tuple[TracedArray, View]] = []
+        handle, version = self, 0
+        while (view := handle._view) is not None:
+            version = view.root._version
+            if handle._version == version:
+                break
+            stale.append((handle, view))
+            handle = view.base
+        for handle, view in reversed(stale):  # no recursion: chains may be thousands of views long
+            handle._value = view.get(view.base._value)
+            handle._version = version
 
     def is_scalar(self) -> bool:
         """Whether NumPy would have a scalar here, which cannot be written to."""
@@ -90,32 +103,38 @@ class TracedArray:
 
     def write(self, new: Value) -> None:
         """Replaces the whole value (same shape and dtype), through the view if this is one."""
-        view = self._view
-        if view is not None:
+        root = self
+        while (view := root._view) is not None:
             if view.put is None:
                 raise ValueError("assignment destination is read-only")
-            view.base.write(view.put(view.base.value, new))
-            return
-        if isinstance(new, Tracer) and new.trace.level > self._born:
+            new = view.put(view.base.value, new)
+            root = view.base
+        if isinstance(new, Tracer) and new.trace.level > root._born:
             raise MutationError(
                 f"a value traced by {new.trace.name} was written into an array that was made "
                 f"outside of it{user_line()}, which would outlive it. Make the array inside the "
                 "function, or pass it as an argument and return it."
             )
-        if not self._version:
-            self._strides = layout_of(self._value).strides
-        self._value = new
-        self._version += 1
+        if not root._version:
+            root._strides = layout_of(root._value).strides
+        root._value = new
+        root._version += 1
 
     def layout(self) -> Any:
         """An array of this shape whose strides are those NumPy's array would have."""
-        view = self._view
-        if view is not None:
-            return view.layout(view.base.layout())
-        if not self._version:
-            return layout_of(self._value)
-        dummy = np.empty(1, dtype_of(self._value))  # nobody reads the elements
-        return np.lib.stride_tricks.as_strided(dummy, shape_of(self._value), self._strides)
+        root, steps = self, []
+        while (view := root._view) is not None:
+            steps.append(view.layout)
+            root = view.base
+        if not root._version:
+            layout = layout_of(root._value)
+        else:
+            dummy = np.empty(1, dtype_of(root._value))  # nobody reads the elements
+            shape, strides = shape_of(root._value), root._strides
+            layout = np.lib.stride_tricks.as_strided(dummy, shape, strides)
+        for step in reversed(steps):
+            layout = step(layout)
+        return layout
 
 
 def install(members: dict[str, Any]) -> None:

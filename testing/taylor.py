@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..autodiff.errors import DifferentiationError
 from .vectors import precision_of
 
 STEPS = [4.0**-k for k in range(1, 27)]
@@ -48,9 +49,12 @@ class Line:
     ) -> None:
         def values(h: float) -> list[Any]:
             try:
-                return [_wide(out) for out in f(*at(h))]
-            except (ValueError, ArithmeticError):  # LinAlgError too: outside the domain
-                return [np.full_like(out, np.nan) for out in self.start]
+                found = [_wide(out) for out in f(*at(h))]
+            except (ValueError, ArithmeticError, DifferentiationError):  # outside the domain
+                found = []
+            if [out.shape for out in found] == [out.shape for out in self.start]:
+                return found
+            return [np.full_like(out, np.nan) for out in self.start]
 
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -397,9 +397,9 @@ def test_a_traced_value_cannot_go_into_an_ndarray():
         buffer[0] = x
         return np.sum(buffer)
 
-    with pytest.raises(ValueError, match="element") as error:  # NumPy's, with ours as its cause
+    with pytest.raises(np.MutationError, match=r"xnp\.zeros") as error:
         np.grad(store)(1.0)
-    assert "xnp.zeros" in str(error.value.__cause__)
+    assert "with a sequence" in str(error.value.__cause__)  # NumPy's own words
     for write in (np.copyto, lambda b, x: np.put(b, 0, x), lambda b, x: np.putmask(b, b == 0, x)):
         with pytest.raises(np.MutationError, match="ndarray"):
             np.grad(lambda x, write=write: write(buffer, x) or x)(1.0)

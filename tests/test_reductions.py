@@ -137,7 +137,11 @@ def test_skipped_elements_have_no_derivative():
 def label(f):
     """Where a case is written, or its text."""
     code = getattr(f, "__code__", None)
-    return getattr(f, "__name__", str(f)) if code is None or f.__name__ != "<lambda>" else f"line {code.co_firstlineno}"
+    return (
+        getattr(f, "__name__", str(f))
+        if code is None or f.__name__ != "<lambda>"
+        else f"line {code.co_firstlineno}"
+    )
 
 
 def traced(f, *args):
