@@ -6,7 +6,6 @@ and strips its tracers off the results. What is common to them is here, with the
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -74,10 +73,7 @@ class Selection:
         if isinstance(wanted, str):
             if wanted in kwargs:
                 return wanted
-            try:
-                parameters = list(inspect.signature(self.fun).parameters)
-            except (TypeError, ValueError):
-                parameters = []
+            parameters = _parameters(self.fun)
             if wanted in parameters and parameters.index(wanted) < len(args):
                 return parameters.index(wanted)
             raise TypeError(
@@ -95,10 +91,18 @@ class Selection:
         """How error texts call an argument."""
         if isinstance(key, str):
             return f"argument {key!r}"
-        try:
-            return f"argument {key} ({list(inspect.signature(self.fun).parameters)[key]})"
-        except (TypeError, ValueError, IndexError):
-            return f"argument {key}"
+        parameters = _parameters(self.fun)
+        return f"argument {key} ({parameters[key]})" if key < len(parameters) else f"argument {key}"
+
+
+def _parameters(fun: Callable[..., Any]) -> list[str]:
+    """The names of a function's parameters; none where Python does not know them."""
+    import inspect  # a tenth of what `import xnp` costs
+
+    try:
+        return list(inspect.signature(fun).parameters)
+    except (TypeError, ValueError):
+        return []
 
 
 def enter(x: Any) -> tuple[Value, int]:

@@ -10,15 +10,19 @@ arguments, so that threads, generators and closures cannot confuse traces.
 from __future__ import annotations
 
 import itertools
-import os
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from .errors import ConcretizationError, LeakedTracerError, MutationError, user_line
+from .errors import (
+    ConcretizationError,
+    LeakedTracerError,
+    MutationError,
+    error_line,
+    user_line,
+)
 
 Value = Any  # ndarray | np.generic | bool | int | float | complex | Tracer
 
@@ -142,11 +146,9 @@ thread_state = _ThreadState()
 
 def _unsuited_array(error: ValueError) -> MutationError:
     """The error for ``ndarray[i] = traced``, where NumPy itself only speaks of a sequence."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
     return MutationError(
-        "a traced value was written into an ndarray, which cannot hold it (at "
-        f"{os.path.basename(last.filename)}:{last.lineno}: {last.line}). Make the array with xnp "
-        "inside the function, out = xnp.zeros(...) or out = xnp.array(a)."
+        f"a traced value was written into an ndarray, which cannot hold it{error_line(error)}. "
+        "Make the array with xnp inside the function, out = xnp.zeros(...) or out = xnp.array(a)."
     )
 
 
@@ -217,12 +219,16 @@ class Primitive:
 
     def __call__(self, *args: Value, **params: Any) -> Any:
         """bind: hand over to the innermost trace among the arguments, or compute with NumPy."""
-        innermost = None
         for a in args:
-            if isinstance(a, Tracer) and (innermost is None or a.trace.level > innermost.level):
-                innermost = a.trace
-        if innermost is None:
+            if isinstance(a, Tracer):
+                break
+        else:
             return self.impl(*args, **params)
+        innermost = a.trace
+        if len(args) > 1:
+            for a in args:
+                if isinstance(a, Tracer) and a.trace.level > innermost.level:
+                    innermost = a.trace
         return innermost.process(self, args, params)
 
     def __repr__(self) -> str:

@@ -38,7 +38,10 @@ def name_of(function: Any) -> str:
     if isinstance(function, np.ufunc) and getattr(np, function.__name__, None) is not function:
         return f"the ufunc {function.__name__.lstrip('_')}"
     module = getattr(function, "__module__", None) or "numpy"
-    return f"{module.replace('numpy', 'np', 1)}.{function.__name__.lstrip('_')}"
+    name = function.__name__.lstrip("_")
+    if module.endswith("strings"):  # its own folder in some versions, also for functions of np.char
+        module = "numpy.strings" if hasattr(np.strings, name) else "numpy.char"
+    return f"{module.replace('numpy', 'np', 1)}.{name}"
 
 
 LATE_UFUNCS: list[Callable[[], dict[Any, Callable[..., Any]]]] = []

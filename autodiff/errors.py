@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import os
 import sys
 
@@ -67,8 +66,24 @@ def user_line() -> str:
         name = frame.f_code.co_filename
         inside = name.startswith(_PACKAGE_ROOT) and not name.startswith(_OWN_PROGRAMS)
         if not inside and not any(mark in name for mark in _LIBRARY_MARKS):
-            text = linecache.getline(name, frame.f_lineno).strip()
-            where = f"{os.path.basename(name)}:{frame.f_lineno}"
-            return f" (at {where}: {text})" if text else f" (at {where})"
+            return _location(name, frame.f_lineno)
         frame = frame.f_back
     return ""
+
+
+def error_line(error: BaseException) -> str:
+    """`` (at file.py:12: a += b)``: where an exception was raised."""
+    trace = error.__traceback__
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return _location(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+
+
+def _location(filename: str, line: int) -> str:
+    import linecache  # loads tokenize, a tenth of what `import xnp` costs
+
+    text = linecache.getline(filename, line).strip()
+    where = f"{os.path.basename(filename)}:{line}"
+    return f" (at {where}: {text})" if text else f" (at {where})"

@@ -3,23 +3,23 @@
 Traced values refer to the arrays they were computed with, and the program may go on to overwrite
 those arrays (a scratch buffer, say) before the backward pass reads them. Small arrays are copied
 when they enter. Large ones are made read-only until the outermost transformation of the thread has
-ended, so that such a write raises at the user's own line instead of spoiling a derivative.
+ended, so that such a write raises at the user's own line instead of spoiling a derivative. What
+goes through a view of the same memory that was there before shows in samples of its elements.
 """
 
 from __future__ import annotations
 
-import os
 import threading
-import traceback
 import zlib
 from typing import Any
 
 import numpy as np
 
 from .core import thread_state
-from .errors import MutationError, UnsupportedError, user_line
+from .errors import MutationError, UnsupportedError, error_line, user_line
 
 COPY_LIMIT = 1 << 15  # bytes; copying this costs about a microsecond
+FEW = 256  # samples, which cost about as much
 
 _lock = threading.Lock()
 _frozen: dict[int, list[Any]] = {}  # id -> [array, number of threads that hold it]
@@ -45,6 +45,14 @@ def enter(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return x
 
 
+_NOT_OVERRIDDEN = (None, np.ndarray.__array_ufunc__)
+
+
+def overrides_ufuncs(x: Any) -> bool:
+    """Whether NumPy asks the class of ``x``, which is no handle, what its ufuncs do there."""
+    return getattr(type(x), "__array_ufunc__", None) not in _NOT_OVERRIDDEN
+
+
 def _is_frozen(x: Any) -> bool:
     """Whether a read-only array is so because some thread froze it."""
     with _lock:
@@ -68,6 +76,9 @@ def raise_dtype(dtype: Any) -> None:
 def _freeze(x: Any) -> None:
     held = thread_state.__dict__.setdefault("held", {})
     thread_state.cleanup = thaw
+    if id(x) not in held:
+        samples = thread_state.__dict__.setdefault("samples", [])
+        samples.append((x, sampled(x, FEW).tobytes()))
     while isinstance(x, np.ndarray):
         key = id(x)
         if key not in held:
@@ -87,6 +98,7 @@ def thaw(error: BaseException | None = None) -> None:
     held = thread_state.__dict__.pop("held", None)
     if not held:
         return
+    samples = thread_state.__dict__.pop("samples")
     with _lock:
         for key in sorted(held, key=lambda key: _base_depth(held[key])):
             entry = _frozen[key]  # a view can be made writable only after its base
@@ -97,16 +109,25 @@ def thaw(error: BaseException | None = None) -> None:
     if isinstance(error, ValueError) and "read-only" in str(error):
         raise MutationError(
             f"an array of more than {COPY_LIMIT} bytes that traced values have been computed from "
-            f"was overwritten in the same function{_error_line(error)}; the derivative would read "
+            f"was overwritten in the same function{error_line(error)}; the derivative would read "
             "the new numbers. Write a = a + b in place of a += b, or copy the array first: a = "
             "xnp.array(a)."
         ) from error
+    if error is None:
+        for x, sample in samples:
+            if sampled(x, FEW).tobytes() != sample:
+                raise MutationError(
+                    f"an array ({x.dtype}{list(x.shape)}) that traced values have been computed "
+                    f"from was overwritten in the same function{user_line()}, through a view made "
+                    "before; the derivative would read the new numbers. Give the function a copy: "
+                    "a = xnp.array(a)."
+                )
 
 
-def _error_line(error: BaseException) -> str:
-    """`` (at file.py:12: a += b)``: where an exception was raised."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f" (at {os.path.basename(last.filename)}:{last.lineno}: {last.line})"
+def sampled(x: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
+    """At most ``count`` elements, spread over the whole array."""
+    step = -(-x.size // count)
+    return x.reshape(-1)[::step] if x.flags.c_contiguous else x.flat[::step]
 
 
 class Witness:
@@ -125,8 +146,7 @@ class Witness:
 
     def _digest(self, x: Any) -> int:
         if x.nbytes > self.FULL_CHECK:
-            step = -(-x.size // self.SAMPLES)
-            x = x.reshape(-1)[::step] if x.flags.c_contiguous else x.flat[::step]
+            x = sampled(x, self.SAMPLES)
         return zlib.crc32(np.ascontiguousarray(x).data)
 
     def check(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dispatch
+from . import dispatch, foreign
 from .core import PYTHON_DTYPES, Tracer, Value, dtype_of, ndim_of, shape_of
 from .errors import BatchingError, LeakedTracerError, user_line
 from .handles import (
@@ -30,7 +30,15 @@ _COMPLEX = np.dtype(complex)
 
 
 def _is_operand(x: Any) -> bool:
-    return isinstance(x, (np.ndarray, np.generic, list, tuple))
+    """What an operator converts, as ndarray's do: of classes that do not want to be asked."""
+    if isinstance(x, (np.generic, list, tuple)):
+        return True
+    if getattr(x, "__array_ufunc__", _MISSING) is None or foreign.overrides_ufuncs(x):
+        return False
+    return isinstance(x, np.ndarray) or hasattr(type(x), "__array__")
+
+
+_MISSING = object()
 
 
 def _python_result(
@@ -58,6 +66,8 @@ def _binary(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> Ca
             y, weak = other.value, self._kind == WEAK and other._kind == WEAK
         elif _is_operand(other):
             y, weak = value_of(other), False
+        elif foreign.overrides_ufuncs(other):
+            return ufunc(other, self) if swapped else ufunc(self, other)
         else:
             return NotImplemented
         x = self._value if self._view is None else self.value

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dispatch
+from . import dispatch, foreign
 from .core import Value, dtype_of, shape_of
 from .errors import MutationError, UnsupportedError, user_line
 from .handles import TracedArray, assign, describe, install, value_of, wrap, wrap_results
@@ -27,7 +27,13 @@ def _unsupported(function: Any) -> UnsupportedError:
     )
 
 
+_PLAIN = {TracedArray, np.ndarray, np.float64, bool, int, float, complex}  # the usual ones
+
+
 def array_ufunc(self: TracedArray, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    for x in inputs:
+        if type(x) not in _PLAIN and foreign.overrides_ufuncs(x):
+            return NotImplemented  # it is asked next
     rule = dispatch.UFUNCS.get(ufunc)
     if rule is None:
         rule = dispatch.late_ufunc(ufunc)

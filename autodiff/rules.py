@@ -284,6 +284,8 @@ def _reduce_sum_transpose(ct: Value, x: Any, *, axes: tuple[int, ...]) -> Value:
     shape = shape_of(x)
     if len(axes) != len(shape):  # else ct is a scalar and broadcasts as it is
         ct = reshape_p(ct, shape=shapes.reduced(shape, axes, keepdims=True))
+    if type(ct) is np.float64:  # the end of nearly every scalar function: no need of bind
+        return _broadcast_to(ct, shape=shape)
     return broadcast_to_p(ct, shape=shape)
 
 

@@ -99,6 +99,9 @@ class TapeTracer(Tracer):
         return layout_of(self.primal)
 
 
+_new = TapeTracer.__new__
+
+
 def _unread(x: Any) -> Any:
     """What is kept of a value that no rule reads: its shape and dtype. Keeping a small array costs
     less than making the Aval.
@@ -144,7 +147,11 @@ class TapeTrace(Trace):
             values[i] = _unread(values[i])
         if not primitive.multiple:
             saved = ans if keep_ans else _unread(ans)
-            return TapeTracer(self, ans, Node(primitive, parents, values, saved, params))
+            tracer = _new(TapeTracer)  # as TapeTracer(...), without a call
+            tracer.trace = self
+            tracer.primal = ans
+            tracer.node = Node(primitive, parents, values, saved, params)
+            return tracer
         node = Node(primitive, parents, values, ans, params)
         return tuple(
             TapeTracer(self, out, OutputNode(node, index)) if dtype_of(out).kind in "fc" else out

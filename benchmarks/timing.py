@@ -1,10 +1,17 @@
-"""Times contenders in turns, in one process, so that they meet the same machine."""
+"""Times contenders in turns, in one process, so that they meet the same machine.
+
+pyperf's own runner gives each benchmark processes of its own, one benchmark after the other; on a
+shared machine the ratio of two such runs says little. So the turns are ours, and the values go into
+pyperf's objects, which have the statistics, the metadata and the file format.
+"""
 
 import gc
 import statistics
-import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+import pyperf
 
 ROUNDS = 15
 ROUND_SECONDS = 0.02  # of each contender in each round
@@ -12,10 +19,10 @@ ROUND_SECONDS = 0.02  # of each contender in each round
 
 def seconds_of(call: Callable[[], Any], repeats: int) -> float:
     """Seconds a call, as the mean of ``repeats``."""
-    start = time.perf_counter()
+    start = pyperf.perf_counter()
     for _ in range(repeats):
         call()
-    return (time.perf_counter() - start) / repeats
+    return (pyperf.perf_counter() - start) / repeats
 
 
 def repeats_for(call: Callable[[], Any]) -> int:
@@ -24,10 +31,21 @@ def repeats_for(call: Callable[[], Any]) -> int:
     return max(1, int(ROUND_SECONDS / max(seconds_of(call, 1), seconds_of(call, 3), 1e-9)))
 
 
-def interleaved(contenders: Mapping[str, Callable[[], Any]]) -> dict[str, tuple[float, float]]:
-    """For each contender the median of its seconds a call, and the median over the rounds of the
-    ratio to the first contender.
-    """
+@dataclass(frozen=True)
+class Timing:
+    """What one contender took."""
+
+    benchmark: pyperf.Benchmark
+    ratio: float  # of the first contender's seconds to this one's, median over the rounds
+
+    @property
+    def seconds(self) -> float:
+        """The median."""
+        return self.benchmark.median()
+
+
+def interleaved(title: str, contenders: Mapping[str, Callable[[], Any]]) -> dict[str, Timing]:
+    """The timing of each contender."""
     repeats = {name: repeats_for(call) for name, call in contenders.items()}
     rounds: dict[str, list[float]] = {name: [] for name in contenders}
     order = list(contenders)
@@ -44,9 +62,14 @@ def interleaved(contenders: Mapping[str, Callable[[], Any]]) -> dict[str, tuple[
             gc.enable()
     first = rounds[next(iter(contenders))]
     return {
-        name: (
-            statistics.median(seconds),
-            statistics.median(s / f for s, f in zip(seconds, first, strict=True)),
+        name: Timing(
+            pyperf.Benchmark([_run(f"{title}: {name}", repeats[name], seconds)]),
+            statistics.median(f / s for s, f in zip(seconds, first, strict=True)),
         )
         for name, seconds in rounds.items()
     }
+
+
+def _run(name: str, loops: int, seconds: list[float]) -> pyperf.Run:
+    metadata = {"name": name, "loops": loops, "unit": "second"}
+    return pyperf.Run(seconds, metadata=metadata, collect_metadata=False)

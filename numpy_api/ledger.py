@@ -34,11 +34,15 @@ _RECORDS = (
 )
 
 
+_DISPATCHED = type(np.sum) | np.ufunc
+
+
 def _declare(entry: tuple[str, str], module: Any, names: Iterable[str]) -> None:
-    """Enters those functions that this version of NumPy has."""
+    """Enters those functions that this version of NumPy dispatches (text: from 2.3 on)."""
     for name in names:
-        if hasattr(module, name):
-            UNSUPPORTED[getattr(module, name)] = entry
+        function = getattr(module, name, None)
+        if isinstance(function, _DISPATCHED):
+            UNSUPPORTED[function] = entry
 
 
 _declare(_FILES, np, ["save", "savez", "savez_compressed", "savetxt"])
@@ -95,6 +99,7 @@ NOT_DISPATCHED: dict[str, str] = {
     **dict.fromkeys(["recarray", "record"], _RECORDS[0] + "; " + _RECORDS[1]),
     "poly1d": _POLYNOMIAL,
     "row_stack": "NumPy's deprecated name of vstack",
+    "trapz": "NumPy's deprecated name of trapezoid",
 }
 
 NDARRAY_ATTRIBUTES: dict[str, str] = {
@@ -104,4 +109,9 @@ NDARRAY_ATTRIBUTES: dict[str, str] = {
     "__buffer__": "would show memory, which a traced array has not",
     "__class_getitem__": "is for annotations; np.ndarray[...] has it",
     "__setstate__": "is for unpickling, and traced arrays are not pickled",
+    **dict.fromkeys(
+        ["itemset", "newbyteorder", "ptp"],
+        "raises in every NumPy 2, which says what to write",
+    ),
+    "tostring": "is a deprecated name of tobytes",
 }

@@ -4,6 +4,7 @@ import configparser
 import importlib
 import inspect
 import pickle
+import re
 import subprocess
 import sys
 import types
@@ -21,6 +22,7 @@ from xnp.numpy_api.namespace import OURS
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = ["", "linalg", "fft", "emath", "strings", "char", "lib.stride_tricks", "lib.array_utils"]
 DISPATCHER = type(numpy.sum)  # what numpy.* functions with an array argument are
+TEXT_DISPATCHES = isinstance(numpy.strings.lower, DISPATCHER)  # from NumPy 2.3 on
 
 TRANSFORMATIONS = {
     *("derivative", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "linearize"),
@@ -135,12 +137,21 @@ def test_the_ledger_names_only_functions_that_numpy_dispatches():
     assert dispatch.UNSUPPORTED.keys() <= dispatching().keys()
 
 
+# Functions written in C, whose signatures Python knows from NumPy 2.4 on: how many arguments.
+C_FUNCTIONS = {
+    **dict.fromkeys(["datetime_as_string", "is_busday", "packbits", "unpackbits"], 1),
+    **dict.fromkeys(["busday_count", "busday_offset"], 2),
+}
+
+
 def call_with(function, x):
     """A call that NumPy dispatches: x for every argument that has no default."""
     if function.__name__.startswith("save"):
         return function("a file", x)
     if isinstance(function, numpy.ufunc):
         return function(*[x] * function.nin)
+    if function.__name__ in C_FUNCTIONS:
+        return function(*[x] * C_FUNCTIONS[function.__name__])
     parameters = inspect.signature(function).parameters.values()
     return function(*[x for p in parameters if p.default is p.empty])
 
@@ -186,12 +197,16 @@ def test_no_explained_name_dispatches_or_is_ours():
 
 def test_every_attribute_of_ndarray_is_there_or_explained():
     missing = {name for name in dir(numpy.ndarray) if not hasattr(TracedArray, name)}
+    missing -= {"_set_dtype", "_set_shape"}  # private, from NumPy 2.5 on
     assert missing == {name for name in ledger.NDARRAY_ATTRIBUTES if hasattr(numpy.ndarray, name)}
 
 
 def test_docs_list_what_is_not_supported():
     text = (ROOT / "docs" / "supported.md").read_text()
-    assert text == page(), "run: python tests/test_namespace.py"
+    if TEXT_DISPATCHES:
+        assert text == page(), "run: python tests/test_namespace.py"
+    else:
+        assert set(re.findall("`.*?`", page())) <= set(re.findall("`.*?`", text))
 
 
 # xnp.ndarray

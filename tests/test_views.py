@@ -179,9 +179,11 @@ def differentiable(arrays):
 
 
 @pytest.fixture(autouse=True)
-def imaginary_parts_may_be_discarded():
+def programs_may_do_what_numpy_warns_of():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", numpy.exceptions.ComplexWarning)
+        # Deprecated in NumPy 2.5, and there until it is removed.
+        warnings.filterwarnings("ignore", "Setting the shape on a NumPy array", DeprecationWarning)
         yield
 
 

@@ -155,10 +155,10 @@ class Elementwise(Primitive):
         strong: bool,
     ) -> Sequence[Value | None]:
         if len(args) == 1:  # shapes are equal, and there is something to do
-            (a,), d = args, self.partials[0]
+            a, d = args[0], self.partials[0]
             if d is None:
                 return (None,)
-            if not callable(d):
+            if type(d) is float:
                 g = ct if d == 1.0 else ct * d
             elif strong:
                 g = strong_multiply_p(ct, d(ans, a))
