@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
+from types import FrameType
 
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY_MARKS = (os.sep + "numpy" + os.sep, os.sep + "scipy" + os.sep, "<__array_function__")
@@ -61,14 +63,31 @@ class UnsupportedError(NotImplementedError):
 
 def user_line() -> str:
     """`` (at file.py:12: y = float(x))``: the innermost frame outside xnp and NumPy."""
-    frame = sys._getframe(1)
+    frame = _user_frame()
+    return "" if frame is None else _location(frame.f_code.co_filename, frame.f_lineno)
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """A warning that is the user's own line's, however deep in xnp it arises."""
+    frame = _user_frame()
+    if frame is None:
+        warnings.warn(message, category, stacklevel=2)
+        return
+    name = frame.f_globals.get("__name__", "<unknown>")
+    registry = frame.f_globals.setdefault("__warningregistry__", {})
+    where = frame.f_code.co_filename, frame.f_lineno
+    warnings.warn_explicit(message, category, *where, name, registry)
+
+
+def _user_frame() -> FrameType | None:
+    frame = sys._getframe(2)
     while frame is not None:
         name = frame.f_code.co_filename
         inside = name.startswith(_PACKAGE_ROOT) and not name.startswith(_OWN_PROGRAMS)
         if not inside and not any(mark in name for mark in _LIBRARY_MARKS):
-            return _location(name, frame.f_lineno)
+            return frame
         frame = frame.f_back
-    return ""
+    return None
 
 
 def error_line(error: BaseException) -> str:

@@ -187,9 +187,11 @@ def raise_out_of_bounds(index: Any, axis: int, shape: tuple[Any, ...]) -> NoRetu
 
 
 def check_mask(mask: tuple[Any, ...], shape: tuple[Any, ...], axis: int = 0) -> None:
-    """IndexError, as NumPy's, where a mask's shape is not that of the axes it covers."""
+    """IndexError, as NumPy's, where a mask's shape is not that of the axes it covers. A mask of
+    length 0 may stand for any length.
+    """
     for k, dim in enumerate(mask):
-        if dim != shape[axis + k]:
+        if dim not in (0, shape[axis + k]):
             raise IndexError(
                 f"boolean index did not match indexed array along axis {axis + k}; size of axis is "
                 f"{shape[axis + k]} but size of corresponding boolean axis is {dim}{user_line()}"

@@ -297,7 +297,8 @@ def _assigned(new: Any, dtype: np.dtype[Any]) -> Value:
 def _set_advanced(self: TracedArray, parts: Index, new: Value, alone: bool) -> None:
     """``alone``: the index is one array or mask."""
     mask = parts.sole_mask()
-    if mask is not None and not ndim_of(new):  # works for masks of a batch that differ in size
+    if mask is not None and not ndim_of(new) and 0 not in shape_of(mask):
+        # works for masks of a batch that differ in size
         view = _addressed(self, parts.basic)
         trailing = ndim_of(view.value) - parts.places[0] - ndim_of(mask)
         mask = reshape_p(mask, shape=(*shape_of(mask), *(1,) * trailing))

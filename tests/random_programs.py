@@ -45,7 +45,7 @@ def adder(a):
 
 # In the templates {a}, {b} are any arrays, {o} one of the shape of {a} (or a number), {f} a real or
 # complex one, {v} one with one axis, {m} with two, {q} a square one, {s} a number, {t} an array
-# that may be written to, {c} a literal, {i} an index of {a} or {t}, {x} an axis of the array named
+# that may be written to, {g} such a real or complex one, {c} a literal, {i} an index of {a} or {t}, {x} an axis of the array named
 # first or None, {n} a small int, {e} an expression, {w} the scratch ndarray.
 EXPRESSIONS = """
 {a} + {o}|{a} - {o}|{a} * {o}|{a} * {b}|{a} + {b}|{a} / (1.5 + np.abs({o}))|{c} - {a}|{c} * {a}
@@ -107,9 +107,9 @@ STATEMENTS = """
 {t}.ravel()[{n}] = {s}|{t}.reshape(-1)[:2] *= {c}|{t}.flat[{n}] = {s}|{t}.flat = {a}|{t}.T[...] = {e}
 {t}.fill({s})|{t}.sort()|{t}.real = {e}|{t}.imag = {e}|{t}.real *= 2.0|{t}.swapaxes(0, -1)[0] = {e}
 np.add({a}, {o}, out={t})|np.multiply({t}, {c}, out={t})|np.sin({t}, out={t})|np.copyto({t}, {e})
-np.add.at({t}, [0, {n}, 0], {s})|np.subtract.at({t}, k, {c})|np.multiply.at({t}, [0, 0], {c})
+np.add.at({g}, [0, {n}, 0], {o})|np.subtract.at({g}, k, {o})|np.multiply.at({g}, [0, 0], {o})
 np.put({t}, [0, {n}], {s})|np.fill_diagonal({t}, {s})|np.putmask({t}, {t} > {c}, {s})
-np.cumsum({a}, out={t})|np.sum({a}, axis=0, out={t})|np.maximum({t}, {o}, out={t})
+np.cumsum({t}, axis={x}, out={t})|np.sum({a}, axis=0, out={t})|np.maximum({t}, {o}, out={t})
 np.add({t}, {c}, out={t}, where={t} > 0)|np.clip({t}, -1, 1, out={t})|np.place({t}, {t} > {c}, [{c}])
 {w}[...] = {c}|{w}[1:] = {w}[:-1] + {c}|{w} *= 1.25|{w}[{n}] = {c}|swapped({t})|scaled({t}[{i}])
 np.copyto({t}, {s}, where={t} < {c})|{t}.itemset|{t}.put([{n}], {s})|{t}[{i}][...] = {c}
@@ -291,7 +291,7 @@ class Grower:
             parts.append(text)
             if hole:
                 filled = self._fill(hole, first, depth)
-                if first is None and hole in "abfvmqt":
+                if first is None and hole in "abfvmqtg":
                     first = filled
                 parts.append(filled)
         return "".join(parts)
@@ -323,8 +323,9 @@ class Grower:
                 return numpy.shape(x) in (shape, shape[-1:], ())
             if hole == "f":
                 return numpy.asarray(x).dtype.kind in "fc"
-            if hole == "t":
-                return isinstance(x, numpy.ndarray) and x.flags.writeable
+            if hole in "tg":
+                floating = hole == "t" or numpy.asarray(x).dtype.kind in "fc"
+                return isinstance(x, numpy.ndarray) and x.flags.writeable and floating
             if hole == "q":
                 return ndim == 2 and len(x) == x.shape[1]
             return ndim == {"v": 1, "m": 2, "s": 0}.get(hole, ndim)

@@ -185,11 +185,12 @@ def examples_of(run: Run) -> list[Sequence[Any]] | None:
     """Calls of which every one takes the course of the first; None where they part."""
     calls = []
     for k in range(BATCH):
-        call = shifted(run.arguments, 0.02 * k, run.dots)
+        moved = shifted(run.arguments, 0.02 * k, run.dots)
+        call = [numpy.asarray(a)[()] for a in moved]  # what iteration over the batch gives
         plain = run_plainly(run.program, *call)
         if plain is None or not same_course(plain, run.plain):
             return None
-        calls.append([numpy.asarray(a) if isinstance(a, float) else a for a in call])
+        calls.append(call)
     return calls
 
 

@@ -219,7 +219,7 @@ def test_setup_cfg_names_every_package():
 
 
 def test_the_root_holds_no_other_module():
-    """They would be installed as xnp.<name>, and are in no layer; setuptools leaves out setup.py."""
+    """They would be installed as xnp.<name>, and are in no layer; setup.py leaves itself out."""
     assert {path.name for path in ROOT.glob("*.py")} <= {"__init__.py", "setup.py"}
 
 

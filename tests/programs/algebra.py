@@ -1,11 +1,13 @@
 """Linear algebra and iterations written by hand."""
 
+import numpy
+
 from .program import normal, program
 
 
 def _spd(seed, n):
     a = normal(seed, n, n)
-    return a @ a.T + n * (a @ a.T * 0 + 1) * 0 + 3 * n * (normal(0, n, n) * 0 + [[float(i == j) for j in range(n)] for i in range(n)])
+    return a @ a.T + numpy.diag(numpy.arange(1.0, n + 1))
 
 
 @program(normal(20, 5, 5), normal(21, 5))
@@ -97,7 +99,7 @@ def power_iteration_with_deflation(np, a):
         value = v @ a @ v
         found.append(value)
         a = a - value * np.outer(v, v)
-    return np.array(found) if np.__name__ == "xnp" else np.stack(found)
+    return np.stack(found)
 
 
 @program([0.5, 1.5])

@@ -107,7 +107,7 @@ def heat_implicit_with_thomas(np, u, r):
 @program(normal(5, 8, 8), 0.5, plain=False)
 def wave_on_a_membrane(np, shape, c):
     steps = 6
-    history = np.zeros((steps,) + shape.shape)
+    history = np.zeros((steps, *shape.shape))
     history[0] = history[1] = shape
     history[:2, [0, -1], :] = 0
     history[:2, :, [0, -1]] = 0

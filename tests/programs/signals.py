@@ -200,8 +200,7 @@ def spectrogram(np, signal, window_parameters):
     a, b = window_parameters
     t = np.arange(8)
     window = (1 - a) - a * np.cos(2 * np.pi * t / 7) + b * np.cos(4 * np.pi * t / 7)
-    frames = np.array([signal[i : i + 8] * window for i in range(0, 25, 4)]) \
-        if np.__name__ == "xnp" else np.stack([signal[i : i + 8] * window for i in range(0, 25, 4)])
+    frames = np.stack([signal[i : i + 8] * window for i in range(0, 25, 4)])
     power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
     return np.log(power + 1e-3).mean(axis=0)
 

@@ -27,7 +27,7 @@ def kalman_filter(np, logs, observations):
         gain = cov @ H.T @ np.linalg.inv(S)
         mean = mean + gain @ innovation
         cov = (np.eye(2) - gain @ H) @ cov
-        sign, logdet = np.linalg.slogdet(2 * np.pi * S)
+        _, logdet = np.linalg.slogdet(2 * np.pi * S)
         loglik -= 0.5 * (logdet + innovation @ np.linalg.solve(S, innovation))
     return loglik
 
@@ -192,7 +192,7 @@ def arma_likelihood(np, series, coefficients):
     errors = [series[0]]
     for t in range(1, series.size):
         errors.append(series[t] - phi * series[t - 1] - theta * errors[-1])
-    errors = np.asarray(errors) if np.__name__ == "xnp" else np.stack(errors)
+    errors = np.stack(errors)
     variance = errors.var(ddof=1)
     return 0.5 * len(errors) * np.log(variance) + np.sum(errors**2) / (2 * variance)
 
