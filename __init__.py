@@ -49,15 +49,18 @@ __all__ = [
 __all__ += [name for name in _numpy.__all__ if name not in __all__]
 
 # NumPy's submodules that are not loaded yet (numpy.random, numpy.ma) come through __getattr__. So
-# does testing, which is ours, even where numpy.testing is loaded.
+# do testing and polynomial, which are ours, even where NumPy's are loaded.
 globals().update({name: vars(_numpy)[name] for name in _numpy.__all__ if name in vars(_numpy)})
 globals().update(_OURS | {"__version__": "0.1.0"})
 globals().pop("testing", None)
+globals().pop("polynomial", None)
 
 
 def __getattr__(name: str) -> object:
     if name == "testing":
         return _importlib.import_module(".testing", __name__)
+    if name == "polynomial":
+        return _importlib.import_module(".polynomial", __name__)
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

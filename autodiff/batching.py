@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .core import Primitive, Trace, Tracer, Value, layout_of
+from .core import Params, Primitive, Trace, Tracer, Value, layout_of
 from .errors import BatchingError, user_line
 
 
@@ -63,7 +63,7 @@ class BatchTrace(Trace):
         super().__init__()
         self.size = size
 
-    def process(self, primitive: Primitive, args: tuple[Value, ...], params: dict[str, Any]) -> Any:
+    def process(self, primitive: Primitive, args: tuple[Value, ...], params: Params) -> Any:
         if not self.alive:
             self.check_alive()
         values = list(args)

@@ -25,6 +25,9 @@ from .errors import (
 )
 
 Value = Any  # ndarray | np.generic | bool | int | float | complex | Tracer
+Values = Sequence[Value]
+OptionalValues = Sequence[Value | None]  # None where a derivative is zero or not wanted
+Params = dict[str, Any]
 
 PYTHON_DTYPES: dict[type, np.dtype[Any]] = {
     bool: np.dtype(bool),
@@ -123,6 +126,43 @@ class Tracer:
         raise TypeError("a Tracer has no truth value; rules decide with select")
 
 
+class PrimalTracer(Tracer):
+    """A tracer that carries its value one trace further out."""
+
+    __slots__ = ("primal",)
+    primal: Value
+
+    @property
+    def shape(self) -> tuple[Any, ...]:  # type: ignore[override]
+        return shape_of(self.primal)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+        return dtype_of(self.primal)
+
+    @property
+    def ndim(self) -> int:  # type: ignore[override]
+        return ndim_of(self.primal)
+
+    @property
+    def weak(self) -> bool:  # type: ignore[override]
+        return is_weak(self.primal)
+
+    def concrete(self) -> Value:
+        return self.primal
+
+    def layout(self) -> Any:
+        return layout_of(self.primal)
+
+
+def concrete_value(x: Value) -> Any:
+    """The number or ndarray behind all tracers. Only for uses without a derivative."""
+    while isinstance(x, Tracer):
+        x.trace.check_alive()
+        x = x.concrete()
+    return x
+
+
 def layout_of(x: Value) -> Any:
     return x.layout() if isinstance(x, Tracer) else np.asarray(x)
 
@@ -177,9 +217,11 @@ class Trace:
             cleanup, state.cleanup = state.cleanup, None
             cleanup(error)
         if isinstance(error, ValueError) and isinstance(error.__cause__, ConcretizationError):
+            if "array element" not in str(error):
+                return  # another package's text about what it was given
             raise _unsuited_array(error) from error
 
-    def process(self, primitive: Primitive, args: tuple[Value, ...], params: dict[str, Any]) -> Any:
+    def process(self, primitive: Primitive, args: tuple[Value, ...], params: Params) -> Any:
         raise NotImplementedError
 
     def check_alive(self) -> None:
@@ -237,33 +279,24 @@ class Primitive:
     def shape(self, *avals: Aval, **params: Any) -> Any:
         """The Aval (or tuple of Avals) of the result."""
         if self.shape_rule is None:
-            raise NotImplementedError(f"{self.name} has no shape rule")
+            raise ConcretizationError(
+                f"the shape or dtype of what {self.name} returns depends on values that are not "
+                f"known here{user_line()}"
+            )
         return self.shape_rule(*avals, **params)
 
-    def push(
-        self,
-        ans: Any,
-        args: Sequence[Value],
-        x_dots: Sequence[Value | None],
-        params: dict[str, Any],
-    ) -> Any:
+    def push(self, ans: Any, args: Values, x_dots: OptionalValues, params: Params) -> Any:
         """The tangent of ``ans`` (None: zero) from the tangents of ``args`` (None: zero)."""
         raise NotImplementedError(f"{self.name} has no forward rule")
 
     def pull(
-        self,
-        ct: Any,
-        ans: Any,
-        args: Sequence[Value],
-        wanted: Sequence[Any],
-        params: dict[str, Any],
-        strong: bool,
-    ) -> Sequence[Value | None]:
+        self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
+    ) -> OptionalValues:
         """The cotangent of every argument whose entry in ``wanted`` is not None."""
         raise NotImplementedError(f"{self.name} has no reverse rule")
 
     def batch(
-        self, size: Any, args: Sequence[Value], batched: Sequence[bool], params: dict[str, Any]
+        self, size: Any, args: Sequence[Value], batched: Sequence[bool], params: Params
     ) -> tuple[Any, Any]:
         """The result for a batch along axis 0 of the arguments marked in ``batched``, and whether
         the result has that axis (for ``multiple``: a tuple of answers).

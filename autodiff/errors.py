@@ -61,6 +61,17 @@ class UnsupportedError(NotImplementedError):
     """
 
 
+for _error in (
+    ConcretizationError,
+    MutationError,
+    DifferentiationError,
+    BatchingError,
+    LeakedTracerError,
+    UnsupportedError,
+):
+    _error.__module__ = "xnp"  # where users find them, and what tracebacks show
+
+
 def user_line() -> str:
     """`` (at file.py:12: y = float(x))``: the innermost frame outside xnp and NumPy."""
     frame = _user_frame()
@@ -82,22 +93,26 @@ def warn_user(message: str, category: type[Warning]) -> None:
 def _user_frame() -> FrameType | None:
     frame = sys._getframe(2)
     while frame is not None:
-        name = frame.f_code.co_filename
-        inside = name.startswith(_PACKAGE_ROOT) and not name.startswith(_OWN_PROGRAMS)
-        if not inside and not any(mark in name for mark in _LIBRARY_MARKS):
+        if _is_users(frame.f_code.co_filename):
             return frame
         frame = frame.f_back
     return None
 
 
+def _is_users(name: str) -> bool:
+    inside = name.startswith(_PACKAGE_ROOT) and not name.startswith(_OWN_PROGRAMS)
+    return not inside and not any(mark in name for mark in _LIBRARY_MARKS)
+
+
 def error_line(error: BaseException) -> str:
-    """`` (at file.py:12: a += b)``: where an exception was raised."""
-    trace = error.__traceback__
-    if trace is None:
-        return ""
-    while trace.tb_next is not None:
+    """`` (at file.py:12: a += b)``: the user's innermost line that an exception came through."""
+    found, trace = "", error.__traceback__
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if _is_users(name):
+            found = _location(name, trace.tb_lineno)
         trace = trace.tb_next
-    return _location(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+    return found
 
 
 def _location(filename: str, line: int) -> str:

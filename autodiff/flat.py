@@ -12,7 +12,7 @@ from .core import Value, dtype_of, ndim_of, shape_of
 from .errors import UnsupportedError, user_line
 from .handles import TracedArray, assign, value_of, view_of, wrap
 from .primitives.indexing import gather_p
-from .rules import convert, reshape_p
+from .rules import convert, raveled, reshape_p
 
 
 def flat_view(handle: TracedArray) -> TracedArray:
@@ -20,19 +20,19 @@ def flat_view(handle: TracedArray) -> TracedArray:
     shape = shape_of(handle.value)
     return view_of(
         handle,
-        lambda base: reshape_p(base, shape=(shapes.prod(shape),)),
+        raveled,
         lambda base, part: reshape_p(part, shape=shape),
         lambda layout: np.empty(layout.size, layout.dtype),
     )
 
 
-def _cycled(value: Value, count: Any) -> Value:
-    """The elements of ``value`` in C order, again and again until there are ``count``."""
+def cycled(value: Value, count: Any) -> Value:
+    """The elements in C order, again and again until there are ``count``; one stays a scalar."""
     size = shapes.prod(shape_of(value))
-    flat = reshape_p(value, shape=(size,))
-    if size == count:
-        return flat
-    return gather_p(flat, np.arange(count) % max(size, 1))
+    if size == 1:
+        return reshape_p(value, shape=())
+    flat = raveled(value)
+    return flat if size == count else gather_p(flat, np.arange(count) % size)
 
 
 class FlatIterator:
@@ -65,7 +65,9 @@ class FlatIterator:
     def __setitem__(self, index: Any, new: Any) -> None:
         value = convert(value_of(new), dtype_of(self._elements.value))
         if ndim_of(value):
-            value = _cycled(value, shapes.prod(shape_of(self._elements[index].value)))
+            if 0 in shape_of(value):
+                return  # NumPy leaves everything as it is
+            value = cycled(value, shapes.prod(shape_of(self._elements[index].value)))
         self._elements[index] = wrap(value)
 
     def __eq__(self, other: Any) -> Any:
@@ -93,7 +95,9 @@ class FlatIterator:
 def assign_flat(handle: TracedArray, new: Any) -> None:
     """``a.flat = new``: repeats the elements of ``new`` as often as needed."""
     elements = flat_view(handle)
-    assign(elements, _cycled(value_of(new), shape_of(elements.value)[0]))
+    value = value_of(new)
+    if 0 not in shape_of(value):
+        assign(elements, cycled(value, shape_of(elements.value)[0]))
 
 
 def is_writeable(handle: TracedArray) -> bool:

@@ -6,44 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from .core import Primitive, Trace, Tracer, Value, dtype_of, is_weak, layout_of, ndim_of, shape_of
+from .core import Params, PrimalTracer, Primitive, Trace, Value
 
 
-class JVPTracer(Tracer):
-    __slots__ = ("primal", "x_dot")
+class JVPTracer(PrimalTracer):
+    __slots__ = ("x_dot",)
 
     def __init__(self, trace: JVPTrace, primal: Value, x_dot: Value) -> None:
         self.trace = trace
         self.primal = primal
         self.x_dot = x_dot
 
-    @property
-    def shape(self) -> tuple[Any, ...]:  # type: ignore[override]
-        return shape_of(self.primal)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
-        return dtype_of(self.primal)
-
-    @property
-    def ndim(self) -> int:  # type: ignore[override]
-        return ndim_of(self.primal)
-
-    @property
-    def weak(self) -> bool:  # type: ignore[override]
-        return is_weak(self.primal)
-
-    def concrete(self) -> Value:
-        return self.primal
-
-    def layout(self) -> Any:
-        return layout_of(self.primal)
-
 
 class JVPTrace(Trace):
     name = "jvp"
 
-    def process(self, primitive: Primitive, args: tuple[Value, ...], params: dict[str, Any]) -> Any:
+    def process(self, primitive: Primitive, args: tuple[Value, ...], params: Params) -> Any:
         if not self.alive:
             self.check_alive()
         primals = list(args)

@@ -18,6 +18,7 @@ from .core import (
     PYTHON_DTYPES,
     Tracer,
     Value,
+    concrete_value,
     describe_type,
     dtype_of,
     layout_of,
@@ -25,8 +26,9 @@ from .core import (
     shape_of,
     thread_state,
 )
-from .errors import ConcretizationError, MutationError, user_line
-from .primitives.manipulation import stack_values
+from .errors import BatchingError, ConcretizationError, MutationError, user_line
+from .primitives.manipulation import stack_values, transpose_p
+from .primitives.parts import copy_p
 from .rules import broadcast_to_p, convert, reshape_p
 
 RESULT, ARRAY0D, WEAK = 0, 1, 2  # kinds: see TracedArray
@@ -109,14 +111,22 @@ class TracedArray:
                 raise ValueError("assignment destination is read-only")
             new = view.put(view.base.value, new)
             root = view.base
+        if root.is_scalar():
+            raise TypeError(
+                f"a scalar ({describe(root)}) cannot be written to{user_line()}, nor can NumPy's; "
+                "write x = ... to give the name another value, or make an array: xnp.array(x)."
+            )
         if isinstance(new, Tracer) and new.trace.level > root._born:
             raise MutationError(
                 f"a value traced by {new.trace.name} was written into an array that was made "
                 f"outside of it{user_line()}, which would outlive it. Make the array inside the "
                 "function, or pass it as an argument and return it."
             )
+        old = layout_of(root._value)
         if not root._version:
-            root._strides = layout_of(root._value).strides
+            root._strides = old.strides
+        if old.ndim > 1:
+            new = _laid_out_as(new, old)
         root._value = new
         root._version += 1
 
@@ -135,6 +145,28 @@ class TracedArray:
         for step in reversed(steps):
             layout = step(layout)
         return layout
+
+
+def _laid_out_as(new: Value, old: Any) -> Value:
+    """``new`` with its elements in the order in memory that those of ``old`` have: NumPy gives the
+    results of operations on an array that order, which decides about views of them.
+    """
+    layout = layout_of(new)
+    if layout.strides == old.strides:
+        return new
+    order = axes_in_memory(old)
+    if 0 not in layout.strides and axes_in_memory(layout) == order:
+        return new
+    inverse = shapes.inverse_permutation(order)
+    return transpose_p(copy_p(transpose_p(new, axes=order)), axes=inverse)
+
+
+def axes_in_memory(layout: Any) -> tuple[int, ...]:
+    """The axes from the one with the largest stride to the one with the smallest; axes of length 1
+    after all others.
+    """
+    strides = [abs(s) if n > 1 else 0 for s, n in zip(layout.strides, layout.shape, strict=True)]
+    return tuple(sorted(range(layout.ndim), key=lambda axis: -strides[axis]))
 
 
 def install(members: dict[str, Any]) -> None:
@@ -237,16 +269,15 @@ def sequence_value(x: Sequence[Any]) -> Value:
 
 
 def unwrap_known(x: Any, what: str) -> Any:
-    """The concrete value of a handle, for a parameter that must be known (an axis, a size)."""
-    return concrete_value(x.value, what) if type(x) is TracedArray else x
-
-
-def concrete_value(value: Value, what: str) -> Any:
-    """The number or ndarray behind all tracers. Only for uses without a derivative."""
-    while isinstance(value, Tracer):
-        value.trace.check_alive()
-        value = value.concrete()
-    return value
+    """The concrete value of a handle, for a parameter that must be known (an axis, a size), which
+    errors call ``what``.
+    """
+    if type(x) is not TracedArray:
+        return x
+    try:
+        return concrete_value(x.value)
+    except (BatchingError, ConcretizationError) as error:
+        raise type(error)(f"{what}: {error}") from None
 
 
 def is_traced(x: Any) -> bool:
@@ -259,9 +290,11 @@ def constant_of(x: TracedArray, what: str, instead: str = "") -> Any:
     value = x.value
     if isinstance(value, Tracer):
         value.trace.check_alive()
+        name = value.trace.name
+        lost = "have one number for all examples" if name == "vmap" else "lose its derivative"
         raise ConcretizationError(
             f"{what} of a traced array ({describe(x)}){user_line()}: the result would be a "
-            f"constant and {value.trace.name} would lose its derivative without a word. {instead}"
+            f"constant and {name} would {lost} without a word. {instead}"
             "For a number that needs no derivative write xnp.stop_gradient(x)."
         )
     return value

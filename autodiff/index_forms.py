@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from .batching import BatchTracer
-from .core import Tracer, dtype_of, ndim_of, shape_of
+from .core import Tracer, concrete_value, dtype_of, ndim_of, shape_of
 from .errors import BatchingError, user_line
-from .handles import ARRAY0D, TracedArray, concrete_value, has_handle, sequence_value
+from .handles import ARRAY0D, TracedArray, has_handle, sequence_value
 from .primitives.indexing import nonzero_p
 
 FULL = slice(None)
@@ -165,7 +165,7 @@ class Index:
             elif ndim_of(array):
                 arrays += nonzero_p(array)
             else:
-                arrays.append(np.zeros(int(bool(concrete_value(array, "mask"))), np.intp))
+                arrays.append(np.zeros(int(bool(concrete_value(array))), np.intp))
         self.arrays = arrays
 
     def diagnose(self, error: IndexError) -> NoReturn:

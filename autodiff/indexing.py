@@ -9,21 +9,19 @@ each example.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.exceptions import ComplexWarning
 
-from . import shapes
+from . import shapes, views
 from .core import Primitive, Value, dtype_of, ndim_of, shape_of
-from .errors import user_line
+from .errors import user_line, warn_user
 from .handles import (
     ARRAY0D,
     RESULT,
     WEAK,
     TracedArray,
-    concrete_value,
     fit_shape,
     has_handle,
     sequence_value,
@@ -45,33 +43,11 @@ from .primitives.manipulation import transpose_p
 from .rules import convert, reshape_p
 
 
-def basic_view(handle: TracedArray, index: tuple[Any, ...]) -> TracedArray:
-    """``handle[index]`` for ints, slices and Nones that cover no more than all axes."""
-    return view_of(
-        handle,
-        lambda base: getitem_p(base, index=index),
-        lambda base, new: setitem_p(base, new, index=index),
-        lambda layout: layout[(*index, ...)],
-    )
-
-
 def _addressed(handle: TracedArray, basic: list[Any]) -> TracedArray:
     """The view ``[basic]``, or the handle itself where that changes nothing."""
     if all(type(item) is slice and item == FULL for item in basic):
         return handle
-    return basic_view(handle, tuple(basic))
-
-
-def _transposed_view(handle: TracedArray, axes: tuple[int, ...]) -> TracedArray:
-    if axes == tuple(range(len(axes))):
-        return handle
-    inverse = shapes.inverse_permutation(axes)
-    return view_of(
-        handle,
-        lambda base: transpose_p(base, axes=axes),
-        lambda base, new: transpose_p(new, axes=inverse),
-        lambda layout: layout.transpose(axes),
-    )
+    return views.index_view(handle, tuple(basic))
 
 
 def _element_view(handle: TracedArray, arrays: list[Any]) -> TracedArray:
@@ -96,7 +72,8 @@ class _Advanced:
         self.index = index
         handle = _addressed(handle, index.basic)
         rest = [axis for axis in range(ndim_of(handle.value)) if axis not in index.places]
-        self.view = _transposed_view(handle, (*index.places, *rest))
+        axes = (*index.places, *rest)
+        self.view = handle if axes == tuple(range(len(axes))) else views.permuted(handle, axes)
         self.lead = max(map(ndim_of, index.arrays))
 
     def result_axes(self, ndim: int) -> tuple[int, ...] | None:
@@ -151,7 +128,7 @@ class _Advanced:
 
 
 def _keyed_view(handle: TracedArray, basic: tuple[Any, ...], key: Any) -> TracedArray:
-    view = basic_view(handle, basic)
+    view = views.index_view(handle, basic)
     assert view._view is not None
     view._view.key = key
     return view
@@ -160,7 +137,7 @@ def _keyed_view(handle: TracedArray, basic: tuple[Any, ...], key: Any) -> Traced
 def _check_scalar(self: TracedArray, index: Any) -> None:
     """Python's and NumPy's errors where a number is indexed."""
     if self._kind == WEAK:
-        python = type(concrete_value(self.value, "index")).__name__
+        python = {"b": "bool", "f": "float", "c": "complex"}.get(dtype_of(self.value).kind, "int")
         raise TypeError(f"'{python}' object is not subscriptable{user_line()}")
     if self._kind == RESULT and isinstance(index, (int, slice)) and type(index) is not bool:
         raise IndexError(f"invalid index to scalar variable.{user_line()}")
@@ -290,7 +267,7 @@ def _assigned(new: Any, dtype: np.dtype[Any]) -> Value:
         return box[()]
     if dtype_of(new).kind == "c" and dtype.kind not in "cb":
         text = "Casting complex values to real discards the imaginary part"
-        warnings.warn(text, ComplexWarning, stacklevel=3)
+        warn_user(text, ComplexWarning)
     return convert(new, dtype)
 
 

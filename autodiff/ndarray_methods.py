@@ -7,7 +7,6 @@ itself raises and says what to write.
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from . import dispatch, foreign, shapes, views
 from .core import Tracer, dtype_of, is_weak, ndim_of, shape_of
-from .errors import UnsupportedError, user_line
+from .errors import UnsupportedError, user_line, warn_user
 from .flat import Flags, FlatIterator, assign_flat, set_writeable
 from .handles import ARRAY0D, RESULT, WEAK, TracedArray, assign, describe, value_of, wrap
 from .rules import convert, weaken_p
@@ -50,11 +49,8 @@ def astype(
     if have == wanted and not copy:
         return self
     if have.kind == "c" and wanted.kind in "fiu":
-        warnings.warn(
-            "Casting complex values to real discards the imaginary part",
-            np.exceptions.ComplexWarning,
-            stacklevel=2,
-        )
+        text = "Casting complex values to real discards the imaginary part"
+        warn_user(text, np.exceptions.ComplexWarning)
     source = self if self.is_scalar() else views.copy(self, order)
     return wrap(convert(source.value, wanted), RESULT if self.is_scalar() else ARRAY0D)
 
@@ -177,7 +173,8 @@ class Methods:
 
     @property
     def strides(self: Any) -> NoReturn:
-        raise _no_memory("strides", "index with steps (a[::2]) in place of stride tricks")
+        instead = "np.lib.stride_tricks.sliding_window_view(a, n) makes windows, a[::2] steps"
+        raise _no_memory("strides", instead)
 
     @property
     def data(self: Any) -> NoReturn:

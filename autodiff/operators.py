@@ -10,20 +10,22 @@ from typing import Any
 import numpy as np
 
 from . import dispatch, foreign
-from .core import PYTHON_DTYPES, Tracer, Value, dtype_of, ndim_of, shape_of
-from .errors import BatchingError, LeakedTracerError, user_line
+from .core import PYTHON_DTYPES, Tracer, Value, concrete_value, dtype_of, ndim_of, shape_of
+from .errors import BatchingError, ConcretizationError, LeakedTracerError, user_line
 from .handles import (
     ARRAY0D,
     WEAK,
     TracedArray,
     assign,
-    concrete_value,
     constant_of,
     describe,
     install,
     value_of,
     wrap,
 )
+from .primitives.checks import refuse_p
+from .primitives.elementwise import equal_p, less_p, logical_and_p, not_equal_p
+from .primitives.rounding import floor_p
 from .rules import convert_p, weaken_p
 
 _COMPLEX = np.dtype(complex)
@@ -47,12 +49,28 @@ def _python_result(
     """An operation on Python numbers, of which one is traced: its value, its exceptions
     (ZeroDivisionError) and its promotion to complex are Python's, and it stays a Python number.
     """
-    numbers = [concrete_value(x, "arithmetic") for x in operands]
-    expected = python(*numbers)
     values = list(operands)
-    if isinstance(expected, complex):
-        values = [convert_p(x, dtype=_COMPLEX) for x in values]
+    try:
+        numbers = [concrete_value(x) for x in operands]
+    except ConcretizationError:
+        _refuse_what_python_would(ufunc, *operands)
+    else:
+        if isinstance(python(*numbers), complex):
+            values = [convert_p(x, dtype=_COMPLEX) for x in values]
     return wrap(weaken_p(dispatch.UFUNCS[ufunc](*values)), WEAK)
+
+
+def _refuse_what_python_would(ufunc: Any, x: Value, y: Value) -> None:
+    """Python's errors, and the one place where a dtype would depend on unknown numbers."""
+    if ufunc in (np.true_divide, np.floor_divide, np.remainder):
+        refuse_p(equal_p(y, 0), error=ZeroDivisionError, message="division by zero")
+    elif ufunc is np.power and dtype_of(x).kind != "c" != dtype_of(y).kind:
+        bad = logical_and_p(equal_p(x, 0), less_p(y, 0))
+        message = "zero to a negative power"
+        refuse_p(bad, error=ZeroDivisionError, message=message)
+        bad = logical_and_p(less_p(x, 0), not_equal_p(y, floor_p(y)))
+        message = "a negative number to a broken power is complex; write complex(x) ** y"
+        refuse_p(bad, error=ConcretizationError, message=message)
 
 
 def _binary(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> Callable[..., Any]:
@@ -80,17 +98,35 @@ def _binary(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> Ca
     return method
 
 
+_COMPARISONS = {
+    np.equal: "eq",
+    np.not_equal: "ne",
+    np.less: "lt",
+    np.less_equal: "le",
+    np.greater: "gt",
+    np.greater_equal: "ge",
+}
+
+
 def _comparison(ufunc: Any, unequal: bool | None = None) -> Callable[..., Any]:
     """``unequal``: what == and != answer for objects that are no arrays."""
+    python = getattr(operator, _COMPARISONS[ufunc])
 
     def method(self: TracedArray, other: Any) -> Any:
-        if type(other) is not TracedArray and type(other) not in PYTHON_DTYPES:
+        weak = self._kind == WEAK
+        if type(other) is TracedArray:
+            other, weak = other.value, weak and other._kind == WEAK
+        elif type(other) not in PYTHON_DTYPES:
             if not _is_operand(other):
-                return NotImplemented if unequal is None or other is not None else unequal
-            other = value_of(other)
-        elif type(other) is TracedArray:
-            other = other.value
-        return wrap(dispatch.UFUNCS[ufunc](self.value, other))
+                if unequal is None or not (other is None or isinstance(other, str)):
+                    return NotImplemented
+                shape = shape_of(self.value)
+                return wrap(np.full(shape, unequal)) if shape else unequal
+            other, weak = value_of(other), False
+        result = dispatch.UFUNCS[ufunc](self.value, other)
+        if weak and not isinstance(result, Tracer):  # True + True is 2 only for Python's bool
+            return python(concrete_value(self.value), concrete_value(other))
+        return wrap(result)
 
     return method
 
@@ -151,15 +187,21 @@ for _name, _, _ufunc, _python in _BINARY:
     setattr(TracedArray, f"__r{_name}__", _binary(_ufunc, _python, swapped=True))
     setattr(TracedArray, f"__i{_name}__", _inplace(_name, _ufunc))
 
-for _name, _ufunc, _unequal in [
-    ("eq", np.equal, False),
-    ("ne", np.not_equal, True),
-    ("lt", np.less, None),
-    ("le", np.less_equal, None),
-    ("gt", np.greater, None),
-    ("ge", np.greater_equal, None),
-]:
-    setattr(TracedArray, f"__{_name}__", _comparison(_ufunc, _unequal))
+
+def _power(general: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Any, other: Any) -> Any:
+        if type(other) is int and other == 2 and self.dtype.kind == "b" and not self.is_scalar():
+            return np.square(self)  # as NumPy, where the dtype is int8
+        return general(self, other)
+
+    return method
+
+
+setattr(TracedArray, "__pow__", _power(getattr(TracedArray, "__pow__")))  # noqa: B009, B010
+
+_UNEQUAL = {np.equal: False, np.not_equal: True}
+for _ufunc, _name in _COMPARISONS.items():
+    setattr(TracedArray, f"__{_name}__", _comparison(_ufunc, _UNEQUAL.get(_ufunc)))
 
 for _name, _ufunc in [
     ("neg", np.negative),
@@ -182,28 +224,28 @@ def _rdivmod(self: TracedArray, other: Any) -> Any:
 
 _STORE_IT = "to store it in an array, make that array with xnp (xnp.zeros(...), xnp.array(a)). "
 _USE_OURS = (
-    f"Use xnp's function in place of math's (xnp.sin(x)), and x in place of float(x); {_STORE_IT}"
+    "Use xnp's function in place of math's (xnp.sin(x)), x in place of float(x), and f'{x:.3f}' "
+    f"in place of '%.3f' % x; {_STORE_IT}"
 )
 _PASS_IT = (
-    "Pass the traced array itself to functions of xnp or numpy, and a list of traced numbers as "
-    f"xnp.array([...]); {_STORE_IT}"
-)
-_INDEX_IT = (
-    f"To index a plain ndarray a with it, write xnp.array(a)[i] in place of a[i]. {_PASS_IT}"
+    "Pass traced arrays to functions of xnp, numpy and scipy.special only. Write a.dot(x) of an "
+    "ndarray a as a @ x, a list of traced numbers as xnp.array([...]), and a draw rng.normal(mean) "
+    "as mean + rng.normal(size=n); "
+    f"{_STORE_IT}"
 )
 
 
 def _bool(self: TracedArray) -> bool:
-    value = concrete_value(self.value, "bool")
+    value = concrete_value(self.value)
     return bool(value)
 
 
 def _int(self: TracedArray) -> int:
-    return int(concrete_value(self.value, "int"))
+    return int(concrete_value(self.value))
 
 
 def _index(self: TracedArray) -> int:
-    return operator.index(concrete_value(self.value, "index"))
+    return operator.index(concrete_value(self.value))
 
 
 def _float(self: TracedArray) -> float:
@@ -215,8 +257,10 @@ def _complex(self: TracedArray) -> complex:
 
 
 def _array(self: TracedArray, dtype: Any = None, copy: bool | None = None) -> Any:
-    advice = _INDEX_IT if dtype_of(self.value).kind in "biu" else _PASS_IT
-    value = np.asarray(constant_of(self, "a plain ndarray made", advice))
+    if dtype_of(self.value).kind in "biu":  # as bool(x) and int(x): no derivative to lose
+        value = np.asarray(concrete_value(self.value))
+    else:
+        value = np.asarray(constant_of(self, "a plain ndarray made", _PASS_IT))
     if dtype is not None and value.dtype != dtype:
         return value.astype(dtype)
     if copy:
@@ -250,9 +294,11 @@ def _repr(self: TracedArray) -> str:
     kind = "0-d array " if self._kind == ARRAY0D and not ndim_of(value) else ""
     by = f", {value.trace.name}" if isinstance(value, Tracer) else ""
     try:
-        shown = str(concrete_value(value, "printing"))
+        shown = str(concrete_value(value))
     except BatchingError:
         shown = "differs between the examples of the batch"
+    except ConcretizationError:
+        shown = "not known yet"
     except LeakedTracerError:
         shown = "used after its transformation returned"
     return f"TracedArray({kind}{describe(self)}{by}: {shown})"
@@ -274,8 +320,9 @@ def _hash(self: TracedArray) -> int:
 
 def _round(self: Any, ndigits: int | None = None) -> Any:
     if ndigits is None:
-        return int(np.rint(concrete_value(self.value, "round")))
-    return np.round(self, ndigits)
+        return int(np.rint(concrete_value(self.value)))
+    rounded = np.round(self, ndigits)
+    return wrap(weaken_p(rounded.value), WEAK) if self._kind == WEAK else rounded
 
 
 def _format(self: TracedArray, spec: str) -> str:
@@ -285,19 +332,19 @@ def _format(self: TracedArray, spec: str) -> str:
         raise TypeError(
             "unsupported format string passed to TracedArray.__format__: it is no scalar"
         )
-    return format(concrete_value(self.value, "format"), spec)
+    return format(concrete_value(self.value), spec)
 
 
 def _floor(self: TracedArray) -> int:
-    return math.floor(concrete_value(self.value, "math.floor"))
+    return math.floor(concrete_value(self.value))
 
 
 def _ceil(self: TracedArray) -> int:
-    return math.ceil(concrete_value(self.value, "math.ceil"))
+    return math.ceil(concrete_value(self.value))
 
 
 def _trunc(self: TracedArray) -> int:
-    return math.trunc(concrete_value(self.value, "math.trunc"))
+    return math.trunc(concrete_value(self.value))
 
 
 def _deepcopy(self: TracedArray, memo: Any = None) -> TracedArray:

@@ -23,7 +23,18 @@ from typing import Any
 import numpy as np
 
 from . import shapes
-from .core import Aval, Primitive, Value, dtype_of, shape_of
+from .core import (
+    PYTHON_DTYPES,
+    Aval,
+    OptionalValues,
+    Params,
+    Primitive,
+    Value,
+    Values,
+    dtype_of,
+    is_weak,
+    shape_of,
+)
 from .tape import TapeTrace, pull_back
 
 
@@ -48,24 +59,12 @@ class Linear(Primitive):
         super().__init__(name, impl, **rules)
         self.transpose = transpose
 
-    def push(
-        self,
-        ans: Any,
-        args: Sequence[Value],
-        x_dots: Sequence[Value | None],
-        params: dict[str, Any],
-    ) -> Any:
+    def push(self, ans: Any, args: Values, x_dots: OptionalValues, params: Params) -> Any:
         return None if x_dots[0] is None else self(x_dots[0], *args[1:], **params)
 
     def pull(
-        self,
-        ct: Any,
-        ans: Any,
-        args: Sequence[Value],
-        wanted: Sequence[Any],
-        params: dict[str, Any],
-        strong: bool,
-    ) -> Sequence[Value | None]:
+        self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
+    ) -> OptionalValues:
         if wanted[0] is None:
             return (None,) * len(args)
         first = self.transpose(ct, *args, **params)
@@ -101,28 +100,16 @@ class JointlyLinear(Primitive):
     def _is_linear(self, i: int) -> bool:
         return i >= self.first and (self.last is None or i < self.last)
 
-    def push(
-        self,
-        ans: Any,
-        args: Sequence[Value],
-        x_dots: Sequence[Value | None],
-        params: dict[str, Any],
-    ) -> Any:
+    def push(self, ans: Any, args: Values, x_dots: OptionalValues, params: Params) -> Any:
         filled = [
             a if not self._is_linear(i) else zeros_like(a) if x_dot is None else x_dot
             for i, (a, x_dot) in enumerate(zip(args, x_dots, strict=True))
         ]
-        return self(*filled, **params)
+        return fit_dtype(self(*filled, **params), ans)
 
     def pull(
-        self,
-        ct: Any,
-        ans: Any,
-        args: Sequence[Value],
-        wanted: Sequence[Any],
-        params: dict[str, Any],
-        strong: bool,
-    ) -> Sequence[Value | None]:
+        self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
+    ) -> OptionalValues:
         return [
             None if w is None else fit_dtype(self.transpose(i, ct, args, **params), args[i])
             for i, w in enumerate(wanted)
@@ -148,13 +135,7 @@ class MultiLinear(Primitive):
         super().__init__(name, impl, **rules)
         self.transposes = transposes
 
-    def push(
-        self,
-        ans: Any,
-        args: Sequence[Value],
-        x_dots: Sequence[Value | None],
-        params: dict[str, Any],
-    ) -> Any:
+    def push(self, ans: Any, args: Values, x_dots: OptionalValues, params: Params) -> Any:
         total = None
         for i, x_dot in enumerate(x_dots):
             if x_dot is not None:
@@ -163,14 +144,8 @@ class MultiLinear(Primitive):
         return total
 
     def pull(
-        self,
-        ct: Any,
-        ans: Any,
-        args: Sequence[Value],
-        wanted: Sequence[Any],
-        params: dict[str, Any],
-        strong: bool,
-    ) -> Sequence[Value | None]:
+        self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
+    ) -> OptionalValues:
         return [
             None if w is None else fit_dtype(self.transposes[i](ct, *args, **params), args[i])
             for i, w in enumerate(wanted)
@@ -206,24 +181,12 @@ class General(Primitive):
         self.jvp, self.vjp = jvp, vjp
         self.multiple, self.masks = multiple, masks
 
-    def push(
-        self,
-        ans: Any,
-        args: Sequence[Value],
-        x_dots: Sequence[Value | None],
-        params: dict[str, Any],
-    ) -> Any:
+    def push(self, ans: Any, args: Values, x_dots: OptionalValues, params: Params) -> Any:
         return self.jvp(ans, args, x_dots, **params)
 
     def pull(
-        self,
-        ct: Any,
-        ans: Any,
-        args: Sequence[Value],
-        wanted: Sequence[Any],
-        params: dict[str, Any],
-        strong: bool,
-    ) -> Sequence[Value | None]:
+        self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
+    ) -> OptionalValues:
         if self.multiple:
             ct = tuple(zeros_like(out) if c is None else c for c, out in zip(ct, ans, strict=True))
         if self.vjp is not None:
@@ -236,12 +199,7 @@ class General(Primitive):
         ]
 
     def transposed_jvp(
-        self,
-        ct: Any,
-        ans: Any,
-        args: Sequence[Value],
-        wanted: Sequence[Any],
-        params: dict[str, Any],
+        self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params
     ) -> list[Value | None]:
         trace = TapeTrace()
         x_dots = [
@@ -261,6 +219,10 @@ class General(Primitive):
         return [None if w is None else next(found) for w in wanted]
 
 
+def _reshape(x: Any, *, shape: tuple[Any, ...]) -> Any:
+    return np.reshape(x, shape) if type(x) in PYTHON_DTYPES else x.reshape(shape)
+
+
 def _reshape_transpose(ct: Value, x: Any, *, shape: tuple[Any, ...]) -> Value:
     return reshape_p(ct, shape=shape_of(x))
 
@@ -272,11 +234,16 @@ def _reshape_batch(size: Any, args: Any, batched: Any, *, shape: tuple[Any, ...]
 # reshape(x) only renames positions, so its transpose renames them back.
 reshape_p = Linear(
     "reshape",
-    lambda x, *, shape: np.reshape(x, shape),
+    _reshape,
     _reshape_transpose,
     shape=lambda x, *, shape: Aval(shape, x.dtype),
     batch=_reshape_batch,
 )
+
+
+def raveled(x: Value) -> Value:
+    """The elements in C order, along one axis."""
+    return reshape_p(x, shape=(shapes.prod(shape_of(x)),))
 
 
 # <ct, sum(x)> = <broadcast(ct), x>.
@@ -293,7 +260,8 @@ def _reduce_sum_batch(size: Any, args: Any, batched: Any, *, axes: tuple[int, ..
     return reduce_sum_p(args[0], axes=tuple(a + 1 for a in axes)), True
 
 
-def _sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def accumulated_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Small integers and booleans grow to the platform's integer, in sums and in products."""
     return np.add.reduce(np.zeros(0, dtype)).dtype
 
 
@@ -301,9 +269,7 @@ reduce_sum_p = Linear(
     "reduce_sum",
     lambda x, *, axes: np.add.reduce(x, axis=axes),
     _reduce_sum_transpose,
-    shape=lambda x, *, axes: Aval(
-        tuple(d for i, d in enumerate(x.shape) if i not in axes), _sum_dtype(x.dtype)
-    ),
+    shape=lambda x, *, axes: Aval(shapes.reduced(x.shape, axes), accumulated_dtype(x.dtype)),
     batch=_reduce_sum_batch,
 )
 
@@ -346,9 +312,14 @@ broadcast_to_p = Linear(
 )
 
 
+def lead_batch(x: Value, size: Any, is_batched: bool) -> Value:
+    """``x`` with a batch axis, by broadcasting if it has none."""
+    return x if is_batched else broadcast_to_p(x, shape=(size, *shape_of(x)))
+
+
 def convert(x: Value, dtype: Any) -> Value:
     """``x.astype(dtype)``; derivatives pass between inexact dtypes and stop at all others."""
-    if dtype_of(x) == dtype and type(x) is not float and type(x) is not complex:
+    if dtype_of(x) == dtype and not is_weak(x):
         return x
     return (convert_p if dtype.kind in "fc" else quantize_p)(x, dtype=dtype)
 
@@ -364,7 +335,7 @@ def fit_dtype(ct: Value, like: Any) -> Value:
 
 
 def _astype(x: Value, *, dtype: np.dtype[Any]) -> Value:
-    if dtype.kind != "c" and dtype_of(x).kind == "c":
+    if dtype.kind not in "cb" and dtype_of(x).kind == "c":
         x = np.real(x)
     return np.asarray(x).astype(dtype)[()] if np.ndim(x) == 0 else x.astype(dtype)
 
@@ -387,7 +358,7 @@ quantize_p = Primitive(
 quantize_p.differentiable = False
 
 
-def _part_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype of the real and imaginary parts."""
     return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
 
@@ -397,7 +368,7 @@ real_p = Linear(
     "real",
     np.real,
     lambda ct, x: convert(ct, dtype_of(x)),
-    shape=lambda x: Aval(x.shape, _part_dtype(x.dtype)),
+    shape=lambda x: Aval(x.shape, real_dtype(x.dtype)),
     batch=lambda size, args, batched: (real_p(args[0]), True),
 )
 
@@ -406,26 +377,20 @@ imag_p = Linear(
     "imag",
     np.imag,
     lambda ct, x: convert(ct * -1j, dtype_of(x)) if dtype_of(x).kind == "c" else ct * 0.0,
-    shape=lambda x: Aval(x.shape, _part_dtype(x.dtype)),
+    shape=lambda x: Aval(x.shape, real_dtype(x.dtype)),
     batch=lambda size, args, batched: (imag_p(args[0]), True),
 )
 
 
 # A Python number (weak dtype, NEP 50) again, after an operation on Python numbers.
-weaken_p = Linear(
+weaken_p = General(
     "weaken",
     lambda x: x.item(),
-    lambda ct, x: ct,
+    lambda ans, args, x_dots: convert(x_dots[0], dtype_of(ans)),  # a tangent is no Python number
+    lambda ct, ans, args, wanted: (ct,),
     shape=lambda x: Aval(x.shape, x.dtype, True),
     batch=lambda size, args, batched: (args[0], True),
 )
-
-
-def _weaken_push(ans: Any, args: Any, x_dots: Any, params: Any) -> Any:
-    return x_dots[0]  # tangents have a dtype, also those of Python numbers
-
-
-weaken_p.push = _weaken_push  # type: ignore[method-assign]
 
 # The identity whose derivative is zero, on purpose.
 stop_gradient_p = Primitive(

@@ -74,6 +74,11 @@ def reduced(shape: Shape, axes: Sequence[int], keepdims: bool = False) -> Shape:
     return tuple(dim for i, dim in enumerate(shape) if i not in axes)
 
 
+def with_size(shape: Shape, axis: int, size: Any) -> Shape:
+    """``shape`` with another size along ``axis`` (non-negative)."""
+    return (*shape[:axis], size, *shape[axis + 1 :])
+
+
 def inverse_permutation(permutation: Sequence[int]) -> tuple[int, ...]:
     """The permutation that undoes ``permutation``."""
     inverse = [0] * len(permutation)

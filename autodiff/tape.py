@@ -18,16 +18,14 @@ import numpy as np
 
 from .core import (
     Aval,
+    Params,
+    PrimalTracer,
     Primitive,
     Trace,
     Tracer,
     Value,
     aval_of,
     dtype_of,
-    is_weak,
-    layout_of,
-    ndim_of,
-    shape_of,
 )
 
 SMALL = 4096  # bytes up to which keeping an unread argument costs less than replacing it
@@ -48,7 +46,7 @@ class Node:
         parents: Sequence[Node | None],
         args: Sequence[Value],
         ans: Any,
-        params: dict[str, Any],
+        params: Params,
     ) -> None:
         self.number = next(_node_ids)
         self.primitive = primitive
@@ -68,35 +66,13 @@ class OutputNode(Node):
         self.index = index
 
 
-class TapeTracer(Tracer):
-    __slots__ = ("node", "primal")
+class TapeTracer(PrimalTracer):
+    __slots__ = ("node",)
 
     def __init__(self, trace: TapeTrace, primal: Value, node: Node) -> None:
         self.trace = trace
         self.primal = primal
         self.node = node
-
-    @property
-    def shape(self) -> tuple[Any, ...]:  # type: ignore[override]
-        return shape_of(self.primal)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
-        return dtype_of(self.primal)
-
-    @property
-    def ndim(self) -> int:  # type: ignore[override]
-        return ndim_of(self.primal)
-
-    @property
-    def weak(self) -> bool:  # type: ignore[override]
-        return is_weak(self.primal)
-
-    def concrete(self) -> Value:
-        return self.primal
-
-    def layout(self) -> Any:
-        return layout_of(self.primal)
 
 
 _new = TapeTracer.__new__
@@ -118,7 +94,7 @@ class TapeTrace(Trace):
         """A new input of the tape."""
         return TapeTracer(self, primal, Node(None, (), (), None, {}))
 
-    def process(self, primitive: Primitive, args: tuple[Value, ...], params: dict[str, Any]) -> Any:
+    def process(self, primitive: Primitive, args: tuple[Value, ...], params: Params) -> Any:
         if not self.alive:
             self.check_alive()
         parents: list[Node | None]
@@ -268,8 +244,3 @@ def push_forward(
         if any(x_dot is not None for x_dot in given):
             x_dots[node] = primitive.push(node.ans, node.args, given, node.params)
     return [x_dots.get(node) for node in outputs]
-
-
-def stub_aval(x: Any) -> Aval:
-    """The Aval of a saved argument, whether it was kept or replaced by its Aval."""
-    return x if isinstance(x, Aval) else aval_of(x)

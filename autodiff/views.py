@@ -16,7 +16,7 @@ import numpy as np
 
 from . import shapes
 from .core import PYTHON_DTYPES, Value, dtype_of, layout_of, ndim_of, shape_of
-from .handles import ARRAY0D, TracedArray, View, unwrap_known, value_of, view_of, wrap
+from .handles import ARRAY0D, WEAK, TracedArray, View, unwrap_known, value_of, view_of, wrap
 from .primitives.indexing import getitem_p, setitem_p
 from .primitives.manipulation import transpose_p
 from .primitives.parts import copy_p, diagonal_p, join_parts_p
@@ -30,6 +30,16 @@ def array_of(x: Any) -> TracedArray:
     if type(x) is TracedArray:
         return x
     return wrap(np.asarray(x) if type(x) in PYTHON_DTYPES else value_of(x), ARRAY0D)
+
+
+def boxed(handle: TracedArray) -> TracedArray:
+    """A scalar as a 0-d array, which loses the weak dtype of Python numbers."""
+    return wrap(reshape_p(handle.value, shape=()), ARRAY0D) if handle.is_scalar() else handle
+
+
+def _array_if_python(handle: TracedArray) -> TracedArray:
+    """NumPy's functions see Python numbers as 0-d arrays, but its own scalars as they are."""
+    return boxed(handle) if handle._kind == WEAK else handle
 
 
 def as_shape(shape: Any) -> Shape:
@@ -93,6 +103,7 @@ def reshape(
 ) -> TracedArray:
     """A view of the same elements in another shape, or a copy where NumPy has to copy."""
     letter = _check_order(order, "CFA")
+    handle = _array_if_python(handle)
     value = handle.value
     old = shape_of(value)
     new = resolved_shape(old, as_shape(shape))
@@ -161,6 +172,7 @@ def copy(handle: TracedArray, order: Any = "C") -> TracedArray:
 
 def transpose(handle: TracedArray, axes: Sequence[Any] | None = None) -> TracedArray:
     """A view with the axes permuted (None: reversed)."""
+    handle = _array_if_python(handle)
     ndim = ndim_of(handle.value)
     order = range(ndim)[::-1] if axes is None else [unwrap_known(a, "an axis") for a in axes]
     if len(order) != ndim:
@@ -168,8 +180,11 @@ def transpose(handle: TracedArray, axes: Sequence[Any] | None = None) -> TracedA
     permutation = tuple(shapes.axis_index(axis, ndim) for axis in order)
     if len(set(permutation)) != ndim:
         raise ValueError("repeated axis in transpose")
-    if handle.is_scalar():
-        return handle
+    return handle if handle.is_scalar() else permuted(handle, permutation)
+
+
+def permuted(handle: TracedArray, permutation: tuple[int, ...]) -> TracedArray:
+    """`transpose` for axes that are known to be right."""
     inverse = shapes.inverse_permutation(permutation)
     return view_of(
         handle,
@@ -214,6 +229,7 @@ def _axes_in_order(axis: Any, ndim: int, name: str) -> tuple[int, ...]:
 
 def squeeze(handle: TracedArray, axis: Any = None) -> TracedArray:
     """A view without the axes of length 1 (all, or those given)."""
+    handle = _array_if_python(handle)
     shape = shape_of(handle.value)
     if axis is None:
         axes = tuple(i for i, dim in enumerate(shape) if dim == 1)
@@ -255,6 +271,8 @@ def flip(handle: TracedArray, axes: Sequence[int]) -> TracedArray:
     """A view with the order along ``axes`` (non-negative) reversed."""
     backward = slice(None, None, -1)
     ndim = ndim_of(handle.value)
+    if not ndim:
+        return wrap(boxed(handle).value)  # NumPy's a[()], a scalar
     return index_view(handle, tuple(backward if i in axes else slice(None) for i in range(ndim)))
 
 

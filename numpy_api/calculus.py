@@ -60,8 +60,7 @@ def _edge(piece: Any, x: Handle, axis: int) -> Handle:
     piece = handle_of(piece)
     if ndim_of(piece.value):
         return piece
-    shape = shape_of(x.value)
-    return np.broadcast_to(piece, (*shape[:axis], 1, *shape[axis + 1 :]))
+    return np.broadcast_to(piece, shapes.with_size(shape_of(x.value), axis, 1))
 
 
 @implements(np.ediff1d)

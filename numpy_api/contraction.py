@@ -5,7 +5,6 @@ einsum has its own file.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,14 +13,14 @@ import numpy as np
 from ..autodiff import dispatch, shapes
 from ..autodiff.core import Value, dtype_of, is_weak, ndim_of, shape_of
 from ..autodiff.dispatch import implements
-from ..autodiff.errors import user_line
+from ..autodiff.errors import user_line, warn_user
 from ..autodiff.handles import ARRAY0D, describe, unwrap_known, value_of, wrap
 from ..autodiff.primitives.contraction import matmul_p, padded, slide_p
 from ..autodiff.primitives.elementwise import multiply_p
 from ..autodiff.primitives.manipulation import flip_p, move_axis, transpose_p
 from ..autodiff.primitives.matrices import column, conjugated, row
 from ..autodiff.protocols import write_out
-from ..autodiff.rules import convert, convert_p, reshape_p
+from ..autodiff.rules import convert, convert_p, raveled, reshape_p
 
 
 def as_array(x: Any) -> Value:
@@ -172,7 +171,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
 
 
 def _flat(x: Value) -> Value:
-    return x if ndim_of(x) == 1 else reshape_p(x, shape=(shapes.prod(shape_of(x)),))
+    return x if ndim_of(x) == 1 else raveled(x)
 
 
 @implements(np.vdot)
@@ -299,11 +298,10 @@ def cross(
             f"{shape_of(x)[-1]} and {shape_of(y)[-1]} components, wanted 2 or 3"
         )
     if 2 in sizes:
-        warnings.warn(
+        warn_user(
             "Arrays of 2-dimensional vectors are deprecated. Use arrays of 3-dimensional vectors "
             "instead. (deprecated in NumPy 2.0)",
             DeprecationWarning,
-            stacklevel=2,
         )
     out = _cross(wrap(x), wrap(y), shape_of(x)[-1], shape_of(y)[-1])
     if not isinstance(out, list):

@@ -13,17 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import views
-from ..autodiff.core import dtype_of, ndim_of
+from ..autodiff.core import concrete_value, dtype_of, ndim_of
 from ..autodiff.dispatch import FUNCTIONS, implements
 from ..autodiff.errors import UnsupportedError, user_line
-from ..autodiff.handles import (
-    ARRAY0D,
-    TracedArray,
-    concrete_value,
-    has_handle,
-    value_of,
-    wrap,
-)
+from ..autodiff.handles import ARRAY0D, TracedArray, has_handle, value_of, wrap
 from ..autodiff.rules import broadcast_to_p, convert, reshape_p
 from .namespace import replaces_inside
 
@@ -200,7 +193,7 @@ asfortranarray = _in_memory_order(np.asfortranarray, "F")
 @replaces_inside("asarray_chkfinite")
 def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
     result = asarray(a, dtype, order)
-    known = concrete_value(value_of(result), "asarray_chkfinite")
+    known = concrete_value(value_of(result))
     if dtype_of(known).kind in "fc" and not np.isfinite(known).all():
         raise ValueError("array must not contain infs or NaNs")
     return result

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autodiff import shapes
+from ..autodiff import shapes, views
 from ..autodiff.core import Value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line
@@ -286,13 +286,7 @@ def _view(handle: TracedArray, labels: Labels, output: Labels) -> TracedArray:
         handle = _diagonal_view(handle, *pair)
         labels = (*labels[: pair[1]], *labels[pair[1] + 1 :])
     order = tuple(labels.index(label) for label in output)
-    inverse = shapes.inverse_permutation(order)
-    return view_of(
-        handle,
-        lambda base: transpose_p(base, axes=order),
-        lambda base, new: transpose_p(new, axes=inverse),
-        lambda layout: layout.transpose(order),
-    )
+    return views.permuted(handle, order)
 
 
 def _diagonal_view(handle: TracedArray, i: int, j: int) -> TracedArray:

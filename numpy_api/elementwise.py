@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..autodiff import shapes
+from ..autodiff import shapes, views
 from ..autodiff.core import PYTHON_DTYPES, Value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
-from ..autodiff.handles import ARRAY0D, TracedArray, assign, unwrap_known, value_of, wrap
+from ..autodiff.handles import TracedArray, assign, handle_of, unwrap_known, value_of, wrap
 from ..autodiff.primitives.elementwise import (
     absolute_p,
     equal_p,
@@ -37,11 +37,6 @@ def _is_complex(x: Value) -> bool:
     return dtype_of(x).kind == "c"
 
 
-def _as_handle(x: Any) -> Any:
-    """A handle as it is, anything else as an array."""
-    return x if type(x) is TracedArray else wrap(value_of(x), ARRAY0D)
-
-
 def _constant(x: Any) -> Value:
     """The Value, for functions whose results have no derivative."""
     value = value_of(x)
@@ -58,12 +53,12 @@ def _all(truth: Value) -> Any:
 
 @implements(np.real)
 def real(val: Any) -> Any:
-    return _as_handle(val).real
+    return handle_of(val).real
 
 
 @implements(np.imag)
 def imag(val: Any) -> Any:
-    return _as_handle(val).imag
+    return handle_of(val).imag
 
 
 @implements(np.angle)
@@ -76,9 +71,7 @@ def angle(z: Any, deg: Any = False) -> Any:
 
 @implements(np.real_if_close)
 def real_if_close(a: Any, tol: Any = 100) -> Any:
-    a = _as_handle(a)
-    if a.is_scalar():
-        a = wrap(a.value, ARRAY0D)
+    a = views.boxed(handle_of(a))
     if not _is_complex(a.value):
         return a
     if tol > 1:
@@ -132,7 +125,7 @@ def clip(
     **kwargs: Any,
 ) -> Any:
     low, high = _clip_bounds(a_min, a_max, min, max)
-    a = _as_handle(a)
+    a = handle_of(a)
     low, high = _drop_idle_bounds(dtype_of(a.value), low, high)
     if out is not None or kwargs:
         return _clip_with_keywords(a, low, high, out, kwargs)
@@ -288,7 +281,7 @@ def sinc(x: Any) -> Any:
 @implements(np.unwrap)
 def unwrap(p: Any, discont: Any = None, axis: Any = -1, *, period: Any = 2 * math.pi) -> Any:
     """Where neighbours jump by more than ``discont``, whole periods are added to what follows."""
-    p = _as_handle(p)
+    p = handle_of(p)
     axis = shapes.axis_index(axis, ndim_of(p.value))
     lead = (slice(None),) * axis
     steps = np.diff(p, axis=axis)

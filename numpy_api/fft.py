@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from ..autodiff import shapes
 from ..autodiff.core import Value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
-from ..autodiff.errors import user_line
+from ..autodiff.errors import user_line, warn_user
 from ..autodiff.handles import describe, unwrap_known, value_of, wrap
 from ..autodiff.primitives.elementwise import conjugate_p
 from ..autodiff.primitives.fft import OPPOSITE, c2c_p, c2r_p, r2c_p, resize_axis
@@ -122,7 +121,7 @@ def _sizes_and_axes(
 
 
 def _deprecated(what: str) -> None:
-    warnings.warn(f"{what} (Deprecated in NumPy 2.0)", DeprecationWarning, stacklevel=6)
+    warn_user(f"{what} (Deprecated in NumPy 2.0)", DeprecationWarning)
 
 
 def _fftn(x: Value, s: Any, axes: Any, norm: Any, *, step: Transform) -> Value:

@@ -14,43 +14,60 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes
-from ..autodiff.core import Value, dtype_of, ndim_of, shape_of
+from ..autodiff.core import PYTHON_DTYPES, Tracer, Value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import BatchingError, user_line
-from ..autodiff.handles import TracedArray, unwrap_known, value_of, wrap
-from ..autodiff.primitives.elementwise import equal_p, less_equal_p, logical_and_p, select_p
-from ..autodiff.primitives.indexing import getitem_p, scatter_add_p
-from ..autodiff.primitives.reductions import slice_axis
+from ..autodiff.handles import unwrap_known, value_of, wrap
+from ..autodiff.primitives.checks import refuse_p
+from ..autodiff.primitives.elementwise import (
+    equal_p,
+    greater_equal_p,
+    greater_p,
+    less_equal_p,
+    less_p,
+    logical_and_p,
+    logical_not_p,
+    select_p,
+)
+from ..autodiff.primitives.indexing import getitem_p, scatter_add_p, slice_axis
+from ..autodiff.primitives.reductions import reduce_max_p, reduce_min_p
+from ..autodiff.primitives.rounding import isfinite_p
 from ..autodiff.primitives.sorting import searchsorted_p
-from ..autodiff.rules import convert, reduce_sum_p, reshape_p
+from ..autodiff.rules import convert, raveled, reduce_sum_p, reshape_p
 from .reductions import examine, handle
 
 _FLOAT64 = np.dtype(np.float64)
 _INTP = np.dtype(np.intp)
 
 
-def _raveled(x: Value) -> Value:
-    return reshape_p(x, shape=(shapes.prod(shape_of(x)),))
-
-
 def _outer_edges(a: Value, limits: Any) -> tuple[Any, Any]:
     """The lowest and the highest edge, from the data unless they are given."""
     if limits is not None:
-        first, last = limits
-        if bool(first > last):
-            raise ValueError("max must be larger than min in range parameter.")
+        first, last = map(value_of, limits)
+        message = "max must be larger than min in range parameter."
+        refuse_p(greater_p(first, last), error=ValueError, message=message)
         origin = "supplied"
     elif shape_of(a)[0] == 0:
         return 0, 1
     else:
-        first, last = np.min(handle(a)), np.max(handle(a))
+        axes = tuple(range(ndim_of(a)))
+        first, last = reduce_min_p(a, axes=axes), reduce_max_p(a, axes=axes)
         origin = "autodetected"
-    for edge in (first, last):
-        if not np.isfinite(examine(value_of(edge))).all():
-            raise ValueError(f"{origin} range of [{first}, {last}] is not finite")
-    if bool(first == last):
-        first, last = first - 0.5, last + 0.5
-    return first, last
+    for edge, name in ((first, "lower"), (last, "upper")):
+        message = f"{origin} range is not finite: its {name} end is NaN or infinite"
+        refuse_p(logical_not_p(isfinite_p(edge)), error=ValueError, message=message)
+    return _apart(first, last)
+
+
+def _apart(first: Value, last: Value) -> tuple[Any, Any]:
+    """Two equal edges moved apart by 1."""
+    same = equal_p(first, last)
+    if not isinstance(same, Tracer):
+        return (first - 0.5, last + 0.5) if same else (first, last)
+    dtype = np.result_type(dtype_of(first), dtype_of(last))
+    dtype = dtype if dtype.kind == "f" else _FLOAT64
+    step = select_p(same, dtype.type(0.5), dtype.type(0))
+    return first - step, last + step
 
 
 def _estimated_count(bins: str, a: Value, limits: Any) -> int:
@@ -84,9 +101,16 @@ def _known_count(bins: Any, a: Value, limits: Any, weighted: bool) -> int:
     return count
 
 
-def _is_decreasing(edges: Value) -> bool:
-    known = examine(edges)
-    return bool((known[..., :-1] > known[..., 1:]).any())
+def _spaced(first: Value, last: Value, count: Any, dtype: Any = None) -> Value:
+    """The edges of ``count`` bins of equal width."""
+    start, stop = (handle(edge) if isinstance(edge, Tracer) else edge for edge in (first, last))
+    return value_of(np.linspace(start, stop, count + 1, dtype=dtype))
+
+
+def _check_ascending(edges: Value, message: str, *, strictly: bool = False) -> None:
+    compare_p = greater_equal_p if strictly else greater_p
+    wrong = compare_p(slice_axis(edges, None, -1, 0), slice_axis(edges, 1, None, 0))
+    refuse_p(wrong, error=ValueError, message=message)
 
 
 def _bin_edges(a: Value, bins: Any, limits: Any, weighted: bool) -> tuple[Value, bool]:
@@ -97,23 +121,19 @@ def _bin_edges(a: Value, bins: Any, limits: Any, weighted: bool) -> tuple[Value,
         dtype = np.result_type(*(_promotable(edge) for edge in (first, last)), dtype_of(a))
         if dtype.kind in "iub":
             dtype = np.result_type(dtype, float)
-        edges = value_of(np.linspace(first, last, count + 1, endpoint=True, dtype=dtype))
-        known = examine(edges)
-        if (known[..., :-1] >= known[..., 1:]).any():
-            raise ValueError(
-                f"Too many bins for data range. Cannot create {count} finite-sized bins."
-            )
+        edges = _spaced(first, last, count, dtype)
+        message = f"Too many bins for data range. Cannot create {count} finite-sized bins."
+        _check_ascending(edges, message, strictly=True)
         return edges, True
     if np.ndim(bins) != 1:
         raise ValueError("`bins` must be 1d, when an array")
     edges = value_of(bins)
-    if _is_decreasing(edges):
-        raise ValueError("`bins` must increase monotonically, when an array")
+    _check_ascending(edges, "`bins` must increase monotonically, when an array")
     return edges, False
 
 
 def _promotable(edge: Any) -> Any:
-    return dtype_of(edge.value) if type(edge) is TracedArray else edge
+    return edge if type(edge) in PYTHON_DTYPES else dtype_of(edge)
 
 
 def _bin_numbers(a: Value, edges: Value) -> Value:
@@ -142,7 +162,7 @@ def _weights_like(weights: Any, shape: tuple[Any, ...]) -> Value | None:
         raise ValueError(
             f"weights should have the same shape as a: got {shape_of(w)} and {shape}{user_line()}"
         )
-    return _raveled(w)
+    return raveled(w)
 
 
 def _data(a: Any) -> Value:
@@ -170,7 +190,7 @@ def histogram(
 ) -> Any:
     x = _data(a)
     w = _weights_like(weights, shape_of(x))
-    x = _raveled(x)
+    x = raveled(x)
     edges, equal = _bin_edges(x, bins, range, w is not None)
     if equal:
         x = convert(x, dtype_of(edges))
@@ -187,7 +207,7 @@ def histogram(
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     x = _data(a)
     w = _weights_like(weights, shape_of(x))
-    return wrap(_bin_edges(_raveled(x), bins, range, w is not None)[0])
+    return wrap(_bin_edges(raveled(x), bins, range, w is not None)[0])
 
 
 def _sample_columns(sample: Any) -> list[Value]:
@@ -197,7 +217,7 @@ def _sample_columns(sample: Any) -> list[Value]:
         if ndim_of(x) == 2:
             return [getitem_p(x, index=(slice(None), i)) for i in range(shape_of(x)[1])]
         if ndim_of(x) < 2:
-            return [_raveled(x)]
+            return [raveled(x)]
         raise ValueError(f"sample must be an (N, D) array or D arrays, got shape {shape_of(x)}")
     columns = [_ordered(value_of(column)) for column in sample]
     if any(shape_of(column) != shape_of(columns[0]) for column in columns):
@@ -205,7 +225,7 @@ def _sample_columns(sample: Any) -> list[Value]:
             f"the coordinates of the sample differ in shape: {[*map(shape_of, columns)]}"
             f"{user_line()}"
         )
-    return [_raveled(column) for column in columns]
+    return [raveled(column) for column in columns]
 
 
 def _axis_edges(a: Value, bins: Any, limits: Any, i: int) -> Value:
@@ -216,12 +236,11 @@ def _axis_edges(a: Value, bins: Any, limits: Any, i: int) -> Value:
             raise TypeError(f"`bins[{i}]` must be an integer, when a scalar") from None
         if count < 1:
             raise ValueError(f"`bins[{i}]` must be positive, when an integer")
-        return value_of(np.linspace(*_outer_edges(a, limits), count + 1))
+        return _spaced(*_outer_edges(a, limits), count)
     if np.ndim(bins) != 1:
         raise ValueError(f"`bins[{i}]` must be a scalar or 1d array")
     edges = value_of(bins)
-    if _is_decreasing(edges):
-        raise ValueError(f"`bins[{i}]` must be monotonically increasing, when an array")
+    _check_ascending(edges, f"`bins[{i}]` must be monotonically increasing, when an array")
     return edges
 
 
@@ -248,7 +267,7 @@ def histogramdd(
     place: Any = np.intp(0)
     for column, e, size in zip(columns, edges, sizes, strict=True):
         place = place * np.intp(size) + _bin_numbers(column, e)
-    w = None if weights is None else convert(_raveled(value_of(weights)), _FLOAT64)
+    w = None if weights is None else convert(raveled(value_of(weights)), _FLOAT64)
     counts = reshape_p(_gathered(place, w, shapes.prod(sizes)), shape=tuple(sizes))
     counts = convert(getitem_p(counts, index=(slice(None, -1),) * dims), _FLOAT64)
     if density:
@@ -282,8 +301,8 @@ def _length(x: Value, minlength: Any) -> int:
         raise ValueError("'minlength' must not be negative")
     if not shape_of(x)[0]:
         return least
-    if (examine(x) < 0).any():
-        raise ValueError("'list' argument must have no negative elements")
+    message = "'list' argument must have no negative elements"
+    refuse_p(less_p(x, 0), error=ValueError, message=message)
     longest = np.max(handle(x)) + 1
     return int(np.maximum(longest, least))
 

@@ -15,7 +15,7 @@ from ..autodiff import shapes, views
 from ..autodiff.core import PYTHON_DTYPES, Value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line
-from ..autodiff.flat import FlatIterator, flat_view
+from ..autodiff.flat import FlatIterator, cycled, flat_view
 from ..autodiff.handles import (
     ARRAY0D,
     TracedArray,
@@ -142,15 +142,6 @@ def _into_ndarray(function: Callable[..., Any], target: Any, *args: Any, **kwarg
         return constant_of(x, function.__name__) if type(x) is TracedArray else x
 
     return function(target, *map(known, args), **{k: known(v) for k, v in kwargs.items()})
-
-
-def cycled(value: Value, count: Any) -> Value:
-    """The elements in C order, again and again until there are ``count``; one stays a scalar."""
-    size = shapes.prod(shape_of(value))
-    if size == 1:
-        return reshape_p(value, shape=())
-    flat = reshape_p(value, shape=(size,))
-    return flat if size == count else gather_p(flat, np.arange(count) % size)
 
 
 @implements(np.put)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..autodiff.core import dtype_of, is_weak, ndim_of
+from ..autodiff.core import concrete_value, dtype_of, is_weak, ndim_of
 from ..autodiff.dispatch import implements
-from ..autodiff.errors import BatchingError
-from ..autodiff.handles import TracedArray, concrete_value
+from ..autodiff.errors import BatchingError, ConcretizationError
+from ..autodiff.handles import TracedArray
 
 _PYTHON = {"b": False, "i": 0, "u": 0, "f": 0.0, "c": 0j}
 
@@ -36,7 +36,7 @@ def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
 def min_scalar_type(a: TracedArray) -> np.dtype[Any]:
     if ndim_of(a.value):
         return dtype_of(a.value)
-    return np.min_scalar_type(concrete_value(a.value, "min_scalar_type"))
+    return np.min_scalar_type(concrete_value(a.value))
 
 
 @implements(np.common_type)
@@ -78,8 +78,8 @@ def may_share_memory(a: Any, b: Any, /, max_work: Any = 0) -> bool:
 def _shown(a: TracedArray) -> Any:
     """The values where they are known, else the handle's description."""
     try:
-        return np.asarray(concrete_value(a.value, "printing"))
-    except BatchingError:
+        return np.asarray(concrete_value(a.value))
+    except (BatchingError, ConcretizationError):
         return None
 
 

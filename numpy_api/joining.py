@@ -226,7 +226,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> TracedArray:
         count = shape_of(new)[axis]
     else:
         count = places.size
-    new = fit_shape(new, (*shape[:axis], count, *shape[axis + 1 :]))
+    new = fit_shape(new, shapes.with_size(shape, axis, count))
     ids = -1 - np.arange(count)
     order = np.insert(np.arange(shape[axis]), places if places.size != 1 else places.item(), ids)
     order = np.where(order < 0, shape[axis] - 1 - order, order)

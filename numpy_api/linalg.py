@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes
-from ..autodiff.core import Value, dtype_of, ndim_of, shape_of
+from ..autodiff.core import Value, concrete_value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line
-from ..autodiff.handles import concrete_value, describe, unwrap_known, value_of, wrap
+from ..autodiff.handles import describe, unwrap_known, value_of, wrap
 from ..autodiff.primitives import linalg as la
 from ..autodiff.primitives.contraction import matmul_p
 from ..autodiff.primitives.decompositions import eig_p, eigh_p, svd_p
@@ -278,7 +278,7 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: Any = False, *, rtol: Any = 
         raise ValueError("matrix_rank: `tol` and `rtol` can't be both set.")
     value = as_array(A)
     if ndim_of(value) < 2:
-        known = concrete_value(value, "matrix_rank")
+        known = concrete_value(value)
         return int(np.any(known != 0))
     value = matrix("matrix_rank", wrap(value))
     if tol is not None:
@@ -288,11 +288,10 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: Any = False, *, rtol: Any = 
     return wrap(la.rank_p(value, as_array(rtol), relative=True, hermitian=bool(hermitian)))
 
 
-@implements(np.linalg.lstsq)
-def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+def least_squares(a: Any, b: Any, rcond: Any) -> tuple[Value, Value, Value, Value]:
+    """``a`` and ``b`` as matrices, x with the least |a x - b|, and the rank of a."""
     x, y = inexact("lstsq", matrix("lstsq", a), as_array(b))
-    is_vector = ndim_of(y) == 1
-    y = column(y) if is_vector else y
+    y = column(y) if ndim_of(y) == 1 else y
     for label, value in (("a", x), ("b", y)):
         if ndim_of(value) != 2:
             raise LinAlgError(
@@ -308,19 +307,24 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     rcond = precision(x) * max(m, n) if rcond is None else float(rcond)
     if rcond < 0:  # LAPACK's sign for the precision
         rcond = precision(x)
-    solution = la.lstsq_p(x, y, rcond=rcond)
     rank = la.rank_p(x, np.asarray(rcond), relative=True, hermitian=False)
+    return x, y, la.lstsq_p(x, y, rcond=rcond), rank
+
+
+@implements(np.linalg.lstsq)
+def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+    x, y, solution, rank = least_squares(a, b, rcond)
     s = svd_p(x, full=False)[1]
     rest = _residuals(x, y, solution, rank)
-    if is_vector:
-        solution = reshape_p(solution, shape=(n,))
+    if np.ndim(b) == 1:
+        solution = reshape_p(solution, shape=(shape_of(x)[1],))
     return wrap(solution), wrap(rest), wrap(convert(rank, np.dtype(np.int32))), wrap(s)
 
 
 def _residuals(a: Value, b: Value, x: Value, rank: Value) -> Value:
     """The squared lengths of b - A x; empty, as NumPy has it, unless A is tall of full rank."""
     m, n = shape_of(a)
-    if m <= n or concrete_value(rank, "the rank in lstsq") != n:
+    if m <= n or concrete_value(rank) != n:
         return np.zeros(0, np.finfo(dtype_of(a)).dtype)
     r = b - matmul_p(a, x)
     squares = absolute_p(r) * absolute_p(r) if is_complex(r) else r * r

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes, views
-from ..autodiff.core import Tracer, Value, dtype_of, ndim_of, shape_of
+from ..autodiff.core import Value, concrete_value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.handles import (
     ARRAY0D,
     TracedArray,
-    concrete_value,
+    is_traced,
     unwrap_known,
     value_of,
     view_of,
@@ -39,11 +39,6 @@ def known_int(x: Any, name: str) -> int:
         return operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {value!r}") from None
-
-
-def is_known(x: Any) -> bool:
-    """Whether no transformation traces ``x``."""
-    return not (type(x) is TracedArray and isinstance(x.value, Tracer))
 
 
 def own(handle: TracedArray) -> TracedArray:
@@ -182,7 +177,7 @@ def broadcast_to(array: Any, shape: Any, subok: bool = False) -> TracedArray:
 
 @implements(np.broadcast_arrays)
 def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[TracedArray, ...]:
-    arrays = [array_of(a) for a in args]
+    arrays = [views.boxed(array_of(a)) for a in args]
     all_shapes = [shape_of(a.value) for a in arrays]
     try:
         shape = shapes.broadcast(*all_shapes)
@@ -263,7 +258,7 @@ def _rolled(x: Value, shift: Any, axis: int) -> Value:
     length = shape_of(x)[axis]
     if not length:
         return x
-    if not is_known(shift):
+    if is_traced(shift):
         return take_values(x, value_of((np.arange(length) - shift) % length), axis)
     cut = -known_int(shift, "shift") % length
     if not cut:
@@ -304,7 +299,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> TracedArray:
     shape = shape_of(x)
     x = reshape_p(x, shape=(*shape[: axis + 1], 1, *shape[axis + 1 :]))
     x = broadcast_to_p(x, shape=(*shape[: axis + 1], count, *shape[axis + 1 :]))
-    return wrap(reshape_p(x, shape=(*shape[:axis], length * count, *shape[axis + 1 :])), ARRAY0D)
+    return wrap(reshape_p(x, shape=shapes.with_size(shape, axis, length * count)), ARRAY0D)
 
 
 @implements(np.resize)
@@ -329,7 +324,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> TracedArray:
         raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
     n = ndim_of(filt.value)
     axes = shapes.axis_tuple(axis, n)
-    nonzero = np.argwhere(concrete_value(not_equal_p(filt.value, 0), "trim_zeros"))
+    nonzero = np.argwhere(concrete_value(not_equal_p(filt.value, 0)))
     start, stop = np.zeros(n, int), np.zeros(n, int)
     if len(nonzero):
         start, stop = nonzero.min(0), nonzero.max(0) + 1

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ..autodiff import shapes
 from ..autodiff.core import Value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.handles import TracedArray, value_of, wrap
+from ..autodiff.primitives.checks import refuse_p, warn_p
 from ..autodiff.primitives.elementwise import (
     divide_p,
     equal_p,
@@ -21,15 +23,12 @@ from ..autodiff.primitives.elementwise import (
     select_p,
     subtract_p,
 )
-from ..autodiff.primitives.reductions import (
-    count_values,
-    fit,
-    keep_axes,
-    reduce_all_p,
-)
-from ..autodiff.rules import broadcast_to_p, reshape_p
-from .reductions import NONE, examine, finish, handle, is_set, mask_of, reduction_axes
-from .statistics import freedom_of, masked_sum, squared, warn
+from ..autodiff.primitives.reductions import count_values, keep_axes, reduce_all_p
+from ..autodiff.rules import broadcast_to_p, convert, reshape_p
+from .reductions import NONE, finish, handle, is_set, mask_of, may_hold, reduction_axes
+from .statistics import freedom_of, masked_sum, squared
+
+_ALL_NAN = "All-NaN slice encountered"
 
 
 def _has_nans(x: Value) -> bool:
@@ -96,18 +95,15 @@ def _extreme(
     where: Any,
 ) -> Any:
     x = value_of(a)
-    if not _has_nans(x) or initial is not NONE or shape_of(x) == ():
-        if _has_nans(x) and initial is NONE and np.isnan(examine(x)).any():
-            warn("All-NaN slice encountered")
-            return finish(function.__name__, x, out)
+    if not _has_nans(x) or initial is not NONE:
         worst = _worst(dtype_of(x), infinity)
         return function(replaced(x, worst), axis, out, keepdims, initial, where)
     worst = _worst(dtype_of(x), infinity)
     result = value_of(function(replaced(x, worst), axis, None, keepdims, NONE, where))
     axes = reduction_axes(axis, ndim_of(x))
     empty = reduce_all_p(not_equal_p(x, x), axes=axes)
-    if examine(empty).any():
-        warn("All-NaN slice encountered")
+    warn_p(empty, message=_ALL_NAN)
+    if may_hold(empty):
         if is_set(keepdims):
             empty = keep_axes(empty, shape_of(x), axes)
         result = select_p(empty, dtype_of(x).type(np.nan), result)
@@ -140,10 +136,9 @@ def nanmin(
 
 def _position(function: Any, infinity: float, a: Any, axis: Any, out: Any, keepdims: Any) -> Any:
     x = value_of(a)
-    if _has_nans(x) and np.size(examine(x)):
-        axes = reduction_axes(axis, ndim_of(x))
-        if examine(reduce_all_p(not_equal_p(x, x), axes=axes)).any():
-            raise ValueError("All-NaN slice encountered")
+    if _has_nans(x) and shapes.prod(shape_of(x)):
+        empty = reduce_all_p(not_equal_p(x, x), axes=reduction_axes(axis, ndim_of(x)))
+        refuse_p(empty, error=ValueError, message=_ALL_NAN)
     filled = replaced(x, _worst(dtype_of(x), infinity) if _has_nans(x) else 0)
     return function(filled, axis, out, keepdims=keepdims)
 
@@ -191,11 +186,10 @@ def nanmean(
     axes = reduction_axes(axis, ndim_of(x))
     mask = _numbers(x, where)
     count = count_values(mask, axes)
-    if (examine(count) == 0).any():
-        warn("Mean of empty slice")
+    warn_p(equal_p(count, 0), message="Mean of empty slice")
     total = masked_sum(x, axes, None if dtype is None else np.dtype(dtype), mask, False)
     with np.errstate(invalid="ignore", divide="ignore"):
-        result = fit(divide_p(total, count), dtype_of(total))
+        result = convert(divide_p(total, count), dtype_of(total))
     if is_set(keepdims):
         result = keep_axes(result, shape_of(x), axes)
     return finish("np.nanmean", result, out)
@@ -213,21 +207,20 @@ def _nan_variance(
     with np.errstate(invalid="ignore", divide="ignore"):
         if center is NONE:
             total = masked_sum(x, axes, working, mask, True)
-            middle = fit(divide_p(total, count), dtype_of(total))
+            middle = convert(divide_p(total, count), dtype_of(total))
         else:
             middle = value_of(center)
         centered = select_p(mask, subtract_p(x, middle), dtype_of(x).type(0))
-        total = masked_sum(squared(fit(centered, dtype_of(x))), axes, working, mask, True)
+        total = masked_sum(squared(convert(centered, dtype_of(x))), axes, working, mask, True)
         freedom = subtract_p(count, ddof)
-        result = fit(divide_p(total, freedom), dtype_of(total))
+        result = convert(divide_p(total, freedom), dtype_of(total))
     bad = less_equal_p(freedom, 0)
-    if examine(bad).any():
-        warn("Degrees of freedom <= 0 for slice.")
+    warn_p(bad, message="Degrees of freedom <= 0 for slice.")
+    if may_hold(bad):
         result = select_p(bad, dtype_of(result).type(np.nan), result)
     if keep:
         return result
-    left = tuple(d for i, d in enumerate(shape_of(x)) if i not in axes)
-    return reshape_p(result, shape=left)
+    return reshape_p(result, shape=shapes.reduced(shape_of(x), axes))
 
 
 @implements(np.nanvar)

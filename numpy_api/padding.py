@@ -23,7 +23,7 @@ from ..autodiff.handles import (
     value_of,
     wrap,
 )
-from ..autodiff.primitives.indexing import embed_p, getitem_p
+from ..autodiff.primitives.indexing import embed_p, getitem_p, slice_axis
 from ..autodiff.primitives.manipulation import concatenate_p
 from ..autodiff.rules import broadcast_to_p, convert, reshape_p
 from ..autodiff.views import array_of
@@ -135,14 +135,9 @@ def _pad_by_function(
     return padded
 
 
-def _part(x: Value, axis: int, start: Any, stop: Any) -> Value:
-    return getitem_p(x, index=(*(slice(None),) * axis, slice(start, stop)))
-
-
 def _stretched(x: Value, axis: int, length: Any) -> Value:
     """A slice of length 1, repeated."""
-    shape = shape_of(x)
-    return broadcast_to_p(x, shape=(*shape[:axis], length, *shape[axis + 1 :]))
+    return broadcast_to_p(x, shape=shapes.with_size(shape_of(x), axis, length))
 
 
 def _around(x: Value, axis: int, before: Value, after: Value) -> Value:
@@ -151,7 +146,7 @@ def _around(x: Value, axis: int, before: Value, after: Value) -> Value:
 
 
 def _edges(x: Value, axis: int) -> Pair:
-    return _part(x, axis, 0, 1), _part(x, axis, -1, None)
+    return slice_axis(x, 0, 1, axis), slice_axis(x, -1, None, axis)
 
 
 def _edge(x: Value, axis: int, pair: Pair, mode: str, option: Any) -> Value:
@@ -197,7 +192,7 @@ def _statistics(x: Value, axis: int, pair: Pair, mode: str, option: Any) -> Valu
         lengths = [min(n, size) for n in np.asarray(_pairs(given, ndim_of(x)))[axis].tolist()]
     if 0 in lengths and mode in ("maximum", "minimum"):
         raise ValueError("stat_length of 0 yields no value for padding")
-    chunks = _part(x, axis, 0, lengths[0]), _part(x, axis, size - lengths[1], None)
+    chunks = slice_axis(x, 0, lengths[0], axis), slice_axis(x, size - lengths[1], None, axis)
     pieces = []
     for chunk, width in zip(chunks, pair, strict=True):
         value = value_of(_STATISTICS[mode](wrap(chunk, ARRAY0D), axis=axis, keepdims=True))
@@ -235,7 +230,7 @@ def _odd(x: Value, axis: int, pair: Pair, with_edge: bool) -> Value:
 
 
 def _image(x: Value, axis: int, start: Any, length: Any) -> Value:
-    part = _part(x, axis, start, start + length)
+    part = slice_axis(x, start, start + length, axis)
     return getitem_p(part, index=(*(slice(None),) * axis, slice(None, None, -1)))
 
 

@@ -3,7 +3,8 @@
 NumPy's polynomial series (power, Chebyshev, Legendre, Hermite, Laguerre) are ordinary NumPy
 programs, but they convert their arguments with ``np.array``, which does not dispatch. They become
 differentiable like every other program: by ``import xnp as np``. So this package is NumPy's own
-code, loaded a second time under our name, with ``np`` being xnp in it.
+code, loaded a second time under our name, with ``np`` being xnp in it. The root's ``__getattr__``
+imports it on first use.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from types import ModuleType
 from typing import Any
 
 from ..autodiff.dispatch import UNSUPPORTED_MODULES
-from .namespace import replaces
 
 _XNP = __name__.partition(".")[0]
 _NAME = f"{_XNP}.polynomial"
@@ -69,20 +69,7 @@ def _mapdomain(polyutils: Any, x: Any, old: Any, new: Any) -> Any:
     return offset + scale * x
 
 
-def _lazy_package() -> ModuleType:
-    """``xnp.polynomial``, loaded when it is first looked into."""
-    spec = _SecondCopy.find_spec(_NAME)
-    assert spec is not None
-    loader = importlib.util.LazyLoader(_SecondCopy)  # pyright: ignore[reportArgumentType] - duck typed
-    spec.loader = loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[_NAME] = module
-    loader.exec_module(module)
-    return module
-
-
 sys.meta_path.insert(0, _SecondCopy)
-replaces("polynomial")(_lazy_package())
 # The few functions there that dispatch would get no further than their first np.array.
 UNSUPPORTED_MODULES["numpy.polynomial.polynomial"] = (
     "NumPy's functions of polynomial series make plain arrays of their arguments",

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import operator
-import warnings
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,11 @@ from ..autodiff.handles import (
     value_of,
     wrap,
 )
+from ..autodiff.primitives.checks import warn_p
+from ..autodiff.primitives.elementwise import not_equal_p
 from ..autodiff.primitives.polynomials import roots_p
 from ..autodiff.rules import convert
+from .linalg import least_squares
 
 Handle = Any  # a TracedArray; its operators are installed where type checkers do not see them
 
@@ -220,12 +222,14 @@ def polyfit(
         rhs = rhs * w if ndim_of(rhs.value) == 1 else rhs * w[:, None]
     scale = np.sqrt(np.sum(lhs * lhs, axis=0))
     lhs = lhs / scale
-    c, resids, rank, s = np.linalg.lstsq(lhs, rhs, rcond)
-    c = np.transpose(np.transpose(c) / scale)
     if full:
-        return c, resids, rank, s, rcond
-    if rank != order:
-        warnings.warn("Polyfit may be poorly conditioned", np.exceptions.RankWarning, stacklevel=3)
+        c, resids, rank, s = np.linalg.lstsq(lhs, rhs, rcond)
+        return np.transpose(np.transpose(c) / scale), resids, rank, s, rcond
+    _, _, solution, rank = least_squares(lhs, rhs, rcond)
+    shape = (order, *shape_of(y.value)[1:])
+    c = np.transpose(np.transpose(np.reshape(handle_of(wrap(solution)), shape)) / scale)
+    poor, category = "Polyfit may be poorly conditioned", np.exceptions.RankWarning
+    warn_p(not_equal_p(rank, order), message=poor, category=category)
     if not cov:
         return c
     covariance = np.linalg.inv(np.dot(np.transpose(lhs), lhs)) / np.outer(scale, scale)
@@ -235,7 +239,7 @@ def polyfit(
             raise ValueError(
                 "the number of data points must exceed order to scale the covariance matrix"
             )
-        factor = resids / (count - order)
+        factor = np.linalg.lstsq(lhs, rhs, rcond)[1] / (count - order)
     if ndim_of(y.value) == 1:
         return c, covariance * factor
     return c, covariance[:, :, None] * factor

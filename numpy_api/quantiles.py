@@ -16,26 +16,23 @@ from ..autodiff.core import Tracer, Value, dtype_of, is_weak, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line
 from ..autodiff.handles import ARRAY0D, RESULT, value_of, wrap
+from ..autodiff.primitives.checks import refuse_p, warn_p
 from ..autodiff.primitives.elementwise import (
     divide_p,
     equal_p,
     greater_equal_p,
+    less_equal_p,
     less_p,
+    logical_and_p,
+    logical_not_p,
     multiply_p,
     not_equal_p,
     select_p,
     subtract_p,
 )
-from ..autodiff.primitives.indexing import gather_p
+from ..autodiff.primitives.indexing import gather_p, slice_axis
 from ..autodiff.primitives.manipulation import stack_values, transpose_p
-from ..autodiff.primitives.reductions import (
-    axes_to_front,
-    cumsum_p,
-    fit,
-    keep_axes,
-    reduce_sum_p,
-    slice_axis,
-)
+from ..autodiff.primitives.reductions import axes_to_front, cumsum_p, keep_axes, reduce_sum_p
 from ..autodiff.primitives.sorting import argsort_p, permute_p, searchsorted_p, sort_values
 from ..autodiff.rules import (
     broadcast_to_p,
@@ -45,8 +42,8 @@ from ..autodiff.rules import (
     reshape_p,
     stop_gradient_p,
 )
-from .reductions import NONE, examine, finish, handle, is_set
-from .statistics import warn, weights_for
+from .reductions import NONE, finish, handle, is_set, may_hold
+from .statistics import weights_for
 
 _INTP = np.dtype(np.intp)
 
@@ -118,8 +115,7 @@ def _columns(x: Value, axes: tuple[int, ...], without_nans: bool) -> _Columns:
     if not without_nans or dtype_of(x).kind not in "fc":
         return _Columns(ordered, order, n, tuple(rest))
     count = reduce_sum_p(equal_p(ordered, ordered), axes=(0,))
-    if (examine(count) == 0).any():
-        warn("All-NaN slice encountered")
+    warn_p(equal_p(count, 0), message="All-NaN slice encountered")
     return _Columns(ordered, order, count, tuple(rest))
 
 
@@ -141,9 +137,8 @@ def _or_nan(columns: _Columns, result: Value) -> Value:
     if type(columns.n) is not int or dtype_of(columns.ordered).kind not in "fc":
         return result
     last = reshape_p(slice_axis(columns.ordered, -1, None, 0), shape=shape_of(columns.ordered)[1:])
-    if not (examine(last) != examine(last)).any():
-        return result
-    return select_p(not_equal_p(last, last), last, result)
+    has_nan = not_equal_p(last, last)
+    return select_p(has_nan, last, result) if may_hold(has_nan) else result
 
 
 def _interpolated(columns: _Columns, q: Any, method: str, weak: bool) -> Value:
@@ -167,10 +162,10 @@ def _interpolated(columns: _Columns, q: Any, method: str, weak: bool) -> Value:
     top, bottom = index >= n - 1, index < 0
     below = np.where(bottom, 0, np.where(top, n - 1, below))
     above = np.where(bottom, 0, np.where(top, n - 1, above))
-    share = fit(value_of(places.share(index - below, index)), np.result_type(index))
+    share = convert(value_of(places.share(index - below, index)), np.result_type(index))
     if weak:
         dtype = dtype_of(columns.ordered)
-        share = fit(share, dtype if dtype.kind in "fc" else np.dtype(float))
+        share = convert(share, dtype if dtype.kind in "fc" else np.dtype(float))
     if type(columns.n) is int:
         share = reshape_p(share, shape=(*shape_of(share), 1))
     return _or_nan(columns, _between(_rows(columns, below), _rows(columns, above), share))
@@ -194,8 +189,8 @@ def _weighted(columns: _Columns, weights: Value, q: Any) -> Value:
         w = select_p(empty, 1.0, select_p(number, w, 0.0))
     cdf = cumsum_p(convert(w, np.dtype(float)), axis=0)
     cdf = divide_p(cdf, slice_axis(cdf, -1, None, 0))
-    if np.isnan(examine(cdf)).any():
-        raise ValueError("Weights included NaN, inf or were all zero.")
+    message = "Weights included NaN, inf or were all zero."
+    refuse_p(not_equal_p(cdf, cdf), error=ValueError, message=message)
     levels = stop_gradient_p(value_of(q))
     if dtype_of(levels).kind == "f":
         cdf = convert(cdf, dtype_of(levels))
@@ -214,8 +209,7 @@ def _weights(weights: Any, x: Value, axis: Any, axes: tuple[int, ...], method: s
     if method != "inverted_cdf":
         raise ValueError(f"Only method 'inverted_cdf' supports weights. Got: {method}.")
     w = weights_for(weights, x, axis)
-    if (examine(w) < 0).any():
-        raise ValueError("Weights must be non-negative.")
+    refuse_p(less_p(w, 0), error=ValueError, message="Weights must be non-negative.")
     line = axes_to_front(broadcast_to_p(w, shape=shape_of(x)), axes)
     n, *rest = shape_of(line)
     return reshape_p(line, shape=(n, shapes.prod(rest)))
@@ -232,10 +226,10 @@ def _levels(q: Any, scale: int) -> tuple[Value, bool]:
     elif weak:  # an array of no dimensions, as NumPy makes of it
         strong = convert_p if dtype_of(value).kind == "f" else quantize_p
         value = strong(value, dtype=dtype_of(value))
-    known = examine(value)
-    if not ((known >= 0) & (known <= 1)).all():
-        kind, top = ("Percentiles", 100) if scale == 100 else ("Quantiles", 1)
-        raise ValueError(f"{kind} must be in the range [0, {top}]")
+    inside = logical_and_p(greater_equal_p(value, 0), less_equal_p(value, 1))
+    kind, top = ("Percentiles", 100) if scale == 100 else ("Quantiles", 1)
+    message = f"{kind} must be in the range [0, {top}]"
+    refuse_p(logical_not_p(inside), error=ValueError, message=message)
     if ndim_of(value) > 2:
         raise ValueError("q must be a scalar or 1d")
     return value, weak
@@ -252,10 +246,7 @@ def _quantile(
     method: str,
     keepdims: Any,
     weights: Any,
-    interpolation: Any,
 ) -> Any:
-    if interpolation is not None:
-        raise TypeError(f"{name}: interpolation= was renamed{user_line()}; write method=")
     x = value_of(a)
     if dtype_of(x).kind == "c":
         raise TypeError("a must be an array of real numbers")
@@ -275,76 +266,31 @@ def _quantile(
     return finish(name, result, out, ARRAY0D if w is not None or is_set(keepdims) else RESULT)
 
 
-@implements(np.quantile)
-def quantile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
-    out: Any = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: Any = False,
-    *,
-    weights: Any = None,
-    interpolation: Any = None,
-) -> Any:
-    return _quantile(
-        "np.quantile", 1, False, a, q, axis, out, method, keepdims, weights, interpolation
-    )
+def _register(name: str, scale: int, without_nans: bool) -> None:
+    @implements(getattr(np, name))
+    def function(
+        a: Any,
+        q: Any,
+        axis: Any = None,
+        out: Any = None,
+        overwrite_input: bool = False,
+        method: str = "linear",
+        keepdims: Any = NONE,
+        *,
+        weights: Any = None,
+        interpolation: Any = None,
+    ) -> Any:
+        what = f"np.{name}"
+        if interpolation is not None:
+            raise TypeError(f"{what}: interpolation= was renamed{user_line()}; write method=")
+        return _quantile(what, scale, without_nans, a, q, axis, out, method, keepdims, weights)
+
+    function.__name__ = name
 
 
-@implements(np.percentile)
-def percentile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
-    out: Any = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: Any = False,
-    *,
-    weights: Any = None,
-    interpolation: Any = None,
-) -> Any:
-    return _quantile(
-        "np.percentile", 100, False, a, q, axis, out, method, keepdims, weights, interpolation
-    )
-
-
-@implements(np.nanquantile)
-def nanquantile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
-    out: Any = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: Any = NONE,
-    *,
-    weights: Any = None,
-    interpolation: Any = None,
-) -> Any:
-    return _quantile(
-        "np.nanquantile", 1, True, a, q, axis, out, method, keepdims, weights, interpolation
-    )
-
-
-@implements(np.nanpercentile)
-def nanpercentile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
-    out: Any = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: Any = NONE,
-    *,
-    weights: Any = None,
-    interpolation: Any = None,
-) -> Any:
-    return _quantile(
-        "np.nanpercentile", 100, True, a, q, axis, out, method, keepdims, weights, interpolation
-    )
+for _name, _scale in (("quantile", 1), ("percentile", 100)):
+    _register(_name, _scale, without_nans=False)
+    _register("nan" + _name, _scale, without_nans=True)
 
 
 def _averaged(x: Value) -> Value:

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ..autodiff.core import PYTHON_DTYPES, thread_state
+from ..autodiff.core import PYTHON_DTYPES, dtype_of, is_weak, thread_state
 from ..autodiff.dispatch import FUNCTIONS, implements
 from ..autodiff.errors import UnsupportedError, user_line
-from ..autodiff.handles import TracedArray, has_handle, is_traced, unwrap_known
+from ..autodiff.handles import TracedArray, has_handle, is_traced, unwrap_known, value_of
+from ..autodiff.primitives.checks import refuse_p
+from ..autodiff.primitives.elementwise import equal_p
 from .creation import array, owned
 from .namespace import replaces, replaces_inside
 
@@ -80,13 +82,21 @@ def linspace(
             return owned("linspace", result[0]), result[1]
         return owned("linspace", result)
     samples, step = _linspace(start, stop, num, endpoint)
-    if dtype is not None:
+    if dtype is None:
+        samples = samples.astype(np.result_type(_vote(start), _vote(stop), 0.0), copy=False)
+    else:
         if np.dtype(dtype).kind in "iu":
             samples = np.floor(samples)
         samples = samples.astype(dtype, copy=False)
     if axis:
         samples = np.moveaxis(samples, 0, axis)
     return (samples, step) if retstep else samples
+
+
+def _vote(x: Any) -> Any:
+    """What counts of an argument for the dtype of the result: Python numbers are weak."""
+    value = value_of(x)
+    return dtype_of(value).type(1).item() if is_weak(value) else dtype_of(value)
 
 
 def _linspace(start: Any, stop: Any, num: Any, endpoint: bool) -> tuple[Any, Any]:
@@ -99,12 +109,12 @@ def _linspace(start: Any, stop: Any, num: Any, endpoint: bool) -> tuple[Any, Any
     delta = stop - start
     dtype = np.result_type(start.dtype, stop.dtype)
     steps = np.arange(num, dtype=dtype).reshape((num,) + (1,) * np.ndim(delta))
-    step = delta / intervals if intervals > 0 else np.nan
-    if intervals <= 0 or np.any(step == 0):
-        fraction = steps / intervals if intervals > 0 else steps
-        samples = fraction * delta
-    else:
-        samples = steps * step
+    step: Any = np.nan
+    samples = steps * delta
+    if intervals > 0:
+        step = delta / intervals
+        vanished = np.any(step == 0)  # by underflow, say
+        samples = np.where(vanished, steps / intervals * delta, steps * step)
     samples = array(samples + start)
     if endpoint and num > 1:
         samples[-1, ...] = stop
@@ -146,9 +156,10 @@ def geomspace(
     if not _any_handle(start, stop):
         result = np.geomspace(start, stop, num, endpoint, dtype, axis)
         return owned("geomspace", result)
-    if np.any(np.equal(start, 0)) or np.any(np.equal(stop, 0)):
-        raise ValueError("Geometric sequence cannot include zero")
     start, stop = array(start) * 1.0, array(stop) * 1.0
+    for end in (start, stop):
+        message = "Geometric sequence cannot include zero"
+        refuse_p(equal_p(end.value, 0), error=ValueError, message=message)
     sign = np.sign(start)  # the rest of the computation starts on the positive real axis
     ends = start / sign, stop / sign
     logs = (np.log10(end) for end in ends)

@@ -12,7 +12,7 @@ from ..autodiff import shapes
 from ..autodiff.batching import BatchTracer
 from ..autodiff.core import Primitive, Tracer, Value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
-from ..autodiff.errors import user_line
+from ..autodiff.errors import ConcretizationError, user_line
 from ..autodiff.handles import RESULT, TracedArray, value_of, wrap
 from ..autodiff.primitives.elementwise import add_p, maximum_p, minimum_p, multiply_p, select_p
 from ..autodiff.primitives.elementwise import not_equal_p as unequal_p
@@ -23,7 +23,6 @@ from ..autodiff.primitives.reductions import (
     count_values,
     cumprod_p,
     cumsum_p,
-    fit,
     keep_axes,
     prod_values,
     reduce_all_p,
@@ -33,7 +32,7 @@ from ..autodiff.primitives.reductions import (
     sum_values,
 )
 from ..autodiff.protocols import write_out
-from ..autodiff.rules import broadcast_to_p, convert, reduce_sum_p, reshape_p
+from ..autodiff.rules import broadcast_to_p, convert, raveled, reduce_sum_p, reshape_p
 
 NONE: Any = np._NoValue  # NumPy's own mark of an argument that was not given
 _BOOL = np.dtype(bool)
@@ -72,10 +71,18 @@ def is_set(flag: Any) -> bool:
 
 
 def examine(value: Value) -> Any:
-    """The numbers behind a Value, of every example of a batch, for a warning or an error."""
+    """The numbers behind a Value, of every example of a batch."""
     while isinstance(value, Tracer):
         value = value.values if isinstance(value, BatchTracer) else value.concrete()
     return np.asarray(value)
+
+
+def may_hold(mask: Value) -> bool:
+    """Whether anything in a mask is true, or nobody knows: what a shortcut asks."""
+    try:
+        return bool(examine(mask).any())
+    except ConcretizationError:
+        return True
 
 
 def finish(name: str, value: Value, out: Any, kind: int = RESULT) -> Any:
@@ -84,7 +91,7 @@ def finish(name: str, value: Value, out: Any, kind: int = RESULT) -> Any:
         return wrap(value, kind)
     target = out[0] if isinstance(out, tuple) else out
     if type(target) is TracedArray:
-        value = fit(value, dtype_of(target.value))
+        value = convert(value, dtype_of(target.value))
     return write_out(name, out, wrap(value))
 
 
@@ -117,7 +124,7 @@ def start_of(initial: Any, dtype: np.dtype[Any]) -> Value | None:
         raise ValueError(
             f"initial must be a scalar, got an array of shape {shape_of(start)}{user_line()}"
         )
-    return fit(start, dtype)
+    return convert(start, dtype)
 
 
 def _out_dtype(dtype: Any, out: Any) -> Any:
@@ -302,7 +309,7 @@ def _position(name: str, find: Primitive, a: Any, axis: Any, out: Any, keepdims:
     if axis is None or not shape:
         if axis is not None:
             shapes.axis_index(axis, 1)
-        result = find(reshape_p(x, shape=(shapes.prod(shape),)), axis=0)
+        result = find(raveled(x), axis=0)
         kept = (1,) * len(shape)
     else:
         along = shapes.axis_index(axis, len(shape))
@@ -339,13 +346,13 @@ def _along(name: str, scan: Primitive, a: Any, axis: Any, dtype: Any, out: Any) 
     if axis is None or not shape:
         if axis is not None:
             shapes.axis_index(axis, 1)
-        x, along = reshape_p(x, shape=(shapes.prod(shape),)), 0
+        x, along = raveled(x), 0
     else:
         along = shapes.axis_index(axis, len(shape))
     wanted = _out_dtype(dtype, out)
     if wanted is None:
         return finish(name, scan(x, axis=along), out)
-    return finish(name, fit(scan(convert(x, wanted), axis=along), wanted), out)
+    return finish(name, convert(scan(convert(x, wanted), axis=along), wanted), out)
 
 
 @implements(np.cumsum)
@@ -380,8 +387,8 @@ def _cumulative(
     result = value_of(scan(wrap(value), axis=axis, dtype=dtype))
     if include_initial:
         along = shapes.axis_index(axis, ndim_of(result))
-        shape = shape_of(result)
-        first = np.full((*shape[:along], 1, *shape[along + 1 :]), identity, dtype_of(result))
+        one = shapes.with_size(shape_of(result), along, 1)
+        first = np.full(one, identity, dtype_of(result))
         result = concatenate_p(first, result, axis=along)
     return finish(name, result, out)
 

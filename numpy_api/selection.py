@@ -15,7 +15,7 @@ import numpy as np
 from ..autodiff import shapes, views
 from ..autodiff.core import PYTHON_DTYPES, Value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
-from ..autodiff.errors import BatchingError, user_line
+from ..autodiff.errors import BatchingError, ConcretizationError, user_line
 from ..autodiff.handles import (
     ARRAY0D,
     TracedArray,
@@ -77,11 +77,11 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> TracedArray:
 
 @implements(np.piecewise)
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> TracedArray:
-    """As NumPy's: each function gets the elements where its condition holds. Where conditions
-    differ between the examples of a vmapped batch, it gets all elements, and what it makes of the
-    others is not used: it must work element by element then.
+    """As NumPy's: each function gets the elements where its condition holds. Where those are not
+    known, or differ between the examples of a vmapped batch, it gets all elements, and what it
+    makes of the others is not used: it must work element by element then.
     """
-    x = array_of(x)
+    x = views.boxed(array_of(x))
     conditions = _piecewise_conditions(x, condlist)
     count = len(conditions)
     if count == len(funclist) - 1:
@@ -109,7 +109,7 @@ def _any(conditions: list[TracedArray]) -> Value:
 def _piecewise_conditions(x: TracedArray, condlist: Any) -> list[TracedArray]:
     """The conditions as masks; a single one need not be in a list."""
     several = isinstance(condlist, (list, tuple))
-    given: Any = list(condlist) if several else array_of(condlist)
+    given: Any = [array_of(c) for c in condlist] if several else array_of(condlist)
     if not several and not ndim_of(given.value):
         given = [condlist]
     flat = not isinstance(given[0], (list, tuple)) and not ndim_of(value_of(given[0]))
@@ -121,7 +121,7 @@ def _piecewise_conditions(x: TracedArray, condlist: Any) -> list[TracedArray]:
 def _apply_where(out: Any, x: Any, condition: Any, function: Callable[[Any], Any]) -> None:
     try:
         places = nonzero_p(at_least(condition, 1).value)
-    except BatchingError:
+    except (BatchingError, ConcretizationError):
         with np.errstate(all="ignore"):
             results = array_of(function(x))
         chosen = convert(results.value, dtype_of(out.value))

@@ -22,9 +22,9 @@ from ..autodiff.primitives.elementwise import (
     not_equal_p,
     select_p,
 )
-from ..autodiff.primitives.indexing import gather_p, getitem_p, nonzero_p
+from ..autodiff.primitives.indexing import gather_p, getitem_p, nonzero_p, slice_axis
 from ..autodiff.primitives.manipulation import concatenate_p, move_axis
-from ..autodiff.primitives.reductions import cumsum_p, reduce_any_p, slice_axis
+from ..autodiff.primitives.reductions import cumsum_p, reduce_any_p
 from ..autodiff.primitives.sorting import (
     argsort_p,
     inverse_order_p,
@@ -33,17 +33,13 @@ from ..autodiff.primitives.sorting import (
     searchsorted_p,
     sort_values,
 )
-from ..autodiff.rules import reshape_p
+from ..autodiff.rules import raveled, reshape_p
 
 _TRUE = np.ones(1, bool)
 
 
-def _line(x: Value) -> Value:
-    return reshape_p(x, shape=(shapes.prod(shape_of(x)),))
-
-
-def _raveled(a: Any) -> Value:
-    return _line(value_of(a))
+def _line(a: Any) -> Value:
+    return raveled(value_of(a))
 
 
 def _neighbours(ordered: Value) -> tuple[Value, Value]:
@@ -118,7 +114,7 @@ def unique(
     if axis is None or ndim_of(x) == 1:
         if axis is not None:
             shapes.axis_index(axis, ndim_of(x))
-        flat = _line(x)
+        flat = raveled(x)
         order = argsort_p(flat, axis=0, kind="stable")
         starts = _starts(permute_p(flat, order, axis=0), equal_nan)
         results = _unique_results(flat, order, starts, shape_of(x), wanted)
@@ -158,7 +154,7 @@ def unique_values(x: Any, /) -> Any:
 
 @implements(np.union1d)
 def union1d(ar1: Any, ar2: Any) -> Any:
-    return unique(wrap(concatenate_p(_raveled(ar1), _raveled(ar2), axis=0)))
+    return unique(wrap(concatenate_p(_line(ar1), _line(ar2), axis=0)))
 
 
 def _members(x: Value, of: Value) -> Value:
@@ -191,7 +187,7 @@ def isin(
     *,
     kind: Any = None,
 ) -> Any:
-    x, of = value_of(element), _raveled(test_elements)
+    x, of = value_of(element), _line(test_elements)
     _check_kind(kind, x, of)
     found = _members(x, of)
     return wrap(logical_not_p(found) if invert else found, ARRAY0D)
@@ -209,19 +205,19 @@ if _in1d is not None:
         *,
         kind: Any = None,
     ) -> Any:
-        return isin(wrap(_raveled(ar1)), ar2, assume_unique, invert, kind=kind)
+        return isin(wrap(_line(ar1)), ar2, assume_unique, invert, kind=kind)
 
 
 @implements(np.setdiff1d)
 def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
-    x = _raveled(ar1) if assume_unique else value_of(unique(ar1))
-    (places,) = nonzero_p(logical_not_p(_members(x, _raveled(ar2))))
+    x = _line(ar1) if assume_unique else value_of(unique(ar1))
+    (places,) = nonzero_p(logical_not_p(_members(x, _line(ar2))))
     return wrap(gather_p(x, places))
 
 
 @implements(np.setxor1d)
 def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
-    first, second = ((_raveled(x) if assume_unique else value_of(unique(x))) for x in (ar1, ar2))
+    first, second = ((_line(x) if assume_unique else value_of(unique(x))) for x in (ar1, ar2))
     ordered = sort_values(concatenate_p(first, second, axis=0), 0)
     if not shape_of(ordered)[0]:
         return wrap(ordered)
@@ -237,7 +233,7 @@ def intersect1d(
     ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False
 ) -> Any:
     """The values, and their derivatives, are those of ``ar1``."""
-    first, second = _raveled(ar1), _raveled(ar2)
+    first, second = _line(ar1), _line(ar2)
     n = shape_of(first)[0]
     places: list[Value] = []
     if not assume_unique:

@@ -14,8 +14,17 @@ from ..autodiff.core import Primitive, Value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line
 from ..autodiff.handles import unwrap_known, value_of, wrap
-from ..autodiff.primitives.indexing import gather_p, nonzero_p
+from ..autodiff.primitives.checks import refuse_p
+from ..autodiff.primitives.elementwise import (
+    greater_equal_p,
+    less_equal_p,
+    logical_not_p,
+    logical_or_p,
+    select_p,
+)
+from ..autodiff.primitives.indexing import gather_p, nonzero_p, slice_axis
 from ..autodiff.primitives.manipulation import flip_p, stack_values, transpose_p
+from ..autodiff.primitives.reductions import reduce_all_p
 from ..autodiff.primitives.sorting import (
     argpartition_p,
     argsort_p,
@@ -25,7 +34,8 @@ from ..autodiff.primitives.sorting import (
     searchsorted_p,
     sort_values,
 )
-from ..autodiff.rules import convert, reshape_p
+from ..autodiff.rules import convert, raveled, reshape_p
+from .reductions import may_hold
 
 
 def _refuse_order(name: str, order: Any) -> None:
@@ -40,7 +50,7 @@ def _line(a: Any, axis: Any) -> tuple[Value, int]:
     """The Value to sort and the axis; a flattened one for axis=None."""
     x = value_of(a)
     if axis is None:
-        return reshape_p(x, shape=(shapes.prod(shape_of(x)),)), 0
+        return raveled(x), 0
     return x, shapes.axis_index(axis, ndim_of(x))
 
 
@@ -152,27 +162,23 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     return wrap(searchsorted_p(sorted_array, wanted, side=side, lead=0))
 
 
-def _direction(bins: Any) -> int:
-    """1 for bins that do not decrease, -1 for bins that do not increase."""
-    if np.all(bins[1:] >= bins[:-1]):
-        return 1
-    if np.all(bins[1:] <= bins[:-1]):
-        return -1
-    raise ValueError("bins must be monotonically increasing or decreasing")
-
-
 @implements(np.digitize)
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
-    edges: Any = wrap(value_of(bins))
-    value = value_of(x)
+    edges, value = value_of(bins), value_of(x)
     if dtype_of(value).kind == "c":
         raise TypeError("x may not be complex")
     side = "left" if right else "right"
-    if _direction(edges) == 1:
-        return wrap(searchsorted_p(edges.value, value, side=side, lead=0))
-    backward = flip_p(edges.value, axes=(0,))
-    count = shape_of(backward)[0]
-    return wrap(count - searchsorted_p(backward, value, side=side, lead=0))
+    after, before = slice_axis(edges, 1, None, 0), slice_axis(edges, None, -1, 0)
+    rising = reduce_all_p(greater_equal_p(after, before), axes=(0,))
+    falling = reduce_all_p(less_equal_p(after, before), axes=(0,))
+    message = "bins must be monotonically increasing or decreasing"
+    refuse_p(logical_not_p(logical_or_p(rising, falling)), error=ValueError, message=message)
+    place = searchsorted_p(edges, value, side=side, lead=0)
+    if may_hold(logical_not_p(rising)):
+        backward = flip_p(edges, axes=(0,))
+        behind = searchsorted_p(backward, value, side=side, lead=0)
+        place = select_p(rising, place, shape_of(edges)[0] - behind)
+    return wrap(place)
 
 
 @implements(np.nonzero)
@@ -183,7 +189,7 @@ def nonzero(a: Any) -> Any:
 @implements(np.flatnonzero)
 def flatnonzero(a: Any) -> Any:
     x = value_of(a)
-    return wrap(nonzero_p(reshape_p(x, shape=(shapes.prod(shape_of(x)),)))[0])
+    return wrap(nonzero_p(raveled(x))[0])
 
 
 @implements(np.argwhere)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,28 +9,29 @@ import numpy as np
 from ..autodiff import shapes
 from ..autodiff.core import Value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
-from ..autodiff.errors import user_line
 from ..autodiff.handles import ARRAY0D, value_of, wrap
+from ..autodiff.primitives.checks import refuse_p, warn_p
 from ..autodiff.primitives.elementwise import (
     divide_p,
+    equal_p,
+    less_equal_p,
+    less_p,
     maximum_p,
     minimum_p,
     multiply_p,
+    not_equal_p,
     select_p,
     subtract_p,
 )
 from ..autodiff.primitives.manipulation import concatenate_p, transpose_p
-from ..autodiff.primitives.reductions import count_values, fit, keep_axes, sum_values
+from ..autodiff.primitives.reductions import count_values, keep_axes, sum_values
+from ..autodiff.primitives.rounding import rint_p
 from ..autodiff.rules import broadcast_to_p, convert, imag_p, real_p, reshape_p
-from .reductions import NONE, array_axes, examine, finish, handle, is_set, mask_of
+from .reductions import NONE, array_axes, finish, handle, is_set, mask_of
 
 _FLOAT64 = np.dtype(np.float64)
+_TOO_FEW = "Degrees of freedom <= 0 for slice"
 _EXACT_COUNTS = {np.dtype(np.float64): 2**53, np.dtype(np.float32): 2**24}
-
-
-def warn(message: str) -> None:
-    """A RuntimeWarning as NumPy gives it, naming the user's line."""
-    warnings.warn(message + user_line(), RuntimeWarning, stacklevel=4)
 
 
 def divided(total: Value, count: Value) -> Value:
@@ -39,7 +39,7 @@ def divided(total: Value, count: Value) -> Value:
     dtype = dtype_of(total)
     if type(count) is int and count < _EXACT_COUNTS.get(dtype, 0):
         return divide_p(total, count)
-    return fit(divide_p(total, np.intp(count) if type(count) is int else count), dtype)
+    return convert(divide_p(total, np.intp(count) if type(count) is int else count), dtype)
 
 
 def counted(x: Value, axes: tuple[int, ...], mask: Value | None, keepdims: bool) -> Value:
@@ -49,10 +49,6 @@ def counted(x: Value, axes: tuple[int, ...], mask: Value | None, keepdims: bool)
         return shapes.prod(shape[a] for a in axes)
     count = count_values(broadcast_to_p(mask, shape=shape), axes)
     return keep_axes(count, shape, axes) if keepdims else count
-
-
-def _is_short(count: Value, least: Any = 0) -> bool:
-    return bool((examine(count) <= examine(least)).any())
 
 
 def masked_sum(
@@ -81,8 +77,8 @@ def mean(
     mask = mask_of(where, x)
     keep = is_set(keepdims)
     count = counted(x, axes, mask, keep)
-    if (type(count) is not int or count == 0) and _is_short(count):
-        warn("Mean of empty slice")
+    if type(count) is not int or count == 0:
+        warn_p(less_equal_p(count, 0), message="Mean of empty slice")
     working = None if dtype is None else np.dtype(dtype)
     if working is None and dtype_of(x).kind in "biu":
         working = _FLOAT64
@@ -115,8 +111,7 @@ def _variance(
     axes = array_axes(axis, ndim_of(x))
     mask = mask_of(where, x)
     count = counted(x, axes, mask, True)
-    if _is_short(count, ddof):
-        warn("Degrees of freedom <= 0 for slice")
+    warn_p(less_equal_p(count, ddof), message=_TOO_FEW)
     working = None if dtype is None else np.dtype(dtype)
     if working is None and dtype_of(x).kind in "biu":
         working = _FLOAT64
@@ -127,7 +122,7 @@ def _variance(
     squares = squared(subtract_p(x, middle))
     total = masked_sum(squares, axes, working, mask, True)
     freedom = maximum_p(subtract_p(np.intp(count) if mask is None else count, ddof), 0)
-    result = fit(divide_p(total, freedom), dtype_of(total))
+    result = convert(divide_p(total, freedom), dtype_of(total))
     return result if keep else reshape_p(result, shape=shapes.reduced(shape_of(x), axes))
 
 
@@ -166,7 +161,7 @@ def std(
     freedom = freedom_of(ddof, correction)
     variance = _variance(a, axis, dtype, freedom, is_set(keepdims), where, mean)
     deviation = np.sqrt(handle(variance))
-    return finish("np.std", fit(value_of(deviation), dtype_of(variance)), out)
+    return finish("np.std", convert(value_of(deviation), dtype_of(variance)), out)
 
 
 def weights_for(weights: Any, x: Value, axis: Any) -> Value:
@@ -210,8 +205,8 @@ def average(
             dtype = np.result_type(dtype, _FLOAT64)
         own = axes if ndim_of(w) else ()
         total = sum_values(w, own, dtype)
-        if (examine(total) == 0).any():
-            raise ZeroDivisionError("Weights sum to zero, can't be normalized")
+        message = "Weights sum to zero, can't be normalized"
+        refuse_p(equal_p(total, 0), error=ZeroDivisionError, message=message)
         product = multiply_p(convert(x, dtype), convert(w, dtype))
         result = sum_values(product, axes, dtype)
         if keep:
@@ -240,20 +235,17 @@ def _variables(m: Any, rowvar: bool, dtype: Any, name: str) -> Value:
 
 def _frequencies(fweights: Any, n: Any) -> Value:
     w = convert(value_of(fweights), _FLOAT64)
-    known = examine(w)
-    if not (known == np.around(known)).all():
-        raise TypeError("fweights must be integer")
-    _check_weights(w, known, n, "fweights")
+    refuse_p(not_equal_p(w, rint_p(w)), error=TypeError, message="fweights must be integer")
+    _check_weights(w, n, "fweights")
     return w
 
 
-def _check_weights(w: Value, known: Any, n: Any, name: str) -> None:
+def _check_weights(w: Value, n: Any, name: str) -> None:
     if ndim_of(w) > 1:
         raise RuntimeError(f"cannot handle multidimensional {name}")
     if shape_of(w)[0] != n:
         raise RuntimeError(f"incompatible numbers of samples and {name}")
-    if (known < 0).any():
-        raise ValueError(f"{name} cannot be negative")
+    refuse_p(less_p(w, 0), error=ValueError, message=f"{name} cannot be negative")
 
 
 @implements(np.cov)
@@ -287,7 +279,7 @@ def cov(
         w = _frequencies(fweights, n)
     if aweights is not None:
         aw = convert(value_of(aweights), _FLOAT64)
-        _check_weights(aw, examine(aw), n, "aweights")
+        _check_weights(aw, n, "aweights")
         w = aw if w is None else w * aw
     return _covariance(x, w, aw, ddof)
 
@@ -302,15 +294,14 @@ def _covariance(x: Value, w: Value | None, aw: Value | None, ddof: Any) -> Any:
         factor = total
     else:
         factor = total - ddof * sum_values(w * aw, (0,)) / total
-    if (examine(factor) <= 0).any():
-        warn("Degrees of freedom <= 0 for slice")
-        factor = maximum_p(factor, 0.0)
+    warn_p(less_equal_p(factor, 0), message=_TOO_FEW)
+    factor = maximum_p(factor, 0.0)
     centered = subtract_p(x, reshape_p(value_of(center), shape=(shape_of(x)[0], 1)))
     weighted = centered if w is None else centered * w
     other = handle(transpose_p(weighted, axes=(1, 0)))
     products = np.dot(handle(centered), np.conj(other))
     products = value_of(products)
-    result = fit(multiply_p(products, divide_p(np.float64(1), factor)), dtype_of(products))
+    result = convert(multiply_p(products, divide_p(np.float64(1), factor)), dtype_of(products))
     if shape_of(result) == (1, 1):
         return wrap(reshape_p(result, shape=()), ARRAY0D)
     return wrap(result)

@@ -13,21 +13,13 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes
-from ..autodiff.core import Value, aval_of, dtype_of, ndim_of, shape_of
+from ..autodiff.core import Value, aval_of, concrete_value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, name_of
 from ..autodiff.errors import user_line
-from ..autodiff.handles import (
-    TracedArray,
-    concrete_value,
-    fit_shape,
-    has_handle,
-    unwrap_known,
-    value_of,
-    wrap,
-)
+from ..autodiff.handles import TracedArray, fit_shape, has_handle, unwrap_known, value_of, wrap
 from ..autodiff.indexing import add_at
 from ..autodiff.primitives.elementwise import negative_p, select_p, ufunc_dtype
-from ..autodiff.primitives.indexing import gather_p, getitem_p, scatter_p
+from ..autodiff.primitives.indexing import gather_p, getitem_p, scatter_p, slice_axis
 from ..autodiff.primitives.manipulation import concatenate_p
 from ..autodiff.protocols import concrete_out, write_out
 from ..autodiff.rules import broadcast_to_p, convert, reshape_p
@@ -74,10 +66,6 @@ def _prepared(ufunc: Any, x: Value, dtype: Any) -> Value:
     if dtype is not None:
         return convert(x, np.dtype(dtype))
     return convert(x, ufunc.resolve_dtypes((None, dtype_of(x), None), reduction=True)[1])
-
-
-def _part(x: Value, axis: int, start: Any, stop: Any) -> Value:
-    return getitem_p(x, index=(*(slice(None),) * axis, slice(start, stop)))
 
 
 def _item(x: Value, axis: int, i: int) -> Value:
@@ -164,9 +152,9 @@ def _halved(rule: Rule, x: Value, axis: int) -> Value:
     size = shape_of(x)[axis]
     while size > 1:
         half = size // 2
-        joined = rule(_part(x, axis, 0, half), _part(x, axis, half, 2 * half))
+        joined = rule(slice_axis(x, 0, half, axis), slice_axis(x, half, 2 * half, axis))
         if size % 2:
-            joined = concatenate_p(joined, _part(x, axis, size - 1, size), axis=axis)
+            joined = concatenate_p(joined, slice_axis(x, size - 1, size, axis), axis=axis)
         x, size = joined, size - half
     return _item(x, axis, 0)
 
@@ -214,16 +202,16 @@ def _scanned(rule: Rule, x: Value, axis: int) -> Value:
     """Every element with the one 1, then 2, 4, ... places before it."""
     size, step = shape_of(x)[axis], 1
     while step < size:
-        joined = rule(_part(x, axis, 0, size - step), _part(x, axis, step, size))
-        x = concatenate_p(_part(x, axis, 0, step), joined, axis=axis)
+        joined = rule(slice_axis(x, 0, size - step, axis), slice_axis(x, step, size, axis))
+        x = concatenate_p(slice_axis(x, 0, step, axis), joined, axis=axis)
         step *= 2
     return x
 
 
 def _scanned_left(rule: Rule, x: Value, axis: int) -> Value:
-    totals = [_part(x, axis, 0, 1)]
+    totals = [slice_axis(x, 0, 1, axis)]
     for i in range(1, shape_of(x)[axis]):
-        totals.append(rule(totals[-1], _part(x, axis, i, i + 1)))
+        totals.append(rule(totals[-1], slice_axis(x, i, i + 1, axis)))
     return concatenate_p(*totals, axis=axis)
 
 
@@ -243,9 +231,9 @@ def reduceat(
         )
     pieces = []
     for start, following in zip(starts, (*starts[1:], size), strict=True):
-        piece = _part(x, axis, int(start), int(max(following, start + 1)))
+        piece = slice_axis(x, int(start), int(max(following, start + 1)), axis)
         pieces.append(value_of(reduce(ufunc, wrap(piece), axis, dtype, None, True)))
-    result = concatenate_p(*pieces, axis=axis) if pieces else _part(x, axis, 0, 0)
+    result = concatenate_p(*pieces, axis=axis) if pieces else slice_axis(x, 0, 0, axis)
     return write_out(f"np.{ufunc.__name__}.reduceat", out, wrap(result))
 
 
@@ -275,7 +263,7 @@ def at(ufunc: Any, a: Any, indices: Any, *operands: Any) -> None:
     if ufunc is np.add:
         add_at(a, indices, values[0])
     elif ufunc is np.subtract:
-        add_at(a, indices, negative_p(values[0]))
+        add_at(a, indices, negative_p(convert(values[0], dtype_of(a.value))))
     else:
         _in_rounds(ufunc, a, indices, values)
 
@@ -320,7 +308,7 @@ def _known_index(index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple(map(_known_index, index))
     if type(index) is TracedArray or (isinstance(index, list) and has_handle(index)):
-        return concrete_value(value_of(index), "index")
+        return concrete_value(value_of(index))
     return index
 
 

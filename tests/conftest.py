@@ -1,5 +1,6 @@
 """Settings for every test: reproducible hypothesis runs, NumPy's own error state."""
 
+import gc
 from collections.abc import Iterator
 
 import numpy
@@ -26,6 +27,12 @@ def numpy_error_state() -> Iterator[None]:
         yield
         left = numpy.geterr()
     assert left == NUMPY_ERROR_STATE, "the test or the code under test changed np.seterr"
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector tens of thousands of test items, which live to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

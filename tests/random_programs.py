@@ -7,8 +7,9 @@ are drawn from templates with little care whether they fit.
 
 import dataclasses
 import random
+import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy
@@ -28,6 +29,9 @@ def scaled(a, by=0.5):
     a *= by
     return a
 
+def accumulated(a):
+    return np.cumsum(a, axis=0, out=a)
+
 def repeated(a, n):
     return a if n == 0 else repeated(np.tanh(a) * 1.5, n - 1)
 
@@ -45,15 +49,16 @@ def adder(a):
 
 # In the templates {a}, {b} are any arrays, {o} one of the shape of {a} (or a number), {f} a real or
 # complex one, {v} one with one axis, {m} with two, {q} a square one, {s} a number, {t} an array
-# that may be written to, {g} such a real or complex one, {c} a literal, {i} an index of {a} or {t}, {x} an axis of the array named
-# first or None, {n} a small int, {e} an expression, {w} the scratch ndarray.
+# that may be written to, {g} such a real or complex one, {c} a literal, {i} an index of {a} or {t},
+# {x} an axis of the array named first or None, {n} a small int, {e} an expression, {d} a dtype, {w}
+# the scratch ndarray.
 EXPRESSIONS = """
 {a} + {o}|{a} - {o}|{a} * {o}|{a} * {b}|{a} + {b}|{a} / (1.5 + np.abs({o}))|{c} - {a}|{c} * {a}
 {c} / (1.5 + {a} ** 2)|{a} ** 2|{a} ** 3|-{a}|+{a}|abs({f})|{a} @ {b}|{a} * {s}|{s} * {s}|{s} / 3
 {a} // 0.7|{f} % 0.7|divmod({f}, 0.7)[1]|(1.0 + {f} ** 2) ** {c}|{c} ** np.tanh({f})|{a} - {w}[0]
-np.sin({f})|np.cos({f})|np.tanh({f})|np.exp(-{f} ** 2)|np.sqrt({f} ** 2 + 0.5)|np.arctan({f})
+np.sin({f})|np.cos({f})|np.tanh({f})|np.exp(-({f} ** 2))|np.sqrt({f} ** 2 + 0.5)|np.arctan({f})
 np.log1p({f} ** 2)|np.square({a})|np.negative({a})|np.abs({a})|np.sign({a})|np.floor({f})
-np.hypot({f}, 1.0 + {o} ** 2)|np.arctan2({f}, 2.0 + {o} ** 2)|np.logaddexp({f}, {o})
+np.hypot({f}, 1.0 + {o} ** 2)|np.arctan2({f}, 2.0 + {o} ** 2)|np.logaddexp({f}, {o})|np.cbrt({f})
 np.maximum({a}, {o})|np.minimum({a}, {c})|np.clip({a}, -0.5, 0.75)|np.where({a} > {c}, {a}, {o})
 np.where({a} < {o}, {a} * 2, {c})|np.heaviside({f}, 0.5)|np.fmax({f}, {o})|np.float_power({f}, 2)
 {a}.real|{a}.imag|{a}.conj()|np.real({a})|{a} * 1j|np.angle({f} + 2j)|np.abs({a} * (1 + 2j))
@@ -62,15 +67,20 @@ np.sum({a}, axis={x})|{a}.sum()|np.mean({a}, axis={x})|{a}.mean({x})|np.max({a},
 np.sum({a}, axis={x}, keepdims=True)|np.cumsum({a}, axis={x})|np.cumprod({a})|np.median({f})
 np.any({a} > {c})|np.all({a} > {c}, axis={x})|np.argmax({a})|np.argmin({a}, axis={x})|{a} > {c}
 np.count_nonzero({a} > {c})|np.average({f}, axis={x})|np.linalg.norm({f})|np.quantile({f}, 0.3)
+np.nansum({f}, axis={x})|np.nanmax({f})|np.max({a}, axis={x}, keepdims=True)|{a}.cumsum({x})
 {a}[{i}]|{a}[{i}]|{a}[{i}]|{a}[{i}]|{a}[{i}].copy()|{a}[note({a} > {c})]|{a}[np.argsort({v})]
 {a}[[{n}, 0]]|{a}[[0, {n}], ::-1]|{a}[..., [0, 0, {n}]]|{a}[:, [{n}]]|{a}[np.arange({n}) * 0]
 {a}[k]|{a}[k[:2]]|{a}[k[0]]|{a}[k[0] : k[1]]|{a}[:, k[:2]]|{a}[b]|{a}[b, 0]|{a}[np.argmax({v})]
 np.take({a}, [{n}, 0], axis={x})|np.take({a}, k)|np.compress([True, False, True], {a}, axis=0)
+np.take_along_axis({v}, np.argsort({v}), 0)|np.choose(k, [{s}, {v}])|np.delete({a}, {n}, 0)
+np.insert({v}, {n}, {s})|np.searchsorted(np.sort({v}), {s})|np.extract({v} > {c}, {v})
 {a}.T|{a}.reshape(-1)|{a}.ravel()|{a}.ravel(order="F")|{a}.swapaxes(0, -1)|{m}.diagonal()
 np.diagonal({m}, 1)|np.diag({v})|np.diag({m})|{a}[..., None]|{a}[None]|np.squeeze({a})|{a}.view()
 np.expand_dims({a}, 0)|np.flip({a})|np.flip({a}, 0)|np.broadcast_to({s}, (2, 3))|np.rot90({m})
 np.broadcast_to({v}, (2, len({v})))|np.moveaxis({a}, 0, -1)|np.split({a}, [1])[1]|{a}.flatten()
 np.array_split({a}, 2)[0]|{a}.reshape({n}, -1)|{a}.reshape(-1, {n}, order="F")|np.atleast_2d({a})
+np.transpose({a})|{a}.real.T|{a}.imag[..., 0]|{a}.mT|{a}.copy(order="F")|np.atleast_1d({a})
+np.lib.stride_tricks.sliding_window_view({v}, 2)|np.ascontiguousarray({a})|np.asfortranarray({a})
 np.concatenate([{a}, {a}])|np.concatenate([{v}, {v}])|np.stack([{a}, {o}])|np.stack([{a}, {o}], -1)
 np.concatenate(({m}, {m}.copy()), axis=1)|np.hstack([{v}, {s}])|np.vstack([{v}, {v}])
 np.append({a}, {c})|np.tile({a}, 2)|np.repeat({a}, 2, axis={x})|np.roll({a}, {n}, axis={x})
@@ -79,22 +89,31 @@ np.sort({a})|np.sort({a}, axis={x})|np.argsort({a})|np.partition({v}, 1)|np.sort
 np.dot({a}, {b})|np.matmul({m}, {m}.T)|np.outer({a}, {b})|np.inner({v}, {v})|np.kron({v}, {v})
 np.einsum("ij,j->i", {m}, {v})|np.einsum("ij->ji", {m})|np.tensordot({a}, {b}, axes=1)
 np.vdot({v}, {v})|np.trace({m})|np.cross({v}[:3], {v}[:3])|np.convolve({v}, {v})
-np.linalg.inv({q} + 4.0 * np.eye(len({q})))|np.linalg.det({q})|np.linalg.solve({q} + 5 * np.eye(
+np.einsum("...i,...i", {a}, {o})|np.linalg.multi_dot([{m}, {m}.T, {m}])|np.correlate({v}, {v})
+np.linalg.inv({q} + 4.0 * np.eye(len({q})))|np.linalg.det({q})|np.linalg.matrix_power({q}, 2)
+np.linalg.solve({q} + 5.0 * np.eye(len({q})), {o})|np.linalg.norm({m}, axis=0)
+np.linalg.slogdet({q})[1]
 np.linalg.cholesky({m} @ {m}.T + np.eye(len({m})))|np.fft.fft({v})|np.fft.rfft({v}).real
+np.fft.ifft({v}).imag|np.linalg.eigvalsh({q} + {q}.T)|np.linalg.svd({m}, compute_uv=False)
 np.interp(0.3, [0.0, 1.0], {v}[:2])|np.trapezoid({v})|np.polyval({v}, 0.5)|np.vander({v}, 3)
 np.zeros_like({a})|np.ones({n}) * {s}|np.zeros(({n}, 3))|np.full(3, {s})|np.eye(3) * {s}
 np.full_like({a}, {s})|np.arange({n}) * {a}|np.array([{s}, 1.0, {s}])|np.array({a})|{a}.copy()
 np.asarray({a})|np.array([{v}, {v}])|np.arange(3.0) + {s}|np.linspace(0.0, 1.0, {n} + 1) * {s}
 np.array([[{s}, 0], [1, {s}]])|{a}.astype(float)|{a}.astype({d})|np.array({a}, dtype={d})
-np.empty_like({a}) * 0.0|np.zeros(3, dtype=int)|np.arange({n})|np.tri(3)|np.meshgrid({v}, {v})[0]
+np.ones_like({a})|np.zeros(3, dtype=int)|np.arange({n})|np.tri(3)|np.meshgrid({v}, {v})[0]
 np.triu({m})|np.tril({m}, -1)|np.cov({m})|np.nan_to_num({a})|np.unwrap({v})|np.copy({a})
-total({a})|swapped({a})|scaled({t})|scaled({t}, {c})|repeated({f}, {n})|running({a})|adder({a})({o})
-(lambda z: z * z + {c})({a})|[z * 2 for z in {a}][0]|sum({v})|max({v})|{a}.item({n})|sum(z for z in {v})
+np.linspace({s}, 1.0, 3)|np.zeros((2, 2), dtype={d})|np.full((2, 3), {c}, dtype={d})
+total({a})|swapped({t})|scaled({t})|scaled({t}, {c})|repeated({f}, {n})|running({a})|adder({a})({o})
+(lambda z: z * z + {c})({a})|[z * 2 for z in {a}][0]|sum({v})|max({v})|x.item({n})|{v}.tolist()[0]
+sum(z for z in {v})|min({v}, key=abs)|sorted({v})[0]|float(1) * {s}|[*{v}][-1]
 np.apply_along_axis(lambda z: z * z[0], 0, {a})|np.select([{a} > 0], [{a} * 2], {c})
 np.piecewise({f}, [{f} > 0], [lambda z: z * z, 0.5])|np.vectorize(lambda z: z * z + 1)({a})
 np.add.reduce({a})|np.multiply.accumulate({v})|np.maximum.accumulate({a})|np.add.outer({v}, {v})
 np.subtract.outer({v}, {s})|np.maximum.reduce({a}, axis={x})|{a} * {w}[:1]|{w} * {s}|{s} + {w}[1]
+np.add.reduceat({v}, [0, 1])|np.minimum.reduce({a})|np.logaddexp.reduce({f})|{v}.dot({v})
 np.sum({f} * {w}[: len({f})])|np.logical_not({a} > {c})|({a} > {c}) * {a}|({a} > {c}) & ({a} < 2)
+np.sum({a}, where={a} > {c})|np.mean({a}, axis={x}, dtype={d})|np.sin({f}, where={f} > 5)
+np.add({a}, {o}, dtype={d})|{a}.round(1)|np.isfinite({a})|np.iscomplexobj({a})|{a}.size * {s}
 """
 
 STATEMENTS = """
@@ -104,36 +123,43 @@ STATEMENTS = """
 {t}[0], {t}[-1] = {t}[-1], {t}[0]|{t}[[0, -1]] = {t}[[-1, 0]]|{t}[[0, 0]] += 1.0|{t}[k] *= {c}
 {t}[note({t} > {c})] = {c}|{t}[note({t} > {c})] *= 0.5|{t}[{t} > {c}] = {s}|{t}[b] = {e}
 {t}[k] = {e}|{t}[k[:1]] += {e}|{t}[k[0]] = {e}|{t}[:, k[:2]] = {e}|{t}[..., -1] *= {s}
-{t}.ravel()[{n}] = {s}|{t}.reshape(-1)[:2] *= {c}|{t}.flat[{n}] = {s}|{t}.flat = {a}|{t}.T[...] = {e}
-{t}.fill({s})|{t}.sort()|{t}.real = {e}|{t}.imag = {e}|{t}.real *= 2.0|{t}.swapaxes(0, -1)[0] = {e}
+{t}.ravel()[{n}] = {s}|{t}.reshape(-1)[:2] *= {c}|{t}.flat[{n}] = {s}|{t}.flat = {a}
+{t}[...].fill({s})|{t}.sort()|{t}.real = {e}|{t}.imag = {e}|{t}.real *= 2.0|{t}.T[...] = {e}
+{t}.swapaxes(0, -1)[0] = {e}|{t}.reshape(2, -1)[1] = {e}|{t}[None][0, 0] = {s}|{t}.shape = (-1, 1)
 np.add({a}, {o}, out={t})|np.multiply({t}, {c}, out={t})|np.sin({t}, out={t})|np.copyto({t}, {e})
 np.add.at({g}, [0, {n}, 0], {o})|np.subtract.at({g}, k, {o})|np.multiply.at({g}, [0, 0], {o})
-np.put({t}, [0, {n}], {s})|np.fill_diagonal({t}, {s})|np.putmask({t}, {t} > {c}, {s})
-np.cumsum({t}, axis={x}, out={t})|np.sum({a}, axis=0, out={t})|np.maximum({t}, {o}, out={t})
-np.add({t}, {c}, out={t}, where={t} > 0)|np.clip({t}, -1, 1, out={t})|np.place({t}, {t} > {c}, [{c}])
+np.put({t}[...], [0, {n}], {s})|np.fill_diagonal({t}, {s})|np.putmask({t}, {t} > {c}, {s})
+accumulated({t})|np.sum({a}, axis=0, out={t})|np.maximum({t}, {o}, out={t})|{t}[...].put([{n}], {s})
+np.add({t}, {c}, out={t}, where={t} > 0)|np.clip({t}, -1, 1, out={t})|{t}[{i}][...] = {c}
 {w}[...] = {c}|{w}[1:] = {w}[:-1] + {c}|{w} *= 1.25|{w}[{n}] = {c}|swapped({t})|scaled({t}[{i}])
-np.copyto({t}, {s}, where={t} < {c})|{t}.itemset|{t}.put([{n}], {s})|{t}[{i}][...] = {c}
+np.copyto({t}, {s}, where={t} < {c})|np.place({t}, {t} > {c}, [{c}])
+np.einsum("ii->i", {q})[:] = {s}
+np.put_along_axis({t}, np.argsort({t}, axis=0), {c}, 0)|np.diagonal({t}).copy()[:1] *= {c}
+{t}[{i}], {t}[{i}] = {s}, {c}|{t} @= np.eye(3) * {c}|{t} //= 0.7|{t} %= 0.7
+{t}[1:, ...] @= np.eye(3)
+for row in {t}:\n    row *= {c}|for row in {t}:\n    row[...] = {s}
 """
 
 # Each raises what NumPy raises; the program goes on.
 MISTAKES = """
-{t}[100] = 1.0|{a}[7:8][3]|{a}.reshape(7, 13)|{a} + np.ones(11)|{t}[:] = np.ones(11)|{a}[0, 0, 0, 0, 0]
+{t}[100] = 1.0|{a}[7:8][3]|{a}.reshape(7, 13)|{a} + np.ones(11)|{t}[:] = np.ones(11)
 {t} += np.ones((11, 1, 1))|{a} @ np.ones(11)|np.concatenate([{a}, np.ones((1, 1, 1, 1))])|{a}[1.5]
-np.sum({a}, axis=9)|{a}.T[99]|{t}[[0, 99]] = 1.0|np.stack([{a}, np.ones(11)])|len({s})|{a}.swapaxes(0, 9)
+np.sum({a}, axis=9)|{a}.T[99]|{t}[[0, 99]] = 1.0|np.stack([{a}, np.ones(11)])|len({s})
+{a}.swapaxes(0, 9)|{a}[0, 0, 0, 0, 0]|np.broadcast_to({a}, 0)[0] = 1|{s}[0]|{t}[{c}] = 1
 """
 
 INDICES = """
 0|-1|1|:|::-1|1:|:-1|::2|:2|...|None|-2:|..., 0|..., -1|0, 0|1, 1|:, 0|:, 1|0, :|:, None|None, 0
 1:, :2|::-1, 1|[0, 1]|[1, 0, 1]|[-1]|..., ::-1|:, ::-1|..., None|:, 1:|1:2|0:0|[[0], [1]]|-1, ...
+[0, 1], 1|..., [0, 1]|[0, 1], [1, 0]|:, [1, 0]|[[1, 0]], :|1, [0, 1]|0, :, [1]|None, [1]|(), ...
 """
 
 
 def _items(text: str) -> list[str]:
-    return [item for line in text.strip().splitlines() for item in line.split("|")]
+    return [item for line in text.strip().splitlines() for item in re.split(r"(?<! )\|(?! )", line)]
 
 
-_EXPRESSIONS = [e for e in _items(EXPRESSIONS) if e.count("(") == e.count(")")]
-_STATEMENTS = [s for s in _items(STATEMENTS) if "itemset" not in s]
+_EXPRESSIONS, _STATEMENTS = _items(EXPRESSIONS), _items(STATEMENTS.replace("\\n", "\n"))
 _MISTAKES, _INDICES = _items(MISTAKES), _items(INDICES)
 _LITERALS = ("0.5", "1.5", "-0.25", "2", "0.3", "-1.0", "3")
 
@@ -150,9 +176,7 @@ class Program:
         return "\n".join(self.statements)
 
     def without(self, k: int) -> "Program":
-        return dataclasses.replace(
-            self, statements=self.statements[:k] + self.statements[k + 1 :]
-        )
+        return dataclasses.replace(self, statements=self.statements[:k] + self.statements[k + 1 :])
 
     def compiled(self) -> Callable[..., dict[str, Any]]:
         """``run(np, *arguments)`` gives all variables, in the order in which they were made."""
@@ -167,7 +191,9 @@ class Program:
             names["w"] = numpy.array([0.75, 1.25, 0.5])
             scope.update(names)
             exec(code, scope)
-            return {n: x for n, x in scope.items() if n in names or n[0] == "u" and n[1:].isdigit()}
+            return {
+                n: x for n, x in scope.items() if n in names or (n[0] == "u" and n[1:].isdigit())
+            }
 
         return run
 
@@ -241,9 +267,7 @@ class Grower:
     def _try(self, block: str | None) -> None:
         if block is None:
             return
-        longer = dataclasses.replace(
-            self.program, statements=(*self.program.statements, block)
-        )
+        longer = dataclasses.replace(self.program, statements=(*self.program.statements, block))
         found = run_plainly(longer, *longer.arguments.values())
         if found is not None and all(map(is_moderate, found.values())):
             self.program, self.variables = longer, found
@@ -266,7 +290,9 @@ class Grower:
             if kind < 0.14:
                 mistake = self._filled(self.rng.choice(_MISTAKES))
                 after = self._statement(old=True)
-                return f"try:\n    {mistake}\nexcept (IndexError, ValueError, TypeError):\n    {after}"
+                return (
+                    f"try:\n    {mistake}\nexcept (IndexError, ValueError, TypeError):\n    {after}"
+                )
             return self._statement()
         except _NothingFits:
             return None

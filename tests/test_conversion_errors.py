@@ -57,6 +57,13 @@ LOSES = {
     "array of a list": (lambda x: numpy.array([x, x]), ONE, ["as xnp.array([...])"]),
     "function of a list": (lambda x: numpy.sum([x, x]), ONE, ["as xnp.array([...])"]),
     "item of an ndarray": (store, ONE, ["make that array with xnp (xnp.zeros(...)"]),
+    "method of an ndarray": (lambda x: numpy.ones(2).dot(x), TWO, ["a.dot(x)", "as a @ x"]),
+    "parameter of a draw": (
+        lambda x: numpy.random.default_rng(0).normal(x),
+        ONE,
+        ["mean + rng.normal(size=n)"],
+    ),
+    "percent sign": ("%.3f".__mod__, ONE, ["f'{x:.3f}'"]),
     "part of an ndarray": (store_rows, TWO, ["make that array with xnp (xnp.zeros(...)"]),
     "in place": (store_in_place, TWO, ["np.add", "Write a = a + b in place of a += b"]),
     "out": (store_by_out, TWO, ["np.sin", "make the array with xnp"]),
@@ -132,6 +139,33 @@ def test_arrays_have_no_truth_value_or_number():
         under_grad(lambda x: f"{x:.2f}", TWO)
     with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
         under_grad(lambda x: [1, 2][x])
+
+
+def test_under_vmap_an_ndarray_is_indexed_by_what_all_examples_agree_on():
+    """As with bool(x) and int(x), there is no derivative to lose."""
+    plain = numpy.arange(3.0)
+
+    def chosen(x):
+        return plain[x > 0] * x[0], plain[x.argmax()]
+
+    same = numpy.array([[1.0, -1.0, 2.0], [3.0, -2.0, 4.0]])
+    numpy.testing.assert_array_equal(np.vmap(chosen)(same)[0], [[0, 2], [0, 6]])
+    numpy.testing.assert_array_equal(np.vmap(chosen)(same)[1], [2, 2])
+    with pytest.raises(np.BatchingError, match=r"xnp\.array\(\.\.\.\)"):
+        np.vmap(chosen)(numpy.array([[1.0, -1.0, 2.0], [1.0, 2.0, -2.0]]))
+
+
+def test_another_packages_error_keeps_its_text():
+    """Only NumPy's text about a sequence in an ndarray is replaced by ours."""
+
+    def f(x):
+        try:
+            numpy.asarray(x)
+        except TypeError as error:
+            raise ValueError("the objective must return a number") from error
+
+    with pytest.raises(ValueError, match="the objective must return a number"):
+        under_grad(f)
 
 
 def test_under_vmap_examples_that_disagree_are_an_error():

@@ -14,6 +14,7 @@ HEAVY = {
     "matplotlib",
     "mlir",
     "mpi4py",
+    "optree",
     "pypjrt",
     "pytest",
     "scipy",

@@ -7,6 +7,7 @@ import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy_version import NUMPY
 
 import xnp as np
 
@@ -119,6 +120,8 @@ def test_insert_and_delete(shape, data):
     if isinstance(place, numpy.ndarray) and not place.size:
         place = place.astype(bool)
     _check_linear(lambda x: np.delete(x, place, axis), _numbers(shape))
+    if NUMPY < (2, 2) and numpy.asarray(place).dtype == bool:
+        return  # NumPy warns there that it will take them as a mask, as we do
     _check_linear(lambda x, v: np.insert(x, place, v, axis), _numbers(shape), _numbers(()))
 
 
@@ -272,7 +275,8 @@ def test_read_only_results():
         "np.apply_along_axis(np.sum, 2, x)",
         "np.apply_along_axis(np.sum, 0, x[:, :0])",
         "np.unstack(x[0, 0])",
-        'np.trim_zeros(x[0], "x")',
+        # Older ones take every other text as "".
+        *(['np.trim_zeros(x[0], "x")'] if NUMPY >= (2, 2) else []),
         "np.squeeze(x, 0)",
         "np.expand_dims(x, 5)",
         "np.moveaxis(x, 0, (0, 1))",

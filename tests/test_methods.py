@@ -256,7 +256,7 @@ def test_a_call_gives_what_numpy_gives(call, array):
     on_handle(lambda a: assert_alike(outcome(call, a), wanted), array)
 
 
-@pytest.mark.filterwarnings("ignore:Casting complex")
+@pytest.mark.filterwarnings("ignore:Casting complex", "ignore:Setting the shape:DeprecationWarning")
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS.keys())
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_a_change_does_what_numpy_does(change, array):

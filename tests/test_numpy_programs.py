@@ -8,13 +8,20 @@ from typing import Any
 import differences
 import numpy
 import pytest
-from programs import algebra, dynamics, signals, statistics
+from programs import algebra, dynamics, methods, physics, signals, statistics
 from programs.program import PROGRAMS, Program
 
 import xnp
 from xnp.testing.vectors import inner, random_tangent, shifted
 
-CHAPTERS = (algebra, dynamics, signals, statistics)  # imported, they fill PROGRAMS
+CHAPTERS = (
+    algebra,
+    dynamics,
+    methods,
+    physics,
+    signals,
+    statistics,
+)  # imported, they fill PROGRAMS
 EACH = pytest.mark.parametrize("name", PROGRAMS)
 SMOOTH = pytest.mark.parametrize("name", [name for name in PROGRAMS if PROGRAMS[name].smooth])
 ROUNDING = 1e-9  # relative; programs of thousands of operations, differently ordered
@@ -103,7 +110,7 @@ def test_vmap_is_a_loop(name):
     close(xnp.vmap(f)(*stacked), numpy.stack([f(*args) for args in examples]), "vmap")
     gradient = xnp.grad(scalar(program), every(program))
     found = xnp.vmap(gradient)(*stacked)
-    wanted = [numpy.stack(column) for column in zip(*map(lambda a: gradient(*a), examples))]
+    wanted = [numpy.stack(column) for column in zip(*(gradient(*a) for a in examples), strict=True)]
     for i, (a, b) in enumerate(zip(found, wanted, strict=True)):
         close(a, b, f"vmap of grad, argument {i}")
 

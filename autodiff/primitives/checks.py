@@ -23,9 +23,9 @@ def _refuse(bad: Any, *, error: type[Exception], message: str) -> Any:
     return _NOTHING
 
 
-def _warn(bad: Any, *, message: str) -> Any:
+def _warn(bad: Any, *, message: str, category: type[Warning] = RuntimeWarning) -> Any:
     if np.any(bad):
-        warn_user(message + user_line(), RuntimeWarning)
+        warn_user(message + user_line(), category)
     return _NOTHING
 
 

@@ -41,6 +41,10 @@ def _matmul_shape(a: Aval, b: Aval) -> Aval:
 def _matmul_left(ct: Value, a: Any, b: Value) -> Value:
     if ndim_of(a) == 2 == ndim_of(b):
         return matmul_p(ct, transposed(b))
+    if ndim_of(a) <= 2 and ndim_of(b) == 1:  # an outer product
+        return ct * b if ndim_of(a) == 1 else column(ct) * b
+    if ndim_of(a) == 1 and ndim_of(b) == 2:
+        return matmul_p(b, ct)
     if ndim_of(b) == 1:
         b, ct = column(b), column(ct)
     if ndim_of(a) == 1:
@@ -64,6 +68,10 @@ def _fold_left(ct: Value, b: Value) -> Value:
 def _matmul_right(ct: Value, a: Value, b: Any) -> Value:
     if ndim_of(a) == 2 == ndim_of(b):
         return matmul_p(transposed(a), ct)
+    if ndim_of(a) == 1 and ndim_of(b) <= 2:
+        return a * ct if ndim_of(b) == 1 else column(a) * ct
+    if ndim_of(a) == 2 and ndim_of(b) == 1:
+        return matmul_p(ct, a)
     if ndim_of(b) == 1:
         ct = column(ct)
     if ndim_of(a) == 1:
@@ -113,7 +121,8 @@ _stacked_matmul = stack_batch(matmul_p, 2, 2)
 
 def _slide(x: Any, w: Any) -> Any:
     if w.ndim == 1 and x.ndim == 1:
-        return np.correlate(x, np.conj(w), "valid")
+        conjugate = np.conj(w) if w.dtype.kind == "c" else w  # conj makes int8 of bool
+        return np.correlate(x, conjugate, "valid")
     windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[-1], axis=-1)
     if w.ndim == 1:
         return np.matmul(windows, w)

@@ -32,8 +32,19 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Aval, Primitive, Value, dtype_of, ndim_of, shape_of
-from ..rules import General, fit_dtype, reduce_sum_p
+from ..core import (
+    Aval,
+    OptionalValues,
+    Params,
+    Primitive,
+    Value,
+    Values,
+    dtype_of,
+    ndim_of,
+    shape_of,
+)
+from ..rules import General, fit_dtype, real_dtype, reduce_sum_p
+from .checks import refuse_p
 from .contraction import matmul_p
 from .elementwise import (
     absolute_p,
@@ -59,9 +70,7 @@ from .matrices import (
     is_complex,
     part,
     precision,
-    real_dtype,
     real_part,
-    refuse_p,
     row,
     stack_batch,
     sum_matrices,
@@ -93,33 +102,21 @@ class Decomposition(General):
         self.check = check
         self.batch_rule = stack_batch(self, 2)
 
-    def push(
-        self,
-        ans: Any,
-        args: Sequence[Value],
-        x_dots: Sequence[Value | None],
-        params: dict[str, Any],
-    ) -> Any:
+    def push(self, ans: Any, args: Values, x_dots: OptionalValues, params: Params) -> Any:
         outputs = tuple(True for _ in ans)
         return self.jvp(ans, args, x_dots, outputs=outputs, exact=True, **params)
 
     def pull(
-        self,
-        ct: Any,
-        ans: Any,
-        args: Sequence[Value],
-        wanted: Sequence[Any],
-        params: dict[str, Any],
-        strong: bool,
-    ) -> Sequence[Value | None]:
+        self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
+    ) -> OptionalValues:
         self.check(ct, ans, **params)
         outputs = tuple(c is not None for c in ct)
         params = {**params, "outputs": outputs, "exact": False}
         (found,) = self.transposed_jvp(ct, ans, args, wanted, params)
         return [found if found is None else fit_dtype(found, args[0])]
 
-    def keeps(self, wanted: tuple[bool, ...]) -> tuple[tuple[bool, ...], bool]:
-        return (False,), True
+    def keeps(self, parents: Sequence[Any]) -> tuple[Sequence[int], bool]:
+        return (0,), True
 
 
 def _span(w: Value) -> Value:
@@ -185,11 +182,8 @@ _CHOICE = (
 )
 
 
-def _some(*masks: Value) -> Value:
-    total = masks[0]
-    for mask in masks[1:]:
-        total = logical_and_p(total, mask)
-    return total
+def _refuse(bad: Value, text: str, name: str, values: str = "") -> None:
+    refuse_p(bad, error=np.linalg.LinAlgError, message=text.format(name=name, values=values))
 
 
 def _large(x: Value, like: Value) -> Value:
@@ -209,14 +203,12 @@ def _check_groups(
     """``mixing``: the cotangent of the matrix that mixes vectors; ``asymmetric``: its part that
     changes with the choice of vectors.
     """
-    refuse_p(
-        _some(equal, _large(asymmetric, mixing)), message=_CHOICE.format(name=name, values=values)
-    )
+    _refuse(logical_and_p(equal, _large(asymmetric, mixing)), _CHOICE, name, values)
     if value_ct is not None:
         used = logical_or_p(
             logical_not_p(equal_p(mixing, 0)), logical_not_p(equal_p(column(value_ct), 0))
         )
-        refuse_p(_some(equal, used), message=_BOTH.format(name=name, values=values))
+        _refuse(logical_and_p(equal, used), _BOTH, name, values)
 
 
 def _check_phases(name: str, v: Value, at: int, mixing: Value) -> None:
@@ -226,7 +218,7 @@ def _check_phases(name: str, v: Value, at: int, mixing: Value) -> None:
     size = absolute_p(part(v, at, FULL))
     free = less_equal_p(size, shape_of(v)[-2] * precision(v))
     used = diagonal(_large(mixing - adjoint(mixing), mixing))
-    refuse_p(logical_and_p(free, used), message=_PHASE.format(name=name))
+    _refuse(logical_and_p(free, used), _PHASE, name)
 
 
 _PHASE = (
@@ -462,13 +454,12 @@ def _check_side(name: str, whole: Value, ct: Value, u: Value, zero: Value) -> No
     if m == k:
         return
     thin = part(ct, FULL, slice(0, k))
-    message = _CHOICE.format(name="svd", values="zero singular values")
     out = thin - matmul_p(conjugated(u), matmul_p(transposed(u), thin))
-    refuse_p(logical_and_p(_large(out, ct), row(zero)), message=message)
+    _refuse(logical_and_p(_large(out, ct), row(zero)), _CHOICE, "svd", "zero singular values")
     if shape_of(whole)[-1] > k:
         more, more_ct = part(whole, FULL, slice(k, None)), part(ct, FULL, slice(k, None))
         turning = matmul_p(transposed(more), more_ct)
-        refuse_p(_large(turning - adjoint(turning), more_ct), message=_EXTRA.format(name=name))
+        _refuse(_large(turning - adjoint(turning), more_ct), _EXTRA, name)
 
 
 _EXTRA = (

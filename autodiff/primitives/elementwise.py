@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from inspect import CO_VARARGS, unwrap
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,12 @@ from .. import shapes
 from ..core import (
     PYTHON_DTYPES,
     Aval,
+    OptionalValues,
+    Params,
     Primitive,
     Tracer,
     Value,
+    Values,
     dtype_of,
     ndim_of,
     shape_of,
@@ -27,10 +29,9 @@ from ..rules import (
     convert,
     fit_dtype,
     imag_p,
-    real_p,
+    real_dtype,
     reshape_p,
     unbroadcast,
-    zeros_like,
 )
 
 Partial = Callable[..., Value] | float | None
@@ -122,13 +123,7 @@ class Elementwise(Primitive):
                 read |= reads
         return tuple(i for i in range(len(constant)) if i not in read), -1 in read
 
-    def push(
-        self,
-        ans: Any,
-        args: Sequence[Value],
-        x_dots: Sequence[Value | None],
-        params: dict[str, Any],
-    ) -> Any:
+    def push(self, ans: Any, args: Values, x_dots: OptionalValues, params: Params) -> Any:
         multiply = strong_multiply_p if self.masks else multiply_p
         total = None
         for x_dot, d in zip(x_dots, self.partials, strict=True):
@@ -146,19 +141,13 @@ class Elementwise(Primitive):
         return total if shape_of(total) == shape else broadcast_to_p(total, shape=shape)
 
     def pull(
-        self,
-        ct: Any,
-        ans: Any,
-        args: Sequence[Value],
-        wanted: Sequence[Any],
-        params: dict[str, Any],
-        strong: bool,
-    ) -> Sequence[Value | None]:
+        self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
+    ) -> OptionalValues:
         if len(args) == 1:  # shapes are equal, and there is something to do
             a, d = args[0], self.partials[0]
             if d is None:
                 return (None,)
-            if type(d) is float:
+            if not callable(d):
                 g = ct if d == 1.0 else ct * d
             elif strong:
                 g = strong_multiply_p(ct, d(ans, a))
@@ -192,8 +181,8 @@ def _reads(d: Partial, nargs: int) -> set[int]:
     """Which arguments (-1: the result) a partial reads: those not named with an underscore."""
     if not callable(d):
         return set()
-    code = unwrap(d).__code__  # type: ignore[attr-defined]
-    if code.co_flags & CO_VARARGS:  # of those taken as *_args none is read
+    code = getattr(d, "__wrapped__", d).__code__
+    if code.co_flags & 0x04:  # inspect.CO_VARARGS: of those taken as *_args none is read
         return set()
     names = code.co_varnames[: code.co_argcount]
     assert len(names) == nargs + 1, f"a partial takes (ans, *args), got {names}"
@@ -248,15 +237,6 @@ select_p = JointlyLinear(
 )
 select_p.batch_rule = elementwise_batch(select_p)
 
-
-def _select_push(ans: Any, args: Any, x_dots: Any, params: Any) -> Any:
-    pairs = zip(args[1:], x_dots[1:], strict=True)
-    x_dot, y_dot = (zeros_like(a) if t is None else t for a, t in pairs)
-    return fit_dtype(select_p(args[0], x_dot, y_dot), ans)
-
-
-select_p.push = _select_push  # type: ignore[method-assign]
-
 # The product with 0 * inf = 0 * nan = 0: behind a mask, a zero cotangent meets infinite partials
 # of a branch that was not taken, and sqrt(x**2) at 0 meets inf * 0; both are 0 here.
 strong_multiply_p = Elementwise(
@@ -306,14 +286,11 @@ def where(mask: Value, x: Value, y: Value) -> Value:
 
 def as_float(mask: Value, like: Value) -> Value:
     """A mask as 0.0 and 1.0 in the real dtype of ``like``."""
-    dtype = dtype_of(like)
-    return convert(mask, np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype)
+    return convert(mask, real_dtype(dtype_of(like)))
 
 
 def _share(x: Any, y: Any) -> Any:
-    dtype = np.result_type(x, y)
-    if dtype.kind == "c":
-        dtype = np.dtype(f"f{dtype.itemsize // 2}")
+    dtype = real_dtype(np.result_type(x, y))
     share = np.add(np.less(x, y), np.less_equal(x, y), dtype=dtype)
     share *= -0.5
     share += 1.0
@@ -322,7 +299,7 @@ def _share(x: Any, y: Any) -> Any:
 
 def _share_shape(x: Aval, y: Aval) -> Aval:
     shape, dtype, _ = _result_shape(np.maximum, x, y)
-    return Aval(shape, np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype)
+    return Aval(shape, real_dtype(dtype))
 
 
 # The share of x in maximum(x, y): 1 where x is greater, 1/2 at a tie, as in JAX. Next to a nan
@@ -369,24 +346,12 @@ absolute_p = Elementwise(
 class _Conjugate(Elementwise):
     """Antiholomorphic: both modes conjugate."""
 
-    def push(
-        self,
-        ans: Any,
-        args: Sequence[Value],
-        x_dots: Sequence[Value | None],
-        params: dict[str, Any],
-    ) -> Any:
+    def push(self, ans: Any, args: Values, x_dots: OptionalValues, params: Params) -> Any:
         return None if x_dots[0] is None else conjugate_p(x_dots[0])
 
     def pull(
-        self,
-        ct: Any,
-        ans: Any,
-        args: Sequence[Value],
-        wanted: Sequence[Any],
-        params: dict[str, Any],
-        strong: bool,
-    ) -> Sequence[Value | None]:
+        self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
+    ) -> OptionalValues:
         return [conjugate_p(ct)]
 
 
@@ -407,5 +372,3 @@ Tracer.__rmul__ = _operator(multiply_p, swapped=True)
 Tracer.__truediv__ = _operator(divide_p)
 Tracer.__rtruediv__ = _operator(divide_p, swapped=True)
 Tracer.__neg__ = lambda self: negative_p(self)  # noqa: PLW0108 - a function binds self
-
-__all__ = ["Elementwise", "Test", "real_p", "where"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import shapes
 from ..core import Aval, Value, dtype_of, ndim_of, shape_of
 from ..rules import Linear, fit_dtype
 from .elementwise import conjugate_p, multiply_p
@@ -28,10 +29,6 @@ def _real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.result_type(np.real(np.zeros(1, dtype)).dtype, 1.0)
 
 
-def _with_size(shape: tuple[Any, ...], axis: int, size: Any) -> tuple[Any, ...]:
-    return (*shape[:axis], size, *shape[axis + 1 :])
-
-
 def resize_axis(x: Value, axis: int, size: Any) -> Value:
     """``x`` with ``axis`` cropped, or padded with zeros at its end, to ``size``."""
     shape = shape_of(x)
@@ -40,7 +37,7 @@ def resize_axis(x: Value, axis: int, size: Any) -> Value:
     if size < old:
         return getitem_p(x, index=(*lead, slice(0, size)))
     if size > old:
-        zeros = np.zeros(_with_size(shape, axis, size), dtype_of(x))
+        zeros = np.zeros(shapes.with_size(shape, axis, size), dtype_of(x))
         return setitem_p(zeros, x, index=(*lead, slice(0, old)))
     return x
 
@@ -89,7 +86,7 @@ r2c_p = Linear(
     lambda x, *, axis, norm: np.fft.rfft(x, axis=axis, norm=norm),
     _r2c_transpose,
     shape=lambda x, *, axis, norm: Aval(
-        _with_size(x.shape, axis, x.shape[axis] // 2 + 1), complex_dtype(x.dtype)
+        shapes.with_size(x.shape, axis, x.shape[axis] // 2 + 1), complex_dtype(x.dtype)
     ),
     batch=lambda size, args, batched, *, axis, norm: (
         r2c_p(args[0], axis=axis + 1, norm=norm),
@@ -111,7 +108,9 @@ c2r_p = Linear(
     "fft_c2r",
     lambda x, *, n, axis, norm: np.fft.irfft(x, n, axis, norm),
     _c2r_transpose,
-    shape=lambda x, *, n, axis, norm: Aval(_with_size(x.shape, axis, n), _real_dtype(x.dtype)),
+    shape=lambda x, *, n, axis, norm: Aval(
+        shapes.with_size(x.shape, axis, n), _real_dtype(x.dtype)
+    ),
     batch=lambda size, args, batched, *, n, axis, norm: (
         c2r_p(args[0], n=n, axis=axis + 1, norm=norm),
         True,

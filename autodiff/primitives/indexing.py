@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from .. import shapes
-from ..core import Aval, Primitive, Tracer, Value, dtype_of, ndim_of, shape_of
+from ..core import Aval, Primitive, Value, concrete_value, dtype_of, ndim_of, shape_of
 from ..errors import BatchingError, user_line
-from ..rules import JointlyLinear, Linear, broadcast_to_p, reshape_p, unbroadcast
+from ..rules import JointlyLinear, Linear, broadcast_to_p, lead_batch, reshape_p, unbroadcast
 from .elementwise import align_batched, select_p
 
 Index = tuple[Any, ...]
@@ -46,6 +46,11 @@ getitem_p = Linear(
         True,
     ),
 )
+
+
+def slice_axis(x: Value, start: Any, stop: Any, axis: int) -> Value:
+    """``x[..., start:stop, ...]`` along one axis."""
+    return getitem_p(x, index=(*(slice(None),) * axis, slice(start, stop)))
 
 
 def _embed(part: Any, *, index: Index, shape: tuple[Any, ...]) -> Any:
@@ -79,24 +84,19 @@ def _setitem_transpose(i: int, ct: Value, args: Sequence[Any], *, index: Index) 
     return unbroadcast(getitem_p(ct, index=index), shape_of(args[1]))
 
 
-def _lead(x: Value, size: Any, is_batched: bool) -> Value:
-    """``x`` with a batch axis, by broadcasting if it has none."""
-    return x if is_batched else broadcast_to_p(x, shape=(size, *shape_of(x)))
-
-
-def _pad_value(value: Value, is_batched: bool, ndim: int) -> Value:
-    """A batched ``value`` with axes of length 1, so that it broadcasts to (batch, ndim axes)."""
-    missing = ndim + 1 - ndim_of(value)
+def _widened(x: Value, is_batched: bool, ndim: int) -> Value:
+    """A batched ``x`` with axes of length 1, so that it broadcasts to (batch, ndim axes)."""
+    missing = ndim + 1 - ndim_of(x)
     if not is_batched or not missing:
-        return value
-    return getitem_p(value, index=(slice(None), *(None,) * missing))
+        return x
+    return getitem_p(x, index=(slice(None), *(None,) * missing))
 
 
 def _setitem_batch(size: Any, args: Any, batched: Any, *, index: Index) -> Any:
     x, value = args
     target = part_shape(shape_of(x)[1:] if batched[0] else shape_of(x), index)
-    value = _pad_value(value, batched[1], len(target))
-    return setitem_p(_lead(x, size, batched[0]), value, index=(slice(None), *index)), True
+    value = _widened(value, batched[1], len(target))
+    return setitem_p(lead_batch(x, size, batched[0]), value, index=(slice(None), *index)), True
 
 
 # x with the part x[index] replaced by value (broadcast to it): linear in (x, value) together.
@@ -126,17 +126,10 @@ def _batch_indices(
     leads the broadcast; a batched x is addressed along its batch axis by an arange.
     """
     ndim = max(ndim_of(i) - b for i, b in zip(indices, batched, strict=True))
-    out = [_pad_lead(i, b, ndim) for i, b in zip(indices, batched, strict=True)]
+    out = [_widened(i, b, ndim) for i, b in zip(indices, batched, strict=True)]
     if x_batched:
         out.insert(0, np.arange(size).reshape((size,) + (1,) * ndim))
     return out
-
-
-def _pad_lead(i: Value, is_batched: bool, ndim: int) -> Value:
-    missing = ndim + 1 - ndim_of(i)
-    if not is_batched or not missing:
-        return i
-    return getitem_p(i, index=(slice(None), *(None,) * missing))
 
 
 def _gather_batch(size: Any, args: Any, batched: Any) -> Any:
@@ -165,7 +158,7 @@ def _accumulate_batch(
 ) -> tuple[Value, bool]:
     value, *indices = args
     lead = max(ndim_of(i) - b for i, b in zip(indices, batched[1:], strict=True))
-    value = _pad_value(value, batched[0], lead + len(shape) - len(indices))
+    value = _widened(value, batched[0], lead + len(shape) - len(indices))
     places = _batch_indices(size, True, indices, batched[1:])
     if not batched[0]:  # every example adds the same value at its own places
         value = broadcast_to_p(value, shape=(size, *shape_of(value)))
@@ -198,9 +191,9 @@ def _scatter_batch(primitive: Primitive) -> Any:
         x, value, *indices = args
         inner = shape_of(x)[1:] if batched[0] else shape_of(x)
         lead = max(ndim_of(i) - b for i, b in zip(indices, batched[2:], strict=True))
-        value = _pad_value(value, batched[1], lead + len(inner) - len(indices))
+        value = _widened(value, batched[1], lead + len(inner) - len(indices))
         places = _batch_indices(size, True, indices, batched[2:])
-        return primitive(_lead(x, size, batched[0]), value, *places), True
+        return primitive(lead_batch(x, size, batched[0]), value, *places), True
 
     return batch
 
@@ -282,7 +275,7 @@ last_writer_p.differentiable = False
 
 def _nonzero_batch(size: Any, args: Any, batched: Any) -> Any:
     example, *places = nonzero_p(args[0])
-    counts = np.bincount(_known(example), minlength=size)
+    counts = np.bincount(concrete_value(example), minlength=size)
     if (counts != counts[:1]).any():
         raise BatchingError(
             f"a boolean mask selects {counts.min()} to {counts.max()} elements in the examples of "
@@ -291,12 +284,6 @@ def _nonzero_batch(size: Any, args: Any, batched: Any) -> Any:
         )
     shape = (size, counts[0] if size else 0)
     return tuple(reshape_p(p, shape=shape) for p in places), tuple(True for _ in places)
-
-
-def _known(value: Value) -> Any:
-    while isinstance(value, Tracer):
-        value = value.concrete()
-    return value
 
 
 # The indices of the True elements. The size of the result depends on the values.

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from .. import shapes
-from ..core import Aval, Primitive, Value, dtype_of, ndim_of, shape_of
-from ..handles import concrete_value
-from ..rules import General, reduce_sum_p, reshape_p, stop_gradient_p, unbroadcast
+from ..core import Aval, Primitive, Value, concrete_value, dtype_of, ndim_of, shape_of
+from ..errors import ConcretizationError
+from ..rules import General, real_dtype, reduce_sum_p, reshape_p, stop_gradient_p, unbroadcast
+from .checks import refuse_p
 from .contraction import matmul_p
-from .elementwise import equal_p, where
+from .elementwise import equal_p, greater_p, where
 from .manipulation import concatenate_p
 from .matrices import (
     adjoint,
@@ -29,7 +30,6 @@ from .matrices import (
     is_complex,
     lower_mask,
     part,
-    real_dtype,
     real_part,
     same_type,
     stack_batch,
@@ -129,9 +129,22 @@ def adjugate(a: Value) -> Value:
     n = shape_of(a)[-1]
     scale = matrix_scale_p(a)
     a = a / as_scale(scale)
-    k = int(concrete_value(nullity_p(a), "the rank"))
+    k = _known_nullity(a)
     adj = as_scale(det_p(a)) * inv_p(a) if not k else _singular_adjugate(a, k)
     return as_scale(_int_power(scale, n - 1)) * adj if n else adj
+
+
+def _known_nullity(a: Value) -> int:
+    """The k that `adjugate` chooses its formula by; 0, and an error at singular matrices in the
+    finished program, where numbers are not known yet.
+    """
+    nullity = nullity_p(a)
+    try:
+        return int(concrete_value(nullity))
+    except ConcretizationError:
+        message = "the derivative of det of a singular matrix, whose rank was not known in advance"
+        refuse_p(greater_p(nullity, 0), error=np.linalg.LinAlgError, message=message)
+        return 0
 
 
 def _int_power(x: Value, n: Any) -> Value:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..core import Aval, Value, shape_of
-from ..rules import JointlyLinear, Linear, broadcast_to_p, reshape_p
-from ..shapes import inverse_permutation, moved_axis
-from .indexing import getitem_p
+from ..rules import JointlyLinear, Linear, lead_batch, reshape_p
+from ..shapes import inverse_permutation, moved_axis, with_size
+from .indexing import slice_axis
 
 
 def _transpose_batch(size: Any, args: Any, batched: Any, *, axes: tuple[int, ...]) -> Any:
@@ -52,14 +52,11 @@ def _concatenate_transpose(i: int, ct: Value, args: Sequence[Any], *, axis: int)
     for a in args[:i]:
         start = start + shape_of(a)[axis]
     stop = start + shape_of(args[i])[axis]
-    return getitem_p(ct, index=(*(slice(None),) * axis, slice(start, stop)))
+    return slice_axis(ct, start, stop, axis)
 
 
 def _concatenate_batch(size: Any, args: Any, batched: Any, *, axis: int) -> Any:
-    leading = [
-        a if b else broadcast_to_p(a, shape=(size, *shape_of(a)))
-        for a, b in zip(args, batched, strict=True)
-    ]
+    leading = [lead_batch(a, size, b) for a, b in zip(args, batched, strict=True)]
     return concatenate_p(*leading, axis=axis + 1), True
 
 
@@ -67,9 +64,8 @@ def _concatenate_shape(*xs: Aval, axis: int) -> Aval:
     total: Any = 0
     for x in xs:
         total = total + x.shape[axis]
-    shape = xs[0].shape
     dtype = np.result_type(*(x.dtype for x in xs))
-    return Aval((*shape[:axis], total, *shape[axis + 1 :]), dtype)
+    return Aval(with_size(xs[0].shape, axis, total), dtype)
 
 
 # The cotangent of each piece is its piece of the cotangent.

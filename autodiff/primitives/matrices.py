@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Aval, Primitive, Value, dtype_of, ndim_of, shape_of
-from ..rules import imag_p, real_p, reduce_sum_p, reshape_p
+from ..rules import imag_p, real_dtype, real_p, reduce_sum_p, reshape_p
 from .elementwise import conjugate_p
 from .indexing import getitem_p
 from .manipulation import transpose_p
@@ -20,10 +20,6 @@ FULL = slice(None)
 
 def is_complex(x: Any) -> bool:
     return dtype_of(x).kind == "c"
-
-
-def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
 
 
 def precision(x: Any) -> float:
@@ -94,11 +90,6 @@ def trace(x: Value) -> Value:
     return reduce_sum_p(diagonal(x), axes=(ndim_of(x) - 2,))
 
 
-def sum_vectors(x: Value) -> Value:
-    """The sum over the last axis."""
-    return reduce_sum_p(x, axes=(ndim_of(x) - 1,))
-
-
 def sum_matrices(x: Value) -> Value:
     """The sum over the last two axes."""
     n = ndim_of(x)
@@ -156,20 +147,3 @@ def stack_batch(primitive: Primitive, *core: int) -> Callable[..., Any]:
 def same_type(x: Aval, **_: Any) -> Aval:
     """The shape rule of what keeps shape and dtype."""
     return Aval(x.shape, x.dtype)
-
-
-def _refuse(bad: Any, *, message: str) -> Any:
-    if np.any(bad):
-        raise np.linalg.LinAlgError(message)
-    return np.zeros((), bool)
-
-
-# Raises where a rule finds that the derivative it is asked for does not exist. It is a primitive so
-# that the test is made on the numbers, whatever traces are around them.
-refuse_p = Primitive(
-    "refuse",
-    _refuse,
-    shape=lambda bad, *, message: Aval((), np.dtype(bool)),
-    batch=lambda size, args, batched, *, message: (refuse_p(args[0], message=message), False),
-)
-refuse_p.differentiable = False

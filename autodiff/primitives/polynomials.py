@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Value, dtype_of, shape_of
+from ..core import Value, dtype_of, ndim_of, shape_of
 from ..errors import BatchingError, user_line
 from ..rules import General, fit_dtype, reduce_sum_p, reshape_p
-from .elementwise import absolute_p, greater_p, where
+from .elementwise import absolute_p, greater_p, strong_multiply_p, where
 from .indexing import getitem_p
 from .manipulation import concatenate_p, flip_p
 
@@ -47,8 +47,8 @@ def _powers(s: Value, count: int) -> Value:
 # roots would overflow: with s = 1/r and the degree n,
 #     dp(r) = r^n sum_k dp_k s^k,   p'(r) = r^(n-1) sum_k (n-k) p_k s^k.
 # The derivative at a multiple root is infinite.
-def _roots_jvp(ans: Any, args: Sequence[Value], x_dots: Sequence[Any]) -> Value:
-    p, p_dot = args[0], x_dots[0]
+def _slopes(ans: Value, p: Value) -> tuple[Value, Value]:
+    """For every root, its derivative by each coefficient as a product: (root) times (root, k)."""
     *lead, size = shape_of(p)
     n = size - 1
     big = greater_p(absolute_p(ans), 1.0)
@@ -60,12 +60,24 @@ def _roots_jvp(ans: Any, args: Sequence[Value], x_dots: Sequence[Any]) -> Value:
     shifted = concatenate_p(shifted, zero, axis=len(lead) + 1)
     wide = reshape_p(big, shape=(*shape_of(ans), 1))
     degrees = np.arange(n, -1, -1).astype(dtype_of(p).char.lower())
-    row = (*lead, 1, size)
-    change = reshape_p(p_dot, shape=row) * where(wide, rising, falling)
-    slope = reshape_p(p * degrees, shape=row) * where(wide, rising, shifted)
-    last = (len(lead) + 1,)
-    quotient = reduce_sum_p(change, axes=last) / reduce_sum_p(slope, axes=last)
-    return fit_dtype(-where(big, ans, 1.0) * quotient, ans)
+    slope = reshape_p(p * degrees, shape=(*lead, 1, size)) * where(wide, rising, shifted)
+    slope = reduce_sum_p(slope, axes=(len(lead) + 1,))
+    return -where(big, ans, 1.0) / slope, where(wide, rising, falling)
+
+
+def _roots_jvp(ans: Any, args: Sequence[Value], x_dots: Sequence[Any]) -> Value:
+    *lead, size = shape_of(args[0])
+    factor, powers = _slopes(ans, args[0])
+    change = reshape_p(x_dots[0], shape=(*lead, 1, size)) * powers
+    return fit_dtype(factor * reduce_sum_p(change, axes=(len(lead) + 1,)), ans)
+
+
+# The transpose of that. A root whose cotangent is 0 gives nothing, be it a multiple one.
+def _roots_vjp(ct: Any, ans: Any, args: Sequence[Value], wanted: Any) -> Sequence[Value]:
+    factor, powers = _slopes(ans, args[0])
+    ct = strong_multiply_p(ct, factor)
+    product = reshape_p(ct, shape=(*shape_of(ans), 1)) * powers
+    return (reduce_sum_p(product, axes=(ndim_of(ans) - 1,)),)
 
 
 def _last(lead: Sequence[Any], item: Any) -> tuple[Any, ...]:
@@ -77,5 +89,6 @@ roots_p = General(
     "roots",
     _roots,
     _roots_jvp,
+    _roots_vjp,
     batch=lambda size, args, batched: (roots_p(args[0]), True),
 )

@@ -16,23 +16,17 @@ from ..core import Aval, Primitive, Value, dtype_of, ndim_of, shape_of
 from ..rules import (
     General,
     Linear,
-    broadcast_to_p,
+    accumulated_dtype,
     convert,
-    convert_p,
-    quantize_p,
+    lead_batch,
     reduce_sum_p,
     reshape_p,
 )
 from .elementwise import as_float, equal_p, logical_or_p, not_equal_p, strong_multiply_p
-from .indexing import getitem_p
+from .indexing import slice_axis
 from .manipulation import concatenate_p, flip_p, transpose_p
 
 Axes = tuple[int, ...]
-
-
-def lead_batch(x: Value, size: Any, is_batched: bool) -> Value:
-    """``x`` with a batch axis, by broadcasting if it has none."""
-    return x if is_batched else broadcast_to_p(x, shape=(size, *shape_of(x)))
 
 
 def keep_axes(x: Value, shape: tuple[Any, ...], axes: Sequence[int]) -> Value:
@@ -78,11 +72,6 @@ def _along_batch(primitive: Callable[[], Primitive]) -> Callable[..., Any]:
     return batch
 
 
-def _accumulated_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Small integers and booleans grow to the platform's integer, in sums and in products."""
-    return np.add.reduce(np.zeros(0, dtype)).dtype
-
-
 # cumsum is a triangular matrix of ones; its transpose sums from the other end.
 cumsum_p = Linear(
     "cumsum",
@@ -91,14 +80,9 @@ cumsum_p = Linear(
         cumsum_p(flip_p(ct, axes=(axis,)), axis=axis),
         axes=(axis,),
     ),
-    shape=lambda x, *, axis: Aval(x.shape, _accumulated_dtype(x.dtype)),
+    shape=lambda x, *, axis: Aval(x.shape, accumulated_dtype(x.dtype)),
     batch=_along_batch(lambda: cumsum_p),
 )
-
-
-def slice_axis(x: Value, start: int | None, stop: int | None, axis: int) -> Value:
-    """``x[..., start:stop, ...]`` along one axis."""
-    return getitem_p(x, index=(*(slice(None),) * axis, slice(start, stop)))
 
 
 def _shifted(x: Value, axis: int, first: float) -> Value:
@@ -106,7 +90,7 @@ def _shifted(x: Value, axis: int, first: float) -> Value:
     shape = shape_of(x)
     if shape[axis] == 0:
         return x
-    head = np.full((*shape[:axis], 1, *shape[axis + 1 :]), first, dtype_of(x))
+    head = np.full(shapes.with_size(shape, axis, 1), first, dtype_of(x))
     return concatenate_p(head, slice_axis(x, 0, -1, axis), axis=axis)
 
 
@@ -204,7 +188,7 @@ cumprod_p = General(
     "cumprod",
     lambda x, *, axis: np.multiply.accumulate(x, axis=axis),
     _cumprod_jvp,
-    shape=lambda x, *, axis: Aval(x.shape, _accumulated_dtype(x.dtype)),
+    shape=lambda x, *, axis: Aval(x.shape, accumulated_dtype(x.dtype)),
     batch=_along_batch(lambda: cumprod_p),
 )
 
@@ -237,7 +221,7 @@ reduce_prod_p = General(
     lambda x, *, axes: np.multiply.reduce(x, axis=axes),
     _reduce_prod_jvp,
     _reduce_prod_vjp,
-    shape=lambda x, *, axes: Aval(shapes.reduced(x.shape, axes), _accumulated_dtype(x.dtype)),
+    shape=lambda x, *, axes: Aval(shapes.reduced(x.shape, axes), accumulated_dtype(x.dtype)),
     batch=_reduced_batch(lambda: reduce_prod_p),
 )
 
@@ -320,14 +304,7 @@ def prod_values(x: Value, axes: Axes, dtype: Any = None) -> Value:
 def _in_dtype(primitive: Primitive, x: Value, axes: Axes, dtype: Any) -> Value:
     if dtype is None:
         return primitive(x, axes=axes)
-    return fit(primitive(convert(x, dtype), axes=axes), dtype)
-
-
-def fit(x: Value, dtype: np.dtype[Any]) -> Value:
-    """``x`` in exactly ``dtype``, a Python number too."""
-    if dtype_of(x) == dtype:
-        return x
-    return (convert_p if dtype.kind in "fc" else quantize_p)(x, dtype=dtype)
+    return convert(primitive(convert(x, dtype), axes=axes), dtype)
 
 
 def count_values(mask: Value, axes: Axes) -> Value:

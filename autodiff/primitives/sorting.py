@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Aval, Primitive, Value
-from ..rules import Linear
-from .reductions import lead_batch
+from ..rules import Linear, lead_batch
 
 
 def _order(name: str, impl: Callable[..., Any]) -> Primitive:

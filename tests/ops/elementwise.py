@@ -1,5 +1,7 @@
 """Ufuncs and the other elementwise functions."""
 
+import warnings
+
 import numpy
 from op_row import B, C, I, Op, R, U
 
@@ -188,11 +190,20 @@ QUOTIENTS = [
     (I(1, 40, 3), numpy.array([2.3, 3.3, 4.7])),
     *INTEGER_PAIRS,
 ]
+
+
+def _fix(x):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # from NumPy 2.5 on
+        return np.fix(x)
+
+
 ROUNDING = [
     *(
         Op(f.__name__, f, [(ROUNDED,), (ROUNDED[0],), (ROUNDED.astype("f4"),)], covers=(f,))
-        for f in (np.floor, np.ceil, np.trunc, np.rint, np.fix)
+        for f in (np.floor, np.ceil, np.trunc, np.rint)
     ),
+    Op("fix", _fix, [(ROUNDED,), (ROUNDED[0],), (ROUNDED.astype("f4"),)], covers=(np.fix,)),
     Op(
         "round",
         np.round,

@@ -137,6 +137,9 @@ SEARCHES = [
 
 REPEATED = numpy.array([[1.0, 2.0], [0.0, 1.0], [1.0, 2.0]])
 
+# Gone from NumPy 2.4 on.
+IN1D = [getattr(numpy, name) for name in ["in1d"] if hasattr(numpy, name)]
+
 SETS = [
     Op(
         "unique",
@@ -229,7 +232,7 @@ SETS = [
             (R(3), R(0)),
             (2.5, R(2)),
         ],
-        covers=(np.isin,),
+        covers=(np.isin, *IN1D),
     ),
 ]
 

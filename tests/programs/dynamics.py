@@ -114,9 +114,7 @@ def wave_on_a_membrane(np, shape, c):
     for t in range(1, steps - 1):
         now, before, after = history[t], history[t - 1], history[t + 1]
         inner = (slice(1, -1), slice(1, -1))
-        laplacian = (
-            now[2:, 1:-1] + now[:-2, 1:-1] + now[1:-1, 2:] + now[1:-1, :-2] - 4 * now[inner]
-        )
+        laplacian = now[2:, 1:-1] + now[:-2, 1:-1] + now[1:-1, 2:] + now[1:-1, :-2] - 4 * now[inner]
         after[inner] = 2 * now[inner] - before[inner] + c**2 * laplacian
     return history[-1]
 
@@ -129,9 +127,7 @@ def poisson_red_black(np, source):
     for _ in range(4):
         for colour in (0, 1):
             mask = inside & ((i + j) % 2 == colour)
-            neighbours = (
-                np.roll(u, 1, 0) + np.roll(u, -1, 0) + np.roll(u, 1, 1) + np.roll(u, -1, 1)
-            )
+            neighbours = np.roll(u, 1, 0) + np.roll(u, -1, 0) + np.roll(u, 1, 1) + np.roll(u, -1, 1)
             u[mask] = 0.25 * (neighbours - source)[mask]
     return 0.5 * np.vdot(u, source)
 

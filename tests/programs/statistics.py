@@ -91,7 +91,7 @@ def logistic_regression(np, w, features):
     return loss + 0.01 * np.sum(np.square(w[:-1]))
 
 
-@program(normal(51, 3, 2), normal(52, 12, 2), smooth=False)
+@program(normal(51, 3, 2), normal(52, 12, 2), plain=False, smooth=False)
 def k_means_loss(np, centres, points):
     centres = np.array(centres)
     for _ in range(2):
@@ -106,8 +106,7 @@ def k_means_loss(np, centres, points):
 
 @program(normal(53, 12, 4), normal(54, 12), 0.8)
 def lasso_coordinate_descent(np, X, y, strength):
-    beta = np.zeros(X.shape[1])
-    beta = beta + 0 * X[0]
+    beta = np.zeros_like(X[0])
     residual = y - X @ beta
     for _ in range(4):
         for j in range(X.shape[1]):
@@ -197,7 +196,7 @@ def arma_likelihood(np, series, coefficients):
     return 0.5 * len(errors) * np.log(variance) + np.sum(errors**2) / (2 * variance)
 
 
-@program(normal(59, 40), plain=False)
+@program(normal(59, 40))
 def soft_histogram_entropy(np, samples):
     edges = np.linspace(-2, 2, 9)
     centres = (edges[1:] + edges[:-1]) / 2
