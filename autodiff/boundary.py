@@ -141,9 +141,11 @@ def check_differentiable(
                 f"dtype; pass {instead}, or choose other arguments with argnums."
             )
         foreign.raise_dtype(dtype_of(value))
+    own = type(x).__module__ != "builtins"
+    how = " Make a class a tree: @optree.dataclasses.dataclass(namespace='xnp')." if own else ""
     raise DifferentiationError(
         f"{what}: {name()} is {describe_any(x)}; wanted an array or number of a real or complex "
-        "dtype, or a tree (list, tuple, dict) of them. Choose the arguments with argnums."
+        f"dtype, or a tree (list, tuple, dict) of them. Choose the arguments with argnums.{how}"
     )
 
 
@@ -158,8 +160,9 @@ def leave(x: Any, strip: Callable[[Value], Value]) -> Any:
     stripped = strip(value)
     if thread_state.level:
         return x if stripped is value else wrap(stripped, x._kind)
-    if isinstance(stripped, Tracer):
+    if isinstance(stripped, Tracer):  # of a transformation that runs in another thread
         stripped.trace.check_alive()
+        return x if stripped is value else wrap(stripped, x._kind)
     if x._kind != ARRAY0D and isinstance(stripped, np.ndarray) and not stripped.ndim:
         return stripped[()]
     if x._kind == ARRAY0D and isinstance(stripped, np.generic):
@@ -169,7 +172,7 @@ def leave(x: Any, strip: Callable[[Value], Value]) -> Any:
 
 def fresh(value: Value, kind: int, seen: set[int]) -> Any:
     """A computed derivative as a result of its own: writable, no view, not twice the same array."""
-    if thread_state.level:
+    if thread_state.level or isinstance(value, Tracer):
         return wrap(value, RESULT if kind == WEAK else kind)
     if isinstance(value, np.ndarray):
         if not value.ndim:

@@ -48,7 +48,8 @@ class Aval(NamedTuple):
     def ndim(self) -> int:
         return len(self.shape)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        """``f64[3,4]``; a star marks a weak dtype."""
         return describe_type(self.shape, self.dtype) + ("*" if self.weak else "")
 
 
@@ -236,12 +237,10 @@ class Trace:
 class Primitive:
     """An operation with its meaning in NumPy and its rules; the forms of rules are in `rules`.
 
-    ``multiple``: returns a tuple of Values. ``differentiable`` False: the result is constant
-    almost everywhere or not a number at all, so derivatives stop here. ``masks``: the transposed
-    rule makes exact zeros, behind which derivatives may be infinite (see `strong_multiply_p`).
+    ``multiple``: returns a tuple of Values. ``masks``: the transposed rule makes exact zeros,
+    behind which derivatives may be infinite (see `strong_multiply_p`).
     """
 
-    multiple = False
     differentiable = True
     masks = False
 
@@ -252,11 +251,13 @@ class Primitive:
         *,
         shape: Callable[..., Any] | None = None,
         batch: Callable[..., Any] | None = None,
+        multiple: bool = False,
     ) -> None:
         self.name = name
         self.impl = impl
         self.shape_rule = shape
         self.batch_rule = batch
+        self.multiple = multiple
         primitives[name] = self
 
     def __call__(self, *args: Value, **params: Any) -> Any:
@@ -303,7 +304,10 @@ class Primitive:
         """
         if self.batch_rule is None:
             raise NotImplementedError(f"{self.name} has no batching rule")
-        return self.batch_rule(size, args, batched, **params)
+        out, out_batched = self.batch_rule(self, size, args, batched, **params)
+        if self.multiple and isinstance(out_batched, bool):
+            return out, [out_batched] * len(out)
+        return out, out_batched
 
     def keeps(self, parents: Sequence[Any]) -> tuple[Sequence[int], bool]:
         """Which arguments the reverse rule does not read when those are wanted whose entry in
@@ -311,6 +315,12 @@ class Primitive:
         keep only the shape and dtype.
         """
         return (), True
+
+
+class Constant(Primitive):
+    """Constant almost everywhere, or no real or complex number at all: derivatives stop here."""
+
+    differentiable = False
 
 
 primitives: dict[str, Primitive] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -235,6 +235,37 @@ def grad(
     return _value_and_grad("grad", fun, argnums, has_aux, holomorphic, want_value=False)
 
 
+class _Record(NamedTuple):
+    """One run of a function of ``primals`` on a tape, for `vjp` and `linearize`."""
+
+    run: _Taped
+    entered: list[tuple[Any, int]]  # of each primal: how to rebuild its tree, its leaves' number
+    out: Any
+    aux: Any
+    unflatten: Any  # of out, whose leaves have these
+    nodes: list[Node | None]
+    ends: list[tuple[Value, int]]  # values without tracers of this run, and kinds
+    witness: Witness
+
+
+def _record(what: str, fun: Callable[..., Any], primals: Sequence[Any], has_aux: bool) -> _Record:
+    boundary.check_callable(what, fun)
+    run = _Taped(what)
+    with run.trace:
+        entered = [run.enter(lambda i=i: f"primal {i}", tree) for i, tree in enumerate(primals)]
+        result, aux = fun(*(tree for tree, _, _ in entered)), None
+        if has_aux:
+            result, aux = boundary.split_aux(what, fun, result)
+        leaves, unflatten = boundary.result_leaves(what, fun, result)
+        nodes = [run.node(leaf) for leaf in leaves]
+        ends = [boundary.enter(leaf) for leaf in leaves]
+        witness = Witness(what)
+    out, aux = run.leave(result), run.leave(aux) if has_aux else None
+    ends = [(run.strip(value), kind) for value, kind in ends]
+    trees_of_primals = [entry[1:] for entry in entered]
+    return _Record(run, trees_of_primals, out, aux, unflatten, nodes, ends, witness)
+
+
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """``fun(*primals)`` and the map from a cotangent of the result to those of ``primals``.
 
@@ -247,28 +278,19 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> print(pull(np.array([1.0, 10.0]))[0])
     [ 2. 30.]
     """
-    boundary.check_callable("vjp", fun)
-    run = _Taped("vjp")
-    with run.trace:
-        entered = [run.enter(lambda i=i: f"primal {i}", tree) for i, tree in enumerate(primals)]
-        result, aux = fun(*(tree for tree, _, _ in entered)), None
-        if has_aux:
-            result, aux = boundary.split_aux("vjp", fun, result)
-        leaves, _ = boundary.result_leaves("vjp", fun, result)
-        nodes = [run.node(leaf) for leaf in leaves]
-        witness = Witness("vjp")
-    out = run.leave(result)
-    like = [leaf.value if type(leaf) is TracedArray else leaf for leaf in leaves]
-    like = [type_of(run.strip(value)) for value in like]
+    record = _record("vjp", fun, primals, has_aux)
+    run, out = record.run, record.out
+    like = [type_of(value) for value, _ in record.ends]
 
     def pull(ct: Any) -> tuple[Any, ...]:
-        witness.check()
+        record.witness.check()
         cts = _matching_leaves("vjp", "cotangent", ct, out, like)
-        outputs = [(node, c) for node, c in zip(nodes, cts, strict=True) if node is not None]
+        pairs = zip(record.nodes, cts, strict=True)
+        outputs = [(node, c) for node, c in pairs if node is not None]
         gradients = run.pull_back(outputs, {id(c) for c in cts})
-        return _rebuilt([entry[1:] for entry in entered], gradients)
+        return _rebuilt(record.entered, gradients)
 
-    return (out, pull, run.leave(aux)) if has_aux else (out, pull)
+    return (out, pull, record.aux) if has_aux else (out, pull)
 
 
 def type_of(value: Value) -> tuple[Any, Any]:
@@ -324,14 +346,7 @@ def jvp(
     0.0 2.0
     """
     boundary.check_callable("jvp", fun)
-    for name, given in (("primals", primals), ("tangents", tangents)):
-        if not isinstance(given, (tuple, list)):
-            raise TypeError(
-                f"jvp: {name} must be a tuple or list with one entry for each argument, got "
-                f"{describe_any(given)}; write jvp(f, (x,), (x_dot,))"
-            )
-    if len(primals) != len(tangents):
-        raise TypeError(f"jvp: {len(primals)} primals but {len(tangents)} tangents")
+    _check_pairs(primals, tangents)
     trace = JVPTrace()
 
     def strip(value: Value) -> Value:
@@ -342,20 +357,8 @@ def jvp(
 
     seen: set[int] = set()  # arrays that results must not share
     with trace:
-        args = []
-        for i, (primal, tangent) in enumerate(zip(primals, tangents, strict=True)):
-            leaves, unflatten = trees.flatten(primal)
-            for leaf in leaves:
-                boundary.check_differentiable("jvp", lambda i=i: f"primal {i}", leaf)
-            pairs = [boundary.enter(leaf) for leaf in leaves]
-            like = [type_of(value) for value, _ in pairs]
-            x_dots = _matching_leaves("jvp", "tangent", tangent, primal, like)
-            seen.update(map(id, x_dots))
-            handles = [
-                wrap(JVPTracer(trace, value, x_dot), kind)
-                for (value, kind), x_dot in zip(pairs, x_dots, strict=True)
-            ]
-            args.append(trees.rebuild(unflatten, handles))
+        pairs = enumerate(zip(primals, tangents, strict=True))
+        args = [_paired(trace, i, primal, tangent, seen) for i, (primal, tangent) in pairs]
         result, aux = fun(*args), None
         if has_aux:
             result, aux = boundary.split_aux("jvp", fun, result)
@@ -370,6 +373,32 @@ def jvp(
     return (out, out_dot, strip_tree(aux)) if has_aux else (out, out_dot)
 
 
+def _check_pairs(primals: Any, tangents: Any) -> None:
+    for name, given in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(given, (tuple, list)):
+            raise TypeError(
+                f"jvp: {name} must be a tuple or list with one entry for each argument, got "
+                f"{describe_any(given)}; write jvp(f, (x,), (x_dot,))"
+            )
+    if len(primals) != len(tangents):
+        raise TypeError(f"jvp: {len(primals)} primals but {len(tangents)} tangents")
+
+
+def _paired(trace: JVPTrace, i: int, primal: Any, tangent: Any, seen: set[int]) -> Any:
+    """Argument i with handles for leaves, that carry the leaves of ``tangent``."""
+    leaves, unflatten = trees.flatten(primal)
+    for leaf in leaves:
+        boundary.check_differentiable("jvp", lambda: f"primal {i}", leaf)
+    pairs = [boundary.enter(leaf) for leaf in leaves]
+    x_dots = _matching_leaves("jvp", "tangent", tangent, primal, [type_of(x) for x, _ in pairs])
+    seen.update(map(id, x_dots))
+    handles = [
+        wrap(JVPTracer(trace, value, x_dot), kind)
+        for (value, kind), x_dot in zip(pairs, x_dots, strict=True)
+    ]
+    return trees.rebuild(unflatten, handles)
+
+
 def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """``fun(*primals)`` and its derivative there as a linear function of tangents.
 
@@ -381,28 +410,17 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     >>> print(y, push(1.0), push(3.0))
     1.0 1.0 3.0
     """
-    boundary.check_callable("linearize", fun)
-    run = _Taped("linearize")
-    with run.trace:
-        entered = [run.enter(lambda i=i: f"primal {i}", tree) for i, tree in enumerate(primals)]
-        result, aux = fun(*(tree for tree, _, _ in entered)), None
-        if has_aux:
-            result, aux = boundary.split_aux("linearize", fun, result)
-        leaves, unflatten = boundary.result_leaves("linearize", fun, result)
-        nodes = [run.node(leaf) for leaf in leaves]
-        ends = [boundary.enter(leaf) for leaf in leaves]
-        witness = Witness("linearize")
-    out = run.leave(result)
-    stripped = [(run.strip(value), kind) for value, kind in ends]
+    record = _record("linearize", fun, primals, has_aux)
+    run, nodes, out = record.run, record.nodes, record.out
     tape = [node for node in nodes if node is not None]
 
     def push(*tangents: Any) -> Any:
-        witness.check()
+        record.witness.check()
         if len(tangents) != len(primals):
             raise TypeError(f"linearize: {len(primals)} primals but {len(tangents)} tangents")
         x_dots: list[Value] = []
         start = 0
-        for (_, _, count), tangent, primal in zip(entered, tangents, primals, strict=True):
+        for (_, count), tangent, primal in zip(record.entered, tangents, primals, strict=True):
             tracers = run.tracers[start : start + count]
             like = [type_of(tracer.primal) for tracer in tracers]
             x_dots += _matching_leaves("linearize", "tangent", tangent, primal, like)
@@ -412,12 +430,12 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
             found = iter(push_forward(inputs, tape))
         seen: set[int] = set(map(id, x_dots))
         dots = []
-        for node, (value, kind) in zip(nodes, stripped, strict=True):
+        for node, (value, kind) in zip(nodes, record.ends, strict=True):
             dot = None if node is None else next(found)
             dots.append(boundary.fresh(zeros_like(value) if dot is None else dot, kind, seen))
-        return trees.rebuild(unflatten, dots)
+        return trees.rebuild(record.unflatten, dots)
 
-    return (out, push, run.leave(aux)) if has_aux else (out, push)
+    return (out, push, record.aux) if has_aux else (out, push)
 
 
 def stop_gradient(x: Any) -> Any:

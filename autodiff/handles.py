@@ -126,7 +126,7 @@ class TracedArray:
         if not root._version:
             root._strides = old.strides
         if old.ndim > 1:
-            new = _laid_out_as(new, old)
+            new = laid_out_as(new, old)
         root._value = new
         root._version += 1
 
@@ -147,7 +147,7 @@ class TracedArray:
         return layout
 
 
-def _laid_out_as(new: Value, old: Any) -> Value:
+def laid_out_as(new: Value, old: Any) -> Value:
     """``new`` with its elements in the order in memory that those of ``old`` have: NumPy gives the
     results of operations on an array that order, which decides about views of them.
     """

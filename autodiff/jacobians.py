@@ -97,27 +97,29 @@ def jacrev(
         partial, chosen = _partial(selection, args, kwargs)
         out, pull, *aux = vjp(partial, *chosen, has_aux=has_aux)
         leaves, unflatten = trees.flatten(out)
-        rows = []
-        for k, leaf in enumerate(leaves):
+        for leaf in leaves:
             _check_kind("jacrev", "a result", leaf, holomorphic)
-            shape, dtype = _type(leaf)
-
-            def pull_one(ct: Any, k: int = k) -> Any:
-                cts = [ct if i == k else _zeros(other) for i, other in enumerate(leaves)]
-                return pull(trees.rebuild(unflatten, cts))
-
-            if shape:
-                gradients = vmap(pull_one)(_basis(shape, dtype))
-                gradients = trees.map_leaves(
-                    lambda g, shape=shape: _reshaped(g, shape + _type(g)[0][1:]), gradients
-                )
-            else:
-                gradients = pull_one(dtype.type(1))
-            rows.append(gradients[0] if selection.single else gradients)
+        rows = [_row(pull, leaves, unflatten, k) for k in range(len(leaves))]
+        if selection.single:
+            rows = [row[0] for row in rows]
         result = trees.rebuild(unflatten, rows)
         return (result, *aux) if has_aux else result
 
     return wrapped
+
+
+def _row(pull: Any, leaves: list[Any], unflatten: Any, k: int) -> Any:
+    """The derivatives of leaf k of the result, in the trees of the arguments."""
+    shape, dtype = _type(leaves[k])
+
+    def pull_one(ct: Any) -> Any:
+        cts = [ct if i == k else _zeros(other) for i, other in enumerate(leaves)]
+        return pull(trees.rebuild(unflatten, cts))
+
+    if not shape:
+        return pull_one(dtype.type(1))
+    gradients = vmap(pull_one)(_basis(shape, dtype))
+    return trees.map_leaves(lambda g: _reshaped(g, shape + _type(g)[0][1:]), gradients)
 
 
 def jacfwd(
@@ -144,35 +146,29 @@ def jacfwd(
             boundary.check_differentiable("jacfwd", lambda: "an argument", leaf)
             _check_kind("jacfwd", "an argument", leaf, holomorphic)
         out, push, *aux = linearize(partial, *chosen, has_aux=has_aux)
-        columns = []
-        for k, leaf in enumerate(leaves):
-            shape, dtype = _type(leaf)
-
-            def push_one(x_dot: Any, k: int = k) -> Any:
-                x_dots = [x_dot if i == k else _zeros(other) for i, other in enumerate(leaves)]
-                return push(*trees.rebuild(unflatten, x_dots))
-
-            if shape:
-                column = vmap(push_one, out_axes=-1)(_basis(shape, dtype))
-            else:
-                column = push_one(dtype.type(1))
-            out_leaves, _ = trees.flatten(column)
-            columns.append((out_leaves, shape))
         _, out_unflatten = trees.flatten(out)
-        rows = []
-        for k in range(len(columns[0][0])):
-            row = [
-                _reshaped(out_leaves[k], _type(out_leaves[k])[0][:-1] + shape)
-                if shape
-                else out_leaves[k]
-                for out_leaves, shape in columns
-            ]
-            row = trees.rebuild(unflatten, row)
-            rows.append(row[0] if selection.single else row)
+        columns = [_column(push, leaves, unflatten, k) for k in range(len(leaves))]
+        rows = [trees.rebuild(unflatten, list(row)) for row in zip(*columns, strict=True)]
+        if selection.single:
+            rows = [row[0] for row in rows]
         result = trees.rebuild(out_unflatten, rows)
         return (result, *aux) if has_aux else result
 
     return wrapped
+
+
+def _column(push: Any, leaves: list[Any], unflatten: Any, k: int) -> list[Any]:
+    """The derivatives of all leaves of the result with respect to leaf k of the arguments."""
+    shape, dtype = _type(leaves[k])
+
+    def push_one(x_dot: Any) -> Any:
+        x_dots = [x_dot if i == k else _zeros(other) for i, other in enumerate(leaves)]
+        return push(*trees.rebuild(unflatten, x_dots))
+
+    if not shape:
+        return trees.flatten(push_one(dtype.type(1)))[0]
+    found, _ = trees.flatten(vmap(push_one, out_axes=-1)(_basis(shape, dtype)))
+    return [_reshaped(x, _type(x)[0][:-1] + shape) for x in found]
 
 
 def jacobian(

@@ -228,9 +228,9 @@ _USE_OURS = (
     f"in place of '%.3f' % x; {_STORE_IT}"
 )
 _PASS_IT = (
-    "Pass traced arrays to functions of xnp, numpy and scipy.special only. Write a.dot(x) of an "
-    "ndarray a as a @ x, a list of traced numbers as xnp.array([...]), and a draw rng.normal(mean) "
-    "as mean + rng.normal(size=n); "
+    "Functions that make arrays must be xnp's (xnp.asarray(x), xnp.full(n, x)); of SciPy, only "
+    "scipy.special works. Write a.dot(x) of an ndarray a as a @ x, a list of traced numbers as "
+    "xnp.array([...]), and a draw rng.normal(mean) as mean + rng.normal(size=n); "
     f"{_STORE_IT}"
 )
 

@@ -26,6 +26,7 @@ from . import shapes
 from .core import (
     PYTHON_DTYPES,
     Aval,
+    Constant,
     OptionalValues,
     Params,
     Primitive,
@@ -177,9 +178,9 @@ class General(Primitive):
         masks: bool = False,
         **rules: Any,
     ) -> None:
-        super().__init__(name, impl, **rules)
+        super().__init__(name, impl, multiple=multiple, **rules)
         self.jvp, self.vjp = jvp, vjp
-        self.multiple, self.masks = multiple, masks
+        self.masks = masks
 
     def push(self, ans: Any, args: Values, x_dots: OptionalValues, params: Params) -> Any:
         return self.jvp(ans, args, x_dots, **params)
@@ -227,8 +228,32 @@ def _reshape_transpose(ct: Value, x: Any, *, shape: tuple[Any, ...]) -> Value:
     return reshape_p(ct, shape=shape_of(x))
 
 
-def _reshape_batch(size: Any, args: Any, batched: Any, *, shape: tuple[Any, ...]) -> Any:
-    return reshape_p(args[0], shape=(size, *shape)), True
+def _reshape_batch(
+    primitive: Primitive, size: Any, args: Any, batched: Any, *, shape: tuple[Any, ...]
+) -> Any:
+    return primitive(args[0], shape=(size, *shape)), True
+
+
+def batch_unchanged(
+    primitive: Primitive, size: Any, args: Any, batched: Any, **params: Any
+) -> tuple[Any, bool]:
+    """The batching of what acts on every element, or on the last axes, of one argument."""
+    return primitive(args[0], **params), True
+
+
+def batch_axis(
+    primitive: Primitive, size: Any, args: Any, batched: Any, *, axis: int, **params: Any
+) -> tuple[Any, bool]:
+    """The batching of what acts along ``axis`` of arguments of one number of axes."""
+    leading = [lead_batch(a, size, b) for a, b in zip(args, batched, strict=True)]
+    return primitive(*leading, axis=axis + 1, **params), True
+
+
+def batch_axes(
+    primitive: Primitive, size: Any, args: Any, batched: Any, *, axes: Sequence[int], **params: Any
+) -> tuple[Any, bool]:
+    """The batching of what acts along some axes of one argument."""
+    return primitive(args[0], axes=tuple(a + 1 for a in axes), **params), True
 
 
 # reshape(x) only renames positions, so its transpose renames them back.
@@ -256,10 +281,6 @@ def _reduce_sum_transpose(ct: Value, x: Any, *, axes: tuple[int, ...]) -> Value:
     return broadcast_to_p(ct, shape=shape)
 
 
-def _reduce_sum_batch(size: Any, args: Any, batched: Any, *, axes: tuple[int, ...]) -> Any:
-    return reduce_sum_p(args[0], axes=tuple(a + 1 for a in axes)), True
-
-
 def accumulated_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Small integers and booleans grow to the platform's integer, in sums and in products."""
     return np.add.reduce(np.zeros(0, dtype)).dtype
@@ -270,7 +291,7 @@ reduce_sum_p = Linear(
     lambda x, *, axes: np.add.reduce(x, axis=axes),
     _reduce_sum_transpose,
     shape=lambda x, *, axes: Aval(shapes.reduced(x.shape, axes), accumulated_dtype(x.dtype)),
-    batch=_reduce_sum_batch,
+    batch=batch_axes,
 )
 
 
@@ -296,7 +317,9 @@ def _broadcast_to(x: Any, *, shape: tuple[Any, ...]) -> Any:
     return out
 
 
-def _broadcast_batch(size: Any, args: Any, batched: Any, *, shape: tuple[Any, ...]) -> Any:
+def _broadcast_batch(
+    primitive: Primitive, size: Any, args: Any, batched: Any, *, shape: tuple[Any, ...]
+) -> Any:
     (x,) = args
     inner = shape_of(x)[1:]
     x = reshape_p(x, shape=(size, *(1 for _ in range(len(shape) - len(inner))), *inner))
@@ -345,17 +368,16 @@ convert_p = Linear(
     _astype,
     lambda ct, x, *, dtype: fit_dtype(ct, x),  # noqa: PLW0108 - it takes dtype
     shape=lambda x, *, dtype: Aval(x.shape, dtype),
-    batch=lambda size, args, batched, *, dtype: (convert_p(args[0], dtype=dtype), True),
+    batch=batch_unchanged,
 )
 
 # To bool or integer: constant almost everywhere.
-quantize_p = Primitive(
+quantize_p = Constant(
     "quantize",
     _astype,
     shape=lambda x, *, dtype: Aval(x.shape, dtype),
-    batch=lambda size, args, batched, *, dtype: (quantize_p(args[0], dtype=dtype), True),
+    batch=batch_unchanged,
 )
-quantize_p.differentiable = False
 
 
 def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -369,7 +391,7 @@ real_p = Linear(
     np.real,
     lambda ct, x: convert(ct, dtype_of(x)),
     shape=lambda x: Aval(x.shape, real_dtype(x.dtype)),
-    batch=lambda size, args, batched: (real_p(args[0]), True),
+    batch=batch_unchanged,
 )
 
 # ct * Im(z_dot) = Re(-i ct * z_dot).
@@ -378,7 +400,7 @@ imag_p = Linear(
     np.imag,
     lambda ct, x: convert(ct * -1j, dtype_of(x)) if dtype_of(x).kind == "c" else ct * 0.0,
     shape=lambda x: Aval(x.shape, real_dtype(x.dtype)),
-    batch=lambda size, args, batched: (imag_p(args[0]), True),
+    batch=batch_unchanged,
 )
 
 
@@ -389,14 +411,13 @@ weaken_p = General(
     lambda ans, args, x_dots: convert(x_dots[0], dtype_of(ans)),  # a tangent is no Python number
     lambda ct, ans, args, wanted: (ct,),
     shape=lambda x: Aval(x.shape, x.dtype, True),
-    batch=lambda size, args, batched: (args[0], True),
+    batch=lambda primitive, size, args, batched: (args[0], True),
 )
 
 # The identity whose derivative is zero, on purpose.
-stop_gradient_p = Primitive(
+stop_gradient_p = Constant(
     "stop_gradient",
     lambda x: x,
     shape=lambda x: x,
-    batch=lambda size, args, batched: (stop_gradient_p(args[0]), True),
+    batch=batch_unchanged,
 )
-stop_gradient_p.differentiable = False

@@ -124,12 +124,12 @@ def reshape(
         raise ValueError("Unable to avoid creating a copy while reshaping.")
     result = reshape_value(value, new, letter)
     if letter == "F":
-        return wrap(_reversed(_compact(_reversed(result))), ARRAY0D)
-    return wrap(_compact(result), ARRAY0D)
+        return wrap(_reversed(compact(_reversed(result))), ARRAY0D)
+    return wrap(compact(result), ARRAY0D)
 
 
-def _compact(x: Value) -> Value:
-    """The same Value, laid out in C order."""
+def compact(x: Value) -> Value:
+    """The same Value, laid out in C order, so that views of it are what they are of NumPy's."""
     return x if layout_of(x).flags.c_contiguous else copy_p(x)
 
 

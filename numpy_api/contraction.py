@@ -19,6 +19,7 @@ from ..autodiff.primitives.contraction import matmul_p, padded, slide_p
 from ..autodiff.primitives.elementwise import multiply_p
 from ..autodiff.primitives.manipulation import flip_p, move_axis, transpose_p
 from ..autodiff.primitives.matrices import column, conjugated, row
+from ..autodiff.primitives.parts import copy_p
 from ..autodiff.protocols import write_out
 from ..autodiff.rules import convert, convert_p, raveled, reshape_p
 
@@ -307,8 +308,9 @@ def cross(
     if not isinstance(out, list):
         return out
     stacked = value_of(out)
-    axisc = shapes.axis_index(axisc, ndim_of(stacked), "axisc")
-    return wrap(move_axis(stacked, 0, axisc))
+    last = ndim_of(stacked) - 1
+    axisc = shapes.axis_index(axisc, last + 1, "axisc")
+    return wrap(move_axis(copy_p(move_axis(stacked, 0, last)), last, axisc))
 
 
 def _cross(x: Any, y: Any, x_size: Any, y_size: Any) -> Any:

@@ -88,7 +88,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     if shape_of(a.value)[axis] == 0 and 0 not in shape_of(places.value):
         raise IndexError("cannot do a non-empty take from an empty axes.")
     part = a[(slice(None),) * axis + (places,)]
-    return write_out("np.take", out, wrap(part.value, part._kind))
+    return write_out("np.take", out, wrap(views.compact(part.value), part._kind))
 
 
 def _along_axis(shape: Sequence[Any], indices: TracedArray, axis: int) -> tuple[Any, ...]:

@@ -230,7 +230,10 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> TracedArray:
     ids = -1 - np.arange(count)
     order = np.insert(np.arange(shape[axis]), places if places.size != 1 else places.item(), ids)
     order = np.where(order < 0, shape[axis] - 1 - order, order)
-    return wrap(take_values(joined([arr.value, new], axis), order, axis), ARRAY0D)
+    result = wrap(take_values(joined([arr.value, new], axis), order, axis), ARRAY0D)
+    if arr.layout().flags.fnc:
+        return views.copy(result, "F")
+    return wrap(views.compact(result.value), ARRAY0D)
 
 
 @implements(np.array_split)

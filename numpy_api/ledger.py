@@ -93,7 +93,7 @@ NOT_DISPATCHED: dict[str, str] = {
         _READS,
     ),
     **dict.fromkeys(["asmatrix", "bmat", "matrix"], _MATRIX),
-    **dict.fromkeys(["broadcast", "flatiter", "nditer", "nested_iters"], _SCALARS),
+    **dict.fromkeys(["broadcast", "flatiter", "nested_iters"], _SCALARS),
     **dict.fromkeys(["format_float_positional", "format_float_scientific"], _SHOWS),
     **dict.fromkeys(["isfortran", "iterable"], "asks the traced array itself"),
     **dict.fromkeys(["recarray", "record"], _RECORDS[0] + "; " + _RECORDS[1]),

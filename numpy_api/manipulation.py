@@ -18,6 +18,7 @@ from ..autodiff.handles import (
     ARRAY0D,
     TracedArray,
     is_traced,
+    laid_out_as,
     unwrap_known,
     value_of,
     view_of,
@@ -251,7 +252,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> TracedArray:
     value = a.value
     for i in range(count):
         value = _rolled(value, shifts[i % len(shifts)], axes[i % len(axes)])
-    return wrap(value, ARRAY0D)
+    return wrap(laid_out_as(value, a.layout()), ARRAY0D)
 
 
 def _rolled(x: Value, shift: Any, axis: int) -> Value:

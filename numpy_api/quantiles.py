@@ -102,8 +102,9 @@ class _Columns(NamedTuple):
 
     ordered: Value  # (n, columns)
     order: Value  # the permutation that sorted it
-    n: Any  # its length, or (without NaNs) the count of numbers in each column
+    n: Any  # its length, or (``counted``) the number of elements that are no NaN in each column
     rest: tuple[Any, ...]  # the shape that the columns are
+    counted: bool = False
 
 
 def _columns(x: Value, axes: tuple[int, ...], without_nans: bool) -> _Columns:
@@ -116,7 +117,7 @@ def _columns(x: Value, axes: tuple[int, ...], without_nans: bool) -> _Columns:
         return _Columns(ordered, order, n, tuple(rest))
     count = reduce_sum_p(equal_p(ordered, ordered), axes=(0,))
     warn_p(equal_p(count, 0), message="All-NaN slice encountered")
-    return _Columns(ordered, order, count, tuple(rest))
+    return _Columns(ordered, order, count, tuple(rest), counted=True)
 
 
 def _handle(value: Value) -> Any:
@@ -127,14 +128,14 @@ def _handle(value: Value) -> Any:
 def _rows(columns: _Columns, index: Any) -> Value:
     """The elements at ``index``: of every column, or (without NaNs) of each its own."""
     places = convert(value_of(index), _INTP)
-    if type(columns.n) is int:
+    if not columns.counted:
         return gather_p(columns.ordered, places)
     return gather_p(columns.ordered, places, np.arange(shape_of(columns.ordered)[1]))
 
 
 def _or_nan(columns: _Columns, result: Value) -> Value:
     """NaN, and its derivative, where a column has one: it was sorted to the end."""
-    if type(columns.n) is not int or dtype_of(columns.ordered).kind not in "fc":
+    if columns.counted or dtype_of(columns.ordered).kind not in "fc":
         return result
     last = reshape_p(slice_axis(columns.ordered, -1, None, 0), shape=shape_of(columns.ordered)[1:])
     has_nan = not_equal_p(last, last)
@@ -149,7 +150,7 @@ def _interpolated(columns: _Columns, q: Any, method: str, weak: bool) -> Value:
             f"{method!r} is not a valid method. Use one of: {_METHODS.keys()}"
         ) from None
     n: Any = columns.n
-    if type(n) is not int:
+    if columns.counted:
         q = q[..., None]
         if np.result_type(q).kind == "f":
             n = convert(n, np.result_type(q))
@@ -166,7 +167,7 @@ def _interpolated(columns: _Columns, q: Any, method: str, weak: bool) -> Value:
     if weak:
         dtype = dtype_of(columns.ordered)
         share = convert(share, dtype if dtype.kind in "fc" else np.dtype(float))
-    if type(columns.n) is int:
+    if not columns.counted:
         share = reshape_p(share, shape=(*shape_of(share), 1))
     return _or_nan(columns, _between(_rows(columns, below), _rows(columns, above), share))
 
@@ -183,7 +184,7 @@ def _weighted(columns: _Columns, weights: Value, q: Any) -> Value:
     """The inverse of the weights' cumulative distribution: piecewise constant in weights and q."""
     n, width = shape_of(columns.ordered)
     w = permute_p(stop_gradient_p(weights), columns.order, axis=0)
-    if type(columns.n) is not int:  # NaNs weigh nothing; a column of NaNs has any weights
+    if columns.counted:  # NaNs weigh nothing; a column of NaNs has any weights
         number = equal_p(columns.ordered, columns.ordered)
         empty = equal_p(columns.n, 0)
         w = select_p(empty, 1.0, select_p(number, w, 0.0))

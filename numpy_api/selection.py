@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes, views
-from ..autodiff.core import PYTHON_DTYPES, Value, dtype_of, ndim_of, shape_of
+from ..autodiff.core import PYTHON_DTYPES, Value, dtype_of, is_weak, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import BatchingError, ConcretizationError, user_line
 from ..autodiff.handles import (
@@ -48,7 +48,8 @@ def _weak_or_value(x: Any) -> Any:
 
 
 def _result_type(values: Sequence[Value]) -> Any:
-    return np.result_type(*[v if type(v) in PYTHON_DTYPES else dtype_of(v) for v in values])
+    votes = [dtype_of(v).type(1).item() if is_weak(v) else dtype_of(v) for v in values]
+    return np.result_type(*votes)
 
 
 @implements(np.select)
@@ -72,7 +73,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> TracedArray:
         result = select_p(condition, choice, result)
     if shape_of(result) != shape:
         result = broadcast_to_p(result, shape=shape)
-    return wrap(result, ARRAY0D)
+    return wrap(views.compact(result), ARRAY0D)
 
 
 @implements(np.piecewise)
@@ -90,7 +91,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Tr
         raise ValueError(
             f"with {count} condition(s), either {count} or {count + 1} functions are expected"
         )
-    out: Any = wrap(np.zeros(shape_of(x.value), dtype_of(x.value)), ARRAY0D)
+    out: Any = wrap(np.zeros_like(x.layout(), dtype_of(x.value), subok=False), ARRAY0D)
     for condition, function in zip(conditions, funclist, strict=True):
         if callable(function):
             _apply_where(out, x, condition, lambda v, f=function: f(v, *args, **kw))

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes
-from ..autodiff.core import Primitive, Value, dtype_of, ndim_of, shape_of
+from ..autodiff.core import Primitive, Value, dtype_of, layout_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line
-from ..autodiff.handles import unwrap_known, value_of, wrap
+from ..autodiff.handles import laid_out_as, unwrap_known, value_of, wrap
 from ..autodiff.primitives.checks import refuse_p
 from ..autodiff.primitives.elementwise import (
     greater_equal_p,
@@ -74,7 +74,7 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable:
     _refuse_order("np.sort", order)
     _kind(kind, stable)
     x, along = _line(a, axis)
-    return wrap(sort_values(x, along))
+    return wrap(laid_out_as(sort_values(x, along), layout_of(x)))
 
 
 @implements(np.argsort)
@@ -93,7 +93,7 @@ def argsort(
 def sort_complex(a: Any) -> Any:
     x = value_of(a)
     x, along = _line(wrap(x), -1)
-    out = sort_values(x, along)
+    out = laid_out_as(sort_values(x, along), layout_of(x))
     dtype = dtype_of(out)
     if dtype.kind == "c":
         return wrap(out)
@@ -135,7 +135,7 @@ def partition(
 ) -> Any:
     _refuse_order("np.partition", order)
     x, places, along = _partitioned(partition_order_p, a, kth, axis, kind)
-    return wrap(permute_p(x, places, axis=along))
+    return wrap(laid_out_as(permute_p(x, places, axis=along), layout_of(x)))
 
 
 @implements(np.argpartition)

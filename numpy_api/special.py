@@ -24,6 +24,7 @@ from ..autodiff.primitives.elementwise import (
     Elementwise,
     divide_p,
     equal_p,
+    less_p,
     logical_and_p,
     negative_p,
     reciprocal,
@@ -32,8 +33,9 @@ from ..autodiff.primitives.elementwise import (
     subtract_p,
     where,
 )
-from ..autodiff.primitives.math import LOG10, exp_p, log1p_p, log_p, sin_p
+from ..autodiff.primitives.math import LOG10, cos_p, exp_p, log1p_p, log_p, sin_p
 from ..autodiff.rules import convert
+from .hazard import hazard
 
 Rules = dict[str, Any]
 
@@ -112,17 +114,7 @@ def _error_functions(table: _Table) -> None:
     add("ndtr", lambda _ans, x: exp_p(_square(x) * -0.5) * ONE_OVER_ROOT_TWO_PI)
     add("ndtri", lambda ans, _x: exp_p(_square(ans) * 0.5) * (1.0 / ONE_OVER_ROOT_TWO_PI))
 
-    def hazard(x: Any) -> Any:
-        with np.errstate(over="ignore"):
-            return np.divide(math.sqrt(2.0 / math.pi), table.special.erfcx(x * -math.sqrt(0.5)))
-
-    # h = phi/Phi of the normal distribution, scaled so that neither vanishes; h' = -h (h + x).
-    rule["hazard"] = Elementwise(
-        "scipy.hazard",
-        hazard,
-        lambda ans, x: negative_p(ans) * (ans + x),
-        shape=result_like(np.exp),
-    )
+    rule["hazard"] = hazard(table.special.erfcx)
     add("log_ndtr", lambda _ans, x: rule["hazard"](x))
 
 
@@ -135,6 +127,19 @@ def _logistic(table: _Table) -> None:
     add("logit", lambda _ans, x: reciprocal(x * subtract_p(1.0, x)), masks=True)
 
 
+# 1/gamma has the derivative -psi/gamma, which at 0, -1, -2, ... is infinity times zero. By
+# reflection 1/gamma(x) = sin(pi x) gamma(1 - x) / pi, so on the left, with y = 1 - x, it is
+#     gamma(y) (cos(pi x) - sin(pi x) psi(y) / pi).
+def _rgamma_slope(ans: Value, x: Value, rule: Rules) -> Value:
+    if dtype_of(x).kind == "c":
+        return negative_p(ans * rule["psi"](x))
+    left = less_p(x, 0.5)
+    y, angle = where(left, subtract_p(1.0, x), 1), where(left, x, 0) * math.pi
+    reflected = rule["gamma"](y) * (cos_p(angle) - sin_p(angle) * rule["psi"](y) * (1.0 / math.pi))
+    direct = negative_p(ans * rule["psi"](where(left, 1, x)))
+    return where(left, reflected, direct)
+
+
 def _gamma_functions(table: _Table) -> None:
     add, rule = table.add, table.rules
 
@@ -144,7 +149,7 @@ def _gamma_functions(table: _Table) -> None:
     add("gamma", lambda ans, x: ans * psi(x))
     add("gammaln", lambda _ans, x: psi(x))
     add("loggamma", lambda _ans, x: psi(x))
-    add("rgamma", lambda ans, x: negative_p(ans * psi(x)))
+    add("rgamma", lambda ans, x: _rgamma_slope(ans, x, rule))
     # psi^(n)(x) = (-1)^(n+1) n! zeta(n+1, x), and d/dq zeta(s, q) = -s zeta(s+1, q)
     hurwitz = table.special._ufuncs._zeta
     rule["zeta"] = Elementwise(

@@ -1,4 +1,4 @@
-"""``np.vectorize``, ``np.ndenumerate``, ``np.isscalar``: what loops over elements in Python."""
+"""``np.vectorize``, ``ndenumerate``, ``nditer``, ``isscalar``: loops over elements in Python."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.core import thread_state
-from ..autodiff.handles import TracedArray, has_handle
+from ..autodiff.errors import UnsupportedError, user_line
+from ..autodiff.handles import TracedArray, has_handle, is_traced
 from .creation import array, asanyarray, zeros
 from .namespace import replaces
 
@@ -28,6 +29,27 @@ class ndenumerate(np.ndenumerate):
         if type(arr) is not TracedArray and not has_handle(arr):
             return np.ndenumerate(arr)
         return _enumerated(asanyarray(arr))
+
+
+class _LikeNditer(type):
+    """NumPy's class has no subclasses; what ours makes are instances of NumPy's."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, np.nditer)
+
+
+@replaces("nditer")
+class nditer(metaclass=_LikeNditer):
+    """NumPy's, which shows memory: of a traced array an error."""
+
+    def __new__(cls, op: Any, *args: Any, **kwargs: Any) -> Any:
+        if any(map(is_traced, op if isinstance(op, (list, tuple)) else [op])):
+            raise UnsupportedError(
+                f"np.nditer does not work on traced arrays{user_line()}: it walks over memory, and "
+                "they have none. Write `for v in x.flat`, `for i, v in np.ndenumerate(x)`, and "
+                "x[i] = ... to change an element."
+            )
+        return np.nditer(op, *args, **kwargs)
 
 
 def _enumerated(x: Any) -> Iterator[tuple[tuple[int, ...], Any]]:

@@ -58,7 +58,8 @@ EXPRESSIONS = """
 {a} // 0.7|{f} % 0.7|divmod({f}, 0.7)[1]|(1.0 + {f} ** 2) ** {c}|{c} ** np.tanh({f})|{a} - {w}[0]
 np.sin({f})|np.cos({f})|np.tanh({f})|np.exp(-({f} ** 2))|np.sqrt({f} ** 2 + 0.5)|np.arctan({f})
 np.log1p({f} ** 2)|np.square({a})|np.negative({a})|np.abs({a})|np.sign({a})|np.floor({f})
-np.hypot({f}, 1.0 + {o} ** 2)|np.arctan2({f}, 2.0 + {o} ** 2)|np.logaddexp({f}, {o})|np.cbrt({f})
+np.hypot({f}, 1.0 + {o} ** 2)|np.arctan2({f}, 2.0 + {o} ** 2)|np.logaddexp({f}, {o})
+np.cbrt(0.5 + {f} ** 2)
 np.maximum({a}, {o})|np.minimum({a}, {c})|np.clip({a}, -0.5, 0.75)|np.where({a} > {c}, {a}, {o})
 np.where({a} < {o}, {a} * 2, {c})|np.heaviside({f}, 0.5)|np.fmax({f}, {o})|np.float_power({f}, 2)
 {a}.real|{a}.imag|{a}.conj()|np.real({a})|{a} * 1j|np.angle({f} + 2j)|np.abs({a} * (1 + 2j))
@@ -92,9 +93,9 @@ np.vdot({v}, {v})|np.trace({m})|np.cross({v}[:3], {v}[:3])|np.convolve({v}, {v})
 np.einsum("...i,...i", {a}, {o})|np.linalg.multi_dot([{m}, {m}.T, {m}])|np.correlate({v}, {v})
 np.linalg.inv({q} + 4.0 * np.eye(len({q})))|np.linalg.det({q})|np.linalg.matrix_power({q}, 2)
 np.linalg.solve({q} + 5.0 * np.eye(len({q})), {o})|np.linalg.norm({m}, axis=0)
-np.linalg.slogdet({q})[1]
+np.linalg.slogdet({q} @ {q}.T + np.eye(len({q})))[1]
 np.linalg.cholesky({m} @ {m}.T + np.eye(len({m})))|np.fft.fft({v})|np.fft.rfft({v}).real
-np.fft.ifft({v}).imag|np.linalg.eigvalsh({q} + {q}.T)|np.linalg.svd({m}, compute_uv=False)
+np.fft.ifft({v}).imag|np.linalg.eigvalsh({q} @ {q}.T + np.diag(np.arange(len({q})) * 3.0))
 np.interp(0.3, [0.0, 1.0], {v}[:2])|np.trapezoid({v})|np.polyval({v}, 0.5)|np.vander({v}, 3)
 np.zeros_like({a})|np.ones({n}) * {s}|np.zeros(({n}, 3))|np.full(3, {s})|np.eye(3) * {s}
 np.full_like({a}, {s})|np.arange({n}) * {a}|np.array([{s}, 1.0, {s}])|np.array({a})|{a}.copy()
@@ -104,7 +105,7 @@ np.ones_like({a})|np.zeros(3, dtype=int)|np.arange({n})|np.tri(3)|np.meshgrid({v
 np.triu({m})|np.tril({m}, -1)|np.cov({m})|np.nan_to_num({a})|np.unwrap({v})|np.copy({a})
 np.linspace({s}, 1.0, 3)|np.zeros((2, 2), dtype={d})|np.full((2, 3), {c}, dtype={d})
 total({a})|swapped({t})|scaled({t})|scaled({t}, {c})|repeated({f}, {n})|running({a})|adder({a})({o})
-(lambda z: z * z + {c})({a})|[z * 2 for z in {a}][0]|sum({v})|max({v})|x.item({n})|{v}.tolist()[0]
+(lambda z: z * z + {c})({a})|[z * 2 for z in {a}][0]|sum({v})|max({v})|x.item({n})|x.tolist()[0]
 sum(z for z in {v})|min({v}, key=abs)|sorted({v})[0]|float(1) * {s}|[*{v}][-1]
 np.apply_along_axis(lambda z: z * z[0], 0, {a})|np.select([{a} > 0], [{a} * 2], {c})
 np.piecewise({f}, [{f} > 0], [lambda z: z * z, 0.5])|np.vectorize(lambda z: z * z + 1)({a})
@@ -123,7 +124,7 @@ STATEMENTS = """
 {t}[0], {t}[-1] = {t}[-1], {t}[0]|{t}[[0, -1]] = {t}[[-1, 0]]|{t}[[0, 0]] += 1.0|{t}[k] *= {c}
 {t}[note({t} > {c})] = {c}|{t}[note({t} > {c})] *= 0.5|{t}[{t} > {c}] = {s}|{t}[b] = {e}
 {t}[k] = {e}|{t}[k[:1]] += {e}|{t}[k[0]] = {e}|{t}[:, k[:2]] = {e}|{t}[..., -1] *= {s}
-{t}.ravel()[{n}] = {s}|{t}.reshape(-1)[:2] *= {c}|{t}.flat[{n}] = {s}|{t}.flat = {a}
+{t}.ravel()[{n}] = {s}|{t}.reshape(-1)[:2] *= {c}|{t}[...].flat[{n}] = {s}|{t}.flat = {a} * 1.0
 {t}[...].fill({s})|{t}.sort()|{t}.real = {e}|{t}.imag = {e}|{t}.real *= 2.0|{t}.T[...] = {e}
 {t}.swapaxes(0, -1)[0] = {e}|{t}.reshape(2, -1)[1] = {e}|{t}[None][0, 0] = {s}|{t}.shape = (-1, 1)
 np.add({a}, {o}, out={t})|np.multiply({t}, {c}, out={t})|np.sin({t}, out={t})|np.copyto({t}, {e})

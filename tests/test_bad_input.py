@@ -1,6 +1,7 @@
 """A user's mistakes: each raises an error that names what it was and what to write instead."""
 
 import copy
+import dataclasses
 import json
 import math
 import pickle
@@ -386,3 +387,21 @@ def test_copies_of_traced_values_are_values():
         return np.sum(x * x) + np.sum(copy.deepcopy(y) ** 2)
 
     numpy.testing.assert_array_equal(np.grad(f)(X), [2.0, 8.0, 12.0])
+
+
+def test_an_unregistered_class_says_how_to_register_it():
+    @dataclasses.dataclass
+    class Line:
+        slope: float
+
+    with pytest.raises(np.DifferentiationError, match=r"namespace='xnp'"):
+        np.grad(lambda line: line.slope**2)(Line(1.0))
+
+
+def test_nditer_says_what_to_iterate_over():
+    with pytest.raises(np.UnsupportedError, match=r"for v in x\.flat"):
+        np.grad(lambda x: sum(np.nditer(x)))(numpy.ones(2))
+    iterator = np.nditer(numpy.arange(3.0), flags=["multi_index"])
+    assert isinstance(iterator, np.nditer)
+    assert isinstance(iterator, numpy.nditer)
+    assert [float(v) for v in iterator] == [0, 1, 2]

@@ -75,7 +75,7 @@ def scale(transpose=2.0, batch=2.0, dtype=None):
         impl,
         lambda ct, x: ct * transpose,
         shape=lambda x: Aval(x.shape, dtype or x.dtype),
-        batch=lambda size, args, batched: (args[0] * batch, True),
+        batch=lambda primitive, size, args, batched: (args[0] * batch, True),
     )
     return function_of(primitive)
 

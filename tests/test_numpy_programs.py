@@ -2,6 +2,7 @@
 derivatives agree with differences; forward, reverse and second derivatives with each other.
 """
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -133,3 +134,24 @@ def test_numpy_itself_says_when_it_cannot(name):
     program = PROGRAMS[name]
     with pytest.raises((xnp.ConcretizationError, xnp.MutationError), match="xnp"):
         xnp.vjp(lambda *args: program.run(numpy, *args), *program.args)
+
+
+def test_a_preallocated_trajectory_takes_memory_once():
+    """The rows that steps read are not views that keep every version of the whole array alive."""
+    steps, start = 300, numpy.linspace(0, 1, 100)
+
+    def simulate(y):
+        trajectory = xnp.zeros((steps, y.size))
+        trajectory[0] = y
+        for t in range(steps - 1):
+            state = trajectory[t]
+            trajectory[t + 1] = state + 0.01 * xnp.sin(state)
+        return xnp.sum(trajectory[-1] ** 2)
+
+    tracemalloc.start()
+    try:
+        xnp.grad(simulate)(start)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20 * steps * start.nbytes

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Aval, Primitive
+from ..core import Aval, Constant, Primitive
 from ..errors import user_line, warn_user
 
 _NOTHING = np.bool_(False)
@@ -30,14 +30,15 @@ def _warn(bad: Any, *, message: str, category: type[Warning] = RuntimeWarning) -
 
 
 def _check(name: str, impl: Any) -> Primitive:
-    primitive = Primitive(
+    return Constant(
         name,
         impl,
         shape=lambda bad, **_: Aval((), np.dtype(bool)),
-        batch=lambda size, args, batched, **params: (primitive(args[0], **params), False),
+        batch=lambda primitive, size, args, batched, **params: (
+            primitive(args[0], **params),
+            False,
+        ),
     )
-    primitive.differentiable = False
-    return primitive
 
 
 # Raises ``error(message)`` if anything in ``bad`` is true.

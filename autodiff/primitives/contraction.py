@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import shapes
-from ..core import Aval, Value, dtype_of, ndim_of, shape_of
+from ..core import Aval, Primitive, Value, dtype_of, ndim_of, shape_of
 from ..rules import MultiLinear, reshape_p, unbroadcast, zeros
 from .indexing import setitem_p
 from .manipulation import flip_p, transpose_p
@@ -84,7 +84,10 @@ def _matmul_right(ct: Value, a: Value, b: Any) -> Value:
     return unbroadcast(matmul_p(transposed(a), ct), shape_of(b))
 
 
-def _matmul_batch(size: Any, args: Any, batched: Any) -> Any:
+_as_matrices = stack_batch(2, 2)
+
+
+def _matmul_batch(primitive: Primitive, size: Any, args: Any, batched: Any) -> Any:
     a, b = args
     a_one, b_one = (
         Aval(shape_of(x)[1:] if is_batched else shape_of(x), dtype_of(x))
@@ -105,7 +108,7 @@ def _matmul_batch(size: Any, args: Any, batched: Any) -> Any:
         a = row(a)
     if b_one.ndim == 1:
         b = column(b)
-    out, _ = _stacked_matmul(size, (a, b), batched)
+    out, _ = _as_matrices(primitive, size, (a, b), batched)
     return out if shape_of(out)[1:] == wanted else reshape_p(out, shape=(size, *wanted)), True
 
 
@@ -116,7 +119,6 @@ matmul_p = MultiLinear(
     shape=_matmul_shape,
     batch=_matmul_batch,
 )
-_stacked_matmul = stack_batch(matmul_p, 2, 2)
 
 
 def _slide(x: Any, w: Any) -> Any:
@@ -147,8 +149,9 @@ def _slide_right(ct: Value, x: Value, w: Any) -> Value:
 
 
 # The dot products of w with every window of x, len(x) >= len(w) >= 1, along the last axis.
-slide_p = MultiLinear("slide", _slide, [_slide_left, _slide_right], shape=_slide_shape)
-slide_p.batch_rule = stack_batch(slide_p, 1, 1)
+slide_p = MultiLinear(
+    "slide", _slide, [_slide_left, _slide_right], shape=_slide_shape, batch=stack_batch(1, 1)
+)
 
 
 def padded(x: Value, before: Any, after: Any) -> Value:

@@ -34,9 +34,9 @@ import numpy as np
 
 from ..core import (
     Aval,
+    Constant,
     OptionalValues,
     Params,
-    Primitive,
     Value,
     Values,
     dtype_of,
@@ -100,7 +100,7 @@ class Decomposition(General):
     ) -> None:
         super().__init__(name, impl, tangents, multiple=True, shape=shape)
         self.check = check
-        self.batch_rule = stack_batch(self, 2)
+        self.batch_rule = stack_batch(2)
 
     def push(self, ans: Any, args: Values, x_dots: OptionalValues, params: Params) -> Any:
         outputs = tuple(True for _ in ans)
@@ -319,11 +319,12 @@ def _largest_mask(v: Any) -> Any:
 
 
 # 1 at the largest component of every column, 0 elsewhere.
-largest_mask_p = Primitive(
-    "largest_mask", _largest_mask, shape=lambda v: Aval(v.shape, real_dtype(v.dtype))
+largest_mask_p = Constant(
+    "largest_mask",
+    _largest_mask,
+    shape=lambda v: Aval(v.shape, real_dtype(v.dtype)),
+    batch=stack_batch(2),
 )
-largest_mask_p.differentiable = False
-largest_mask_p.batch_rule = stack_batch(largest_mask_p, 2)
 
 
 # A = U S V^H. With P = U^H dA V and the antihermitian X = U^H dU, Y = V^H dV:

@@ -12,6 +12,7 @@ from .. import shapes
 from ..core import (
     PYTHON_DTYPES,
     Aval,
+    Constant,
     OptionalValues,
     Params,
     Primitive,
@@ -50,14 +51,11 @@ def align_batched(args: Sequence[Value], batched: Sequence[bool]) -> list[Value]
     return out
 
 
-def elementwise_batch(primitive: Primitive) -> Callable[..., Any]:
+def elementwise_batch(
+    primitive: Primitive, size: Any, args: Any, batched: Any, **params: Any
+) -> tuple[Any, bool]:
     """The batching of every elementwise primitive: NumPy's broadcasting does the work."""
-
-    def batch(size: Any, args: Any, batched: Any, **params: Any) -> Any:
-        out = primitive(*align_batched(args, batched), **params)
-        return out, tuple(True for _ in out) if primitive.multiple else True
-
-    return batch
+    return primitive(*align_batched(args, batched), **params), True
 
 
 def ufunc_dtype(ufunc: Any, *avals: Aval) -> np.dtype[Any]:
@@ -96,7 +94,7 @@ class Elementwise(Primitive):
         shape: Callable[..., Any] | None = None,
     ) -> None:
         super().__init__(name, impl, shape=shape or partial(_result_shape, impl))
-        self.batch_rule = elementwise_batch(self)
+        self.batch_rule = elementwise_batch
         self.partials = partials
         self.masks = masks
         self._reads = [_reads(d, len(partials)) for d in partials]
@@ -189,17 +187,15 @@ def _reads(d: Partial, nargs: int) -> set[int]:
     return {i - 1 for i, name in enumerate(names) if not name.startswith("_")}
 
 
-class Test(Primitive):
+class Test(Constant):
     """An elementwise function that is constant almost everywhere: comparisons, rounding, bits."""
-
-    differentiable = False
 
     def __init__(
         self, name: str, impl: Callable[..., Any], shape: Callable[..., Any] | None = None
     ) -> None:
-        super().__init__(name, impl, shape=shape or result_like(impl))
-        self.multiple = getattr(impl, "nout", 1) > 1
-        self.batch_rule = elementwise_batch(self)
+        multiple = getattr(impl, "nout", 1) > 1
+        super().__init__(name, impl, shape=shape or result_like(impl), multiple=multiple)
+        self.batch_rule = elementwise_batch
 
 
 def _strong_multiply(x: Value, y: Value) -> Value:
@@ -234,8 +230,8 @@ select_p = JointlyLinear(
     first=1,
     masks=True,
     shape=_select_shape,
+    batch=elementwise_batch,
 )
-select_p.batch_rule = elementwise_batch(select_p)
 
 # The product with 0 * inf = 0 * nan = 0: behind a mask, a zero cotangent meets infinite partials
 # of a branch that was not taken, and sqrt(x**2) at 0 meets inf * 0; both are 0 here.
@@ -330,9 +326,13 @@ def _complex_sign_jvp(ans: Value, args: Sequence[Value], x_dots: Sequence[Value 
 
 
 complex_sign_p = General(
-    "complex_sign", np.sign, _complex_sign_jvp, masks=True, shape=result_like(np.sign)
+    "complex_sign",
+    np.sign,
+    _complex_sign_jvp,
+    masks=True,
+    shape=result_like(np.sign),
+    batch=elementwise_batch,
 )
-complex_sign_p.batch_rule = elementwise_batch(complex_sign_p)
 
 # |z|_dot = Re(conj(z)/|z| z_dot); the subgradient at 0 is 0.
 absolute_p = Elementwise(

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import shapes
 from ..core import Aval, Value, dtype_of, ndim_of, shape_of
-from ..rules import Linear, fit_dtype
+from ..rules import Linear, batch_axis, fit_dtype
 from .elementwise import conjugate_p, multiply_p
 from .indexing import getitem_p, setitem_p
 
@@ -46,17 +46,13 @@ def _c2c(x: Any, *, axis: int, inverse: bool, norm: Any) -> Any:
     return (np.fft.ifft if inverse else np.fft.fft)(x, axis=axis, norm=norm)
 
 
-def _c2c_batch(size: Any, args: Any, batched: Any, *, axis: int, inverse: bool, norm: str) -> Any:
-    return c2c_p(args[0], axis=axis + 1, inverse=inverse, norm=norm), True
-
-
 # y_k = s sum_j x_j w^(jk): the matrix is symmetric in j and k, so it is its own transpose.
 c2c_p = Linear(
     "fft_c2c",
     _c2c,
     lambda ct, x, **params: fit_dtype(c2c_p(ct, **params), x),
     shape=lambda x, *, axis, inverse, norm: Aval(x.shape, complex_dtype(x.dtype)),
-    batch=_c2c_batch,
+    batch=batch_axis,
 )
 
 
@@ -88,10 +84,7 @@ r2c_p = Linear(
     shape=lambda x, *, axis, norm: Aval(
         shapes.with_size(x.shape, axis, x.shape[axis] // 2 + 1), complex_dtype(x.dtype)
     ),
-    batch=lambda size, args, batched, *, axis, norm: (
-        r2c_p(args[0], axis=axis + 1, norm=norm),
-        True,
-    ),
+    batch=batch_axis,
 )
 
 
@@ -111,8 +104,5 @@ c2r_p = Linear(
     shape=lambda x, *, n, axis, norm: Aval(
         shapes.with_size(x.shape, axis, n), _real_dtype(x.dtype)
     ),
-    batch=lambda size, args, batched, *, n, axis, norm: (
-        c2r_p(args[0], n=n, axis=axis + 1, norm=norm),
-        True,
-    ),
+    batch=batch_axis,
 )

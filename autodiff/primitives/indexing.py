@@ -13,10 +13,18 @@ from typing import Any
 import numpy as np
 
 from .. import shapes
-from ..core import Aval, Primitive, Value, concrete_value, dtype_of, ndim_of, shape_of
+from ..core import Aval, Constant, Primitive, Value, concrete_value, dtype_of, ndim_of, shape_of
 from ..errors import BatchingError, user_line
-from ..rules import JointlyLinear, Linear, broadcast_to_p, lead_batch, reshape_p, unbroadcast
-from .elementwise import align_batched, select_p
+from ..rules import (
+    JointlyLinear,
+    Linear,
+    batch_unchanged,
+    broadcast_to_p,
+    lead_batch,
+    reshape_p,
+    unbroadcast,
+)
+from .elementwise import elementwise_batch, select_p
 
 Index = tuple[Any, ...]
 
@@ -35,13 +43,24 @@ def part_shape(shape: tuple[Any, ...], index: Index) -> tuple[Any, ...]:
     return (*out, *shape[axis:])
 
 
+FEW = 512  # elements: of what is smaller, memory is not worth a thought
+
+
+def _getitem(x: Any, *, index: Index) -> Any:
+    """A view of most of ``x``, a copy of less: a view would keep all of it alive, on a tape in
+    every version that a loop makes by writing to it.
+    """
+    part = x[index]
+    return part.copy() if x.size > FEW and part.ndim and 4 * part.size < x.size else part
+
+
 # The transpose of reading a part is writing it into zeros.
 getitem_p = Linear(
     "getitem",
-    lambda x, *, index: x[index],
+    _getitem,
     lambda ct, x, *, index: embed_p(ct, index=index, shape=shape_of(x)),
     shape=lambda x, *, index: Aval(part_shape(x.shape, index), x.dtype),
-    batch=lambda size, args, batched, *, index: (
+    batch=lambda primitive, size, args, batched, *, index: (
         getitem_p(args[0], index=(slice(None), *index)),
         True,
     ),
@@ -65,7 +84,7 @@ embed_p = Linear(
     _embed,
     lambda ct, part, *, index, shape: getitem_p(ct, index=index),
     shape=lambda part, *, index, shape: Aval(shape, part.dtype),
-    batch=lambda size, args, batched, *, index, shape: (
+    batch=lambda primitive, size, args, batched, *, index, shape: (
         embed_p(args[0], index=(slice(None), *index), shape=(size, *shape)),
         True,
     ),
@@ -92,7 +111,9 @@ def _widened(x: Value, is_batched: bool, ndim: int) -> Value:
     return getitem_p(x, index=(slice(None), *(None,) * missing))
 
 
-def _setitem_batch(size: Any, args: Any, batched: Any, *, index: Index) -> Any:
+def _setitem_batch(
+    primitive: Primitive, size: Any, args: Any, batched: Any, *, index: Index
+) -> Any:
     x, value = args
     target = part_shape(shape_of(x)[1:] if batched[0] else shape_of(x), index)
     value = _widened(value, batched[1], len(target))
@@ -132,7 +153,7 @@ def _batch_indices(
     return out
 
 
-def _gather_batch(size: Any, args: Any, batched: Any) -> Any:
+def _gather_batch(primitive: Primitive, size: Any, args: Any, batched: Any) -> Any:
     x, *indices = args
     return gather_p(x, *_batch_indices(size, batched[0], indices, batched[1:])), True
 
@@ -154,7 +175,7 @@ def _accumulate(value: Any, *indices: Any, shape: tuple[Any, ...]) -> Any:
 
 
 def _accumulate_batch(
-    size: Any, args: Any, batched: Any, *, shape: tuple[Any, ...]
+    primitive: Primitive, size: Any, args: Any, batched: Any, *, shape: tuple[Any, ...]
 ) -> tuple[Value, bool]:
     value, *indices = args
     lead = max(ndim_of(i) - b for i, b in zip(indices, batched[1:], strict=True))
@@ -186,16 +207,13 @@ def _scatter_add_transpose(i: int, ct: Value, args: Sequence[Any]) -> Value:
     return ct if i == 0 else unbroadcast(gather_p(ct, *args[2:]), shape_of(args[1]))
 
 
-def _scatter_batch(primitive: Primitive) -> Any:
-    def batch(size: Any, args: Any, batched: Any) -> Any:
-        x, value, *indices = args
-        inner = shape_of(x)[1:] if batched[0] else shape_of(x)
-        lead = max(ndim_of(i) - b for i, b in zip(indices, batched[2:], strict=True))
-        value = _widened(value, batched[1], lead + len(inner) - len(indices))
-        places = _batch_indices(size, True, indices, batched[2:])
-        return primitive(lead_batch(x, size, batched[0]), value, *places), True
-
-    return batch
+def _scatter_batch(primitive: Primitive, size: Any, args: Any, batched: Any) -> Any:
+    x, value, *indices = args
+    inner = shape_of(x)[1:] if batched[0] else shape_of(x)
+    lead = max(ndim_of(i) - b for i, b in zip(indices, batched[2:], strict=True))
+    value = _widened(value, batched[1], lead + len(inner) - len(indices))
+    places = _batch_indices(size, True, indices, batched[2:])
+    return primitive(lead_batch(x, size, batched[0]), value, *places), True
 
 
 # x[i, j, ...] += value with every repeated index counted, as np.add.at.
@@ -205,8 +223,8 @@ scatter_add_p = JointlyLinear(
     _scatter_add_transpose,
     last=2,
     shape=lambda x, value, *indices: Aval(x.shape, x.dtype),
+    batch=_scatter_batch,
 )
-scatter_add_p.batch_rule = _scatter_batch(scatter_add_p)
 
 
 def _in_order(indices: Sequence[Any]) -> tuple[Any, ...]:
@@ -240,8 +258,8 @@ scatter_p = JointlyLinear(
     last=2,
     masks=True,
     shape=lambda x, value, *indices: Aval(x.shape, x.dtype),
+    batch=_scatter_batch,
 )
-scatter_p.batch_rule = _scatter_batch(scatter_p)
 
 
 def _last_writer(*indices: Any, shape: tuple[Any, ...]) -> Any:
@@ -254,14 +272,14 @@ def _last_writer(*indices: Any, shape: tuple[Any, ...]) -> Any:
 
 
 def _last_writer_batch(
-    size: Any, args: Any, batched: Any, *, shape: tuple[Any, ...]
+    primitive: Primitive, size: Any, args: Any, batched: Any, *, shape: tuple[Any, ...]
 ) -> tuple[Value, bool]:
     indices = _batch_indices(size, True, args, batched)
     return last_writer_p(*indices, shape=(size, *shape)), True
 
 
 # Which of the writes of a scatter survive: True for the last one to each place.
-last_writer_p = Primitive(
+last_writer_p = Constant(
     "last_writer",
     _last_writer,
     shape=lambda *indices, shape: Aval(
@@ -270,10 +288,9 @@ last_writer_p = Primitive(
     ),
     batch=_last_writer_batch,
 )
-last_writer_p.differentiable = False
 
 
-def _nonzero_batch(size: Any, args: Any, batched: Any) -> Any:
+def _nonzero_batch(primitive: Primitive, size: Any, args: Any, batched: Any) -> Any:
     example, *places = nonzero_p(args[0])
     counts = np.bincount(concrete_value(example), minlength=size)
     if (counts != counts[:1]).any():
@@ -283,44 +300,31 @@ def _nonzero_batch(size: Any, args: Any, batched: Any) -> Any:
             "0) in place of x[mask], or x = np.where(mask, new, x) in place of x[mask] = new."
         )
     shape = (size, counts[0] if size else 0)
-    return tuple(reshape_p(p, shape=shape) for p in places), tuple(True for _ in places)
+    return tuple(reshape_p(p, shape=shape) for p in places), True
 
 
 # The indices of the True elements. The size of the result depends on the values.
-nonzero_p = Primitive("nonzero", np.nonzero, batch=_nonzero_batch)
-nonzero_p.multiple = True
-nonzero_p.differentiable = False
-
-
-def _unravel_batch(size: Any, args: Any, batched: Any, **params: Any) -> Any:
-    out = unravel_index_p(args[0], **params)
-    return out, tuple(True for _ in out)
+nonzero_p = Constant("nonzero", np.nonzero, batch=_nonzero_batch, multiple=True)
 
 
 # Positions in the order of the elements as indices, one for each axis.
-unravel_index_p = Primitive(
+unravel_index_p = Constant(
     "unravel_index",
     lambda positions, *, shape, order: np.unravel_index(positions, shape, order),
     shape=lambda positions, *, shape, order: tuple(
         Aval(positions.shape, np.dtype(np.intp)) for _ in shape
     ),
-    batch=_unravel_batch,
+    batch=batch_unchanged,
+    multiple=True,
 )
-unravel_index_p.multiple = True
-unravel_index_p.differentiable = False
-
-
-def _ravel_batch(size: Any, args: Any, batched: Any, **params: Any) -> Any:
-    return ravel_multi_index_p(*align_batched(args, batched), **params), True
 
 
 # Indices, one for each axis, as positions in the order of the elements.
-ravel_multi_index_p = Primitive(
+ravel_multi_index_p = Constant(
     "ravel_multi_index",
     lambda *indices, dims, mode, order: np.ravel_multi_index(indices, dims, mode, order),
     shape=lambda *indices, dims, mode, order: Aval(
         shapes.broadcast(*(i.shape for i in indices)), np.dtype(np.intp)
     ),
-    batch=_ravel_batch,
+    batch=elementwise_batch,
 )
-ravel_multi_index_p.differentiable = False

@@ -14,9 +14,17 @@ from typing import Any
 import numpy as np
 
 from .. import shapes
-from ..core import Aval, Primitive, Value, concrete_value, dtype_of, ndim_of, shape_of
+from ..core import Aval, Constant, Value, concrete_value, dtype_of, ndim_of, shape_of
 from ..errors import ConcretizationError
-from ..rules import General, real_dtype, reduce_sum_p, reshape_p, stop_gradient_p, unbroadcast
+from ..rules import (
+    General,
+    batch_axes,
+    real_dtype,
+    reduce_sum_p,
+    reshape_p,
+    stop_gradient_p,
+    unbroadcast,
+)
 from .checks import refuse_p
 from .contraction import matmul_p
 from .elementwise import equal_p, greater_p, where
@@ -62,8 +70,9 @@ def _solve_shape(a: Aval, b: Aval) -> Aval:
     return Aval((*lead, *b.shape[-2:]), np.result_type(a.dtype, b.dtype))
 
 
-solve_p = General("solve", np.linalg.solve, _solve_jvp, _solve_vjp, shape=_solve_shape)
-solve_p.batch_rule = stack_batch(solve_p, 2, 2)
+solve_p = General(
+    "solve", np.linalg.solve, _solve_jvp, _solve_vjp, shape=_solve_shape, batch=stack_batch(2, 2)
+)
 
 
 # d(A^-1) = -A^-1 dA A^-1.
@@ -76,8 +85,7 @@ def _inv_vjp(ct: Value, ans: Value, args: Any, wanted: Any) -> Sequence[Value]:
     return (-matmul_p(matmul_p(back, ct), back),)
 
 
-inv_p = General("inv", np.linalg.inv, _inv_jvp, _inv_vjp, shape=same_type)
-inv_p.batch_rule = stack_batch(inv_p, 2)
+inv_p = General("inv", np.linalg.inv, _inv_jvp, _inv_vjp, shape=same_type, batch=stack_batch(2))
 
 
 def _inv_or_nan(a: Any) -> Any:
@@ -90,8 +98,9 @@ def _inv_or_nan(a: Any) -> Any:
 
 
 # The inverse with NaN where there is none, for np.linalg.cond.
-inv_or_nan_p = General("inv_or_nan", _inv_or_nan, _inv_jvp, _inv_vjp, shape=same_type)
-inv_or_nan_p.batch_rule = stack_batch(inv_or_nan_p, 2)
+inv_or_nan_p = General(
+    "inv_or_nan", _inv_or_nan, _inv_jvp, _inv_vjp, shape=same_type, batch=stack_batch(2)
+)
 
 
 def _scalar_shape(x: Aval) -> Aval:
@@ -107,8 +116,7 @@ def _det_vjp(ct: Value, ans: Value, args: Any, wanted: Any) -> Sequence[Value]:
     return (as_scale(ct) * transposed(adjugate(args[0])),)
 
 
-det_p = General("det", np.linalg.det, _det_jvp, _det_vjp, shape=_scalar_shape)
-det_p.batch_rule = stack_batch(det_p, 2)
+det_p = General("det", np.linalg.det, _det_jvp, _det_vjp, shape=_scalar_shape, batch=stack_batch(2))
 
 
 def adjugate(a: Value) -> Value:
@@ -198,13 +206,12 @@ def _nullity(a: Any) -> Any:
 
 
 # How many singular values are tiny, at most in the whole stack; vmap's batch is a part of that.
-nullity_p = Primitive(
+nullity_p = Constant(
     "nullity",
     _nullity,
     shape=lambda a: Aval((), np.dtype(np.intp)),
-    batch=lambda size, args, batched: (nullity_p(args[0]), False),
+    batch=lambda primitive, size, args, batched: (primitive(args[0]), False),
 )
-nullity_p.differentiable = False
 
 
 def _matrix_scale(a: Any) -> Any:
@@ -214,13 +221,12 @@ def _matrix_scale(a: Any) -> Any:
 
 
 # A power of two near the largest element of each matrix.
-matrix_scale_p = Primitive(
+matrix_scale_p = Constant(
     "matrix_scale",
     _matrix_scale,
     shape=lambda a: Aval(a.shape[:-2], real_dtype(a.dtype)),
+    batch=stack_batch(2),
 )
-matrix_scale_p.batch_rule = stack_batch(matrix_scale_p, 2)
-matrix_scale_p.differentiable = False
 
 
 def _singular_bases(a: Any) -> Any:
@@ -229,10 +235,9 @@ def _singular_bases(a: Any) -> Any:
 
 
 # Left and right singular vectors, as constants.
-singular_bases_p = Primitive("singular_bases", _singular_bases, shape=lambda a: (a, a))
-singular_bases_p.multiple = True
-singular_bases_p.differentiable = False
-singular_bases_p.batch_rule = stack_batch(singular_bases_p, 2)
+singular_bases_p = Constant(
+    "singular_bases", _singular_bases, shape=lambda a: (a, a), multiple=True, batch=stack_batch(2)
+)
 
 
 # With t = tr(A^-1 dA): d log|det A| = Re t, and d sign = i Im(t) sign (0 if real). Backward, as
@@ -259,8 +264,8 @@ slogdet_p = General(
     _slogdet_vjp,
     multiple=True,
     shape=lambda a: (Aval(a.shape[:-2], a.dtype), Aval(a.shape[:-2], real_dtype(a.dtype))),
+    batch=stack_batch(2),
 )
-slogdet_p.batch_rule = stack_batch(slogdet_p, 2)
 
 
 # A = L L^H gives L^-1 dA L^-H = L^-1 dL + (L^-1 dL)^H, whose first term is lower triangular with a
@@ -286,8 +291,14 @@ def _cholesky_vjp(ct: Value, ans: Value, args: Any, wanted: Any) -> Sequence[Val
 
 
 # The lower factor; the upper one is a composite of it.
-cholesky_p = General("cholesky", np.linalg.cholesky, _cholesky_jvp, _cholesky_vjp, shape=same_type)
-cholesky_p.batch_rule = stack_batch(cholesky_p, 2)
+cholesky_p = General(
+    "cholesky",
+    np.linalg.cholesky,
+    _cholesky_jvp,
+    _cholesky_vjp,
+    shape=same_type,
+    batch=stack_batch(2),
+)
 
 
 # P = A^+, at constant rank (Golub and Pereyra):
@@ -310,8 +321,7 @@ def _pinv_shape(a: Aval, rcond: Aval) -> Aval:
     return Aval((*a.shape[:-2], a.shape[-1], a.shape[-2]), a.dtype)
 
 
-pinv_p = General("pinv", np.linalg.pinv, _pinv_jvp, shape=_pinv_shape)
-pinv_p.batch_rule = stack_batch(pinv_p, 2, 0)
+pinv_p = General("pinv", np.linalg.pinv, _pinv_jvp, shape=_pinv_shape, batch=stack_batch(2, 0))
 
 
 def _lstsq(a: Any, b: Any, *, rcond: float) -> Any:
@@ -352,8 +362,7 @@ def _lstsq_shape(a: Aval, b: Aval, *, rcond: float) -> Aval:
     return Aval((*lead, a.shape[-1], b.shape[-1]), b.dtype)
 
 
-lstsq_p = General("lstsq", _lstsq, _lstsq_jvp, shape=_lstsq_shape)
-lstsq_p.batch_rule = stack_batch(lstsq_p, 2, 2)
+lstsq_p = General("lstsq", _lstsq, _lstsq_jvp, shape=_lstsq_shape, batch=stack_batch(2, 2))
 
 
 def _rank(a: Any, tol: Any, *, relative: bool, hermitian: bool) -> Any:
@@ -362,9 +371,12 @@ def _rank(a: Any, tol: Any, *, relative: bool, hermitian: bool) -> Any:
     return np.linalg.matrix_rank(a, tol, hermitian)
 
 
-rank_p = Primitive("rank", _rank, shape=lambda a, tol, **_: Aval(a.shape[:-2], np.dtype(np.intp)))
-rank_p.differentiable = False
-rank_p.batch_rule = stack_batch(rank_p, 2, 0)
+rank_p = Constant(
+    "rank",
+    _rank,
+    shape=lambda a, tol, **_: Aval(a.shape[:-2], np.dtype(np.intp)),
+    batch=stack_batch(2, 0),
+)
 
 
 def _norm2(x: Any, *, axes: tuple[int, ...]) -> Any:
@@ -377,8 +389,8 @@ def _norm2(x: Any, *, axes: tuple[int, ...]) -> Any:
 def _unit(ans: Value, x: Value, axes: tuple[int, ...]) -> Value:
     kept = shapes.reduced(shape_of(x), axes, True)
     length = reshape_p(ans, shape=kept)
-    one = dtype_of(length).type(1)
-    return conjugated(x) / where(equal_p(length, 0), one, length)
+    infinity = dtype_of(length).type(np.inf)
+    return conjugated(x) / where(equal_p(length, 0), infinity, length)
 
 
 def _norm2_jvp(ans: Value, args: Any, dots: Sequence[Value], *, axes: tuple[int, ...]) -> Value:
@@ -392,12 +404,8 @@ def _norm2_vjp(
     return (ct * _unit(ans, args[0], axes),)
 
 
-def _norm2_batch(size: Any, args: Any, batched: Any, *, axes: tuple[int, ...]) -> Any:
-    return norm2_p(args[0], axes=tuple(axis + 1 for axis in axes)), True
-
-
-# |x|, the square root of the sum of |x_i|^2 over axes: d|x| = Re(conj(x) dx) / |x|. The subgradient
-# at x = 0 is 0.
+# |x|, the square root of the sum of |x_i|^2 over axes: d|x| = Re(conj(x) dx) / |x|. At x = 0
+# the subgradient is 0, and so are the derivatives of higher order, which do not exist there.
 norm2_p = General(
     "norm2",
     _norm2,
@@ -405,5 +413,5 @@ norm2_p = General(
     _norm2_vjp,
     masks=True,
     shape=lambda x, *, axes: Aval(shapes.reduced(x.shape, axes), real_dtype(x.dtype)),
-    batch=_norm2_batch,
+    batch=batch_axes,
 )

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Aval, Value, shape_of
-from ..rules import JointlyLinear, Linear, lead_batch, reshape_p
+from ..core import Aval, Primitive, Value, shape_of
+from ..rules import JointlyLinear, Linear, batch_axes, batch_axis, reshape_p
 from ..shapes import inverse_permutation, moved_axis, with_size
 from .indexing import slice_axis
 
 
-def _transpose_batch(size: Any, args: Any, batched: Any, *, axes: tuple[int, ...]) -> Any:
+def _transpose_batch(
+    primitive: Primitive, size: Any, args: Any, batched: Any, *, axes: tuple[int, ...]
+) -> Any:
     return transpose_p(args[0], axes=(0, *(a + 1 for a in axes))), True
 
 
@@ -40,10 +42,7 @@ flip_p = Linear(
     lambda x, *, axes: np.flip(x, axes),
     lambda ct, x, *, axes: flip_p(ct, axes=axes),
     shape=lambda x, *, axes: Aval(x.shape, x.dtype),
-    batch=lambda size, args, batched, *, axes: (
-        flip_p(args[0], axes=tuple(a + 1 for a in axes)),
-        True,
-    ),
+    batch=batch_axes,
 )
 
 
@@ -53,11 +52,6 @@ def _concatenate_transpose(i: int, ct: Value, args: Sequence[Any], *, axis: int)
         start = start + shape_of(a)[axis]
     stop = start + shape_of(args[i])[axis]
     return slice_axis(ct, start, stop, axis)
-
-
-def _concatenate_batch(size: Any, args: Any, batched: Any, *, axis: int) -> Any:
-    leading = [lead_batch(a, size, b) for a, b in zip(args, batched, strict=True)]
-    return concatenate_p(*leading, axis=axis + 1), True
 
 
 def _concatenate_shape(*xs: Aval, axis: int) -> Aval:
@@ -74,7 +68,7 @@ concatenate_p = JointlyLinear(
     lambda *xs, axis: np.concatenate(xs, axis),
     _concatenate_transpose,
     shape=_concatenate_shape,
-    batch=_concatenate_batch,
+    batch=batch_axis,
 )
 
 
@@ -91,12 +85,6 @@ def _windows_shape(x: Aval, *, window: tuple[Any, ...], axes: tuple[int, ...]) -
     return Aval((*shape, *window), x.dtype)
 
 
-def _windows_batch(
-    size: Any, args: Any, batched: Any, *, window: tuple[Any, ...], axes: tuple[int, ...]
-) -> tuple[Value, bool]:
-    return windows_p(args[0], window=window, axes=tuple(a + 1 for a in axes)), True
-
-
 # x[i + k] for every place i of a window along ``axes`` and every k in it; the k are the last axes.
 # <ct, windows(x)> = sum over i, k of ct[i, k] x[i + k]: the transpose adds up the overlaps.
 windows_p = Linear(
@@ -104,7 +92,7 @@ windows_p = Linear(
     lambda x, *, window, axes: np.lib.stride_tricks.sliding_window_view(x, window, axes),
     lambda ct, x, *, window, axes: overlap_add_p(ct, shape=shape_of(x), window=window, axes=axes),
     shape=_windows_shape,
-    batch=_windows_batch,
+    batch=batch_axes,
 )
 
 
@@ -123,7 +111,14 @@ def _overlap_add(
 
 
 def _overlap_add_batch(
-    size: Any, args: Any, batched: Any, *, shape: Any, window: Any, axes: tuple[int, ...]
+    primitive: Primitive,
+    size: Any,
+    args: Any,
+    batched: Any,
+    *,
+    shape: Any,
+    window: Any,
+    axes: tuple[int, ...],
 ) -> tuple[Value, bool]:
     shifted = tuple(a + 1 for a in axes)
     return overlap_add_p(args[0], shape=(size, *shape), window=window, axes=shifted), True

@@ -119,7 +119,14 @@ logaddexp2_p = Elementwise(
 
 square_p = Elementwise("square", np.square, lambda _ans, x: x + x)  # half the time of 2.0 * x
 sqrt_p = Elementwise("sqrt", np.sqrt, lambda ans, _x: 0.5 / ans, masks=True)
-cbrt_p = Elementwise("cbrt", np.cbrt, lambda ans, _x: reciprocal(ans * ans * 3.0), masks=True)
+
+
+# 1/(3 ans^2), as a square of 1/ans: its derivatives at 0 and infinity are their limits, not nan.
+def _cbrt_slope(ans: Value, _x: Value) -> Value:
+    return square_p(reciprocal_p(ans)) * (1.0 / 3.0)
+
+
+cbrt_p = Elementwise("cbrt", np.cbrt, _cbrt_slope, masks=True)
 reciprocal_p = Elementwise("reciprocal", np.reciprocal, lambda ans, _x: negative_p(ans * ans))
 
 
@@ -172,7 +179,9 @@ def float_power(x: Value, y: Value) -> Value:
 def _cosine(x: Any, y: Any) -> Any:
     with np.errstate(invalid="ignore"):
         size = np.hypot(x, y)
-        return np.divide(x, np.where(size == 0, size.dtype.type(1), size))
+        ans = np.divide(x, np.where(size == 0, size.dtype.type(1), size))
+        alone = np.isinf(x) & np.isfinite(y)
+        return np.where(alone, np.sign(x), ans)[()] if np.any(alone) else ans
 
 
 # x/h with h = hypot(x, y), 0 at the origin. With s = y/h: its derivatives are s^2/h and -ans s/h,

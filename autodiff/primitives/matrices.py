@@ -124,12 +124,12 @@ def triangle_transpose(ct: Value, uplo: str) -> Value:
     return half + real_part(ct) * identity(n, ct)
 
 
-def stack_batch(primitive: Primitive, *core: int) -> Callable[..., Any]:
+def stack_batch(*core: int) -> Callable[..., Any]:
     """The batching of a primitive that acts on the last ``core[i]`` axes of argument i and
     broadcasts the others: the batch is one more of those.
     """
 
-    def batch(size: Any, args: Any, batched: Any, **params: Any) -> Any:
+    def batch(primitive: Primitive, size: Any, args: Any, batched: Any, **params: Any) -> Any:
         leads = [ndim_of(a) - b - c for a, b, c in zip(args, batched, core, strict=True)]
         lead = max(leads)
         values = []
@@ -138,8 +138,7 @@ def stack_batch(primitive: Primitive, *core: int) -> Callable[..., Any]:
                 shape = shape_of(a)
                 a = reshape_p(a, shape=(shape[0], *(1 for _ in range(lead - own)), *shape[1:]))
             values.append(a)
-        out = primitive(*values, **params)
-        return out, tuple(True for _ in out) if primitive.multiple else True
+        return primitive(*values, **params), True
 
     return batch
 

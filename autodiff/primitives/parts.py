@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Aval, Value, dtype_of, shape_of
-from ..rules import JointlyLinear, Linear, imag_p, real_p
-from .elementwise import align_batched
+from ..core import Aval, Primitive, Value, dtype_of, shape_of
+from ..rules import JointlyLinear, Linear, batch_unchanged, imag_p, real_p
+from .elementwise import elementwise_batch
 
 # The same numbers in a new, C-contiguous array. Only the layout differs, which decides whether a
 # later reshape is a view; so the transpose has nothing to do.
@@ -21,7 +21,7 @@ copy_p = Linear(
     lambda x: np.array(x, order="C"),
     lambda ct, x: ct,
     shape=lambda x: Aval(x.shape, x.dtype),
-    batch=lambda size, args, batched: (copy_p(args[0]), True),
+    batch=batch_unchanged,
 )
 
 
@@ -33,7 +33,7 @@ def _diagonal_shape(x: Aval, *, offset: int, axis1: int, axis2: int) -> Aval:
 
 
 def _diagonal_batch(
-    size: Any, args: Any, batched: Any, *, offset: int, axis1: int, axis2: int
+    primitive: Primitive, size: Any, args: Any, batched: Any, *, offset: int, axis1: int, axis2: int
 ) -> Any:
     return diagonal_p(args[0], offset=offset, axis1=axis1 + 1, axis2=axis2 + 1), True
 
@@ -57,7 +57,15 @@ def _embed_diagonal(x: Any, *, shape: tuple[Any, ...], offset: int, axis1: int, 
 
 
 def _embed_diagonal_batch(
-    size: Any, args: Any, batched: Any, *, shape: Any, offset: int, axis1: int, axis2: int
+    primitive: Primitive,
+    size: Any,
+    args: Any,
+    batched: Any,
+    *,
+    shape: Any,
+    offset: int,
+    axis1: int,
+    axis2: int,
 ) -> Any:
     where = {"offset": offset, "axis1": axis1 + 1, "axis2": axis2 + 1}
     return embed_diagonal_p(args[0], shape=(size, *shape), **where), True
@@ -96,11 +104,5 @@ join_parts_p = JointlyLinear(
     _join_parts,
     _join_parts_transpose,
     shape=lambda real, imag: Aval(real.shape, _complex_dtype(real, imag)),
+    batch=elementwise_batch,
 )
-
-
-def _join_parts_batch(size: Any, args: Any, batched: Any) -> Any:
-    return join_parts_p(*align_batched(args, batched)), True
-
-
-join_parts_p.batch_rule = _join_parts_batch

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core import Value, dtype_of, ndim_of, shape_of
 from ..errors import BatchingError, user_line
-from ..rules import General, fit_dtype, reduce_sum_p, reshape_p
+from ..rules import General, batch_unchanged, fit_dtype, reduce_sum_p, reshape_p
 from .elementwise import absolute_p, greater_p, strong_multiply_p, where
 from .indexing import getitem_p
 from .manipulation import concatenate_p, flip_p
@@ -90,5 +90,5 @@ roots_p = General(
     _roots,
     _roots_jvp,
     _roots_vjp,
-    batch=lambda size, args, batched: (roots_p(args[0]), True),
+    batch=batch_unchanged,
 )

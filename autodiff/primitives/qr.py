@@ -67,8 +67,14 @@ def _qr_shape(a: Aval) -> Any:
     return Aval((*lead, m, k), a.dtype), Aval((*lead, k, n), a.dtype)
 
 
-qr_p = General("qr", lambda a: tuple(np.linalg.qr(a)), _qr_jvp, multiple=True, shape=_qr_shape)
-qr_p.batch_rule = stack_batch(qr_p, 2)
+qr_p = General(
+    "qr",
+    lambda a: tuple(np.linalg.qr(a)),
+    _qr_jvp,
+    multiple=True,
+    shape=_qr_shape,
+    batch=stack_batch(2),
+)
 
 
 # LAPACK's Q is a product of reflectors, Q = 1 - V T V^H, with V unit lower trapezoidal and T upper
@@ -127,8 +133,8 @@ householder_p = General(
     _householder_jvp,
     multiple=True,
     shape=lambda m: (m, Aval((*m.shape[:-2], m.shape[-1], m.shape[-1]), m.dtype)),
+    batch=stack_batch(2),
 )
-householder_p.batch_rule = stack_batch(householder_p, 2)
 
 
 def _reflectors(q: Value) -> Any:
@@ -166,8 +172,8 @@ qr_complete_p = General(
     _complete_jvp,
     multiple=True,
     shape=_complete_shape,
+    batch=stack_batch(2),
 )
-qr_complete_p.batch_rule = stack_batch(qr_complete_p, 2)
 
 
 # Mode "raw": h is the transpose of R over the strictly lower part of V; tau = -diag(W).
@@ -204,5 +210,5 @@ qr_raw_p = General(
     _raw_jvp,
     multiple=True,
     shape=_raw_shape,
+    batch=stack_batch(2),
 )
-qr_raw_p.batch_rule = stack_batch(qr_raw_p, 2)

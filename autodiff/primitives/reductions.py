@@ -6,19 +6,20 @@ divides by the values: a product that holds zeros has the exact derivative, at e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import shapes
-from ..core import Aval, Primitive, Value, dtype_of, ndim_of, shape_of
+from ..core import Aval, Constant, Primitive, Value, dtype_of, ndim_of, shape_of
 from ..rules import (
     General,
     Linear,
     accumulated_dtype,
+    batch_axes,
+    batch_axis,
     convert,
-    lead_batch,
     reduce_sum_p,
     reshape_p,
 )
@@ -58,20 +59,6 @@ def axes_from_front(x: Value, shape: tuple[Any, ...], axes: Axes) -> Value:
     return x
 
 
-def _reduced_batch(primitive: Callable[[], Primitive]) -> Callable[..., Any]:
-    def batch(size: Any, args: Any, batched: Any, *, axes: Axes) -> Any:
-        return primitive()(args[0], axes=tuple(a + 1 for a in axes)), True
-
-    return batch
-
-
-def _along_batch(primitive: Callable[[], Primitive]) -> Callable[..., Any]:
-    def batch(size: Any, args: Any, batched: Any, *, axis: int) -> Any:
-        return primitive()(args[0], axis=axis + 1), True
-
-    return batch
-
-
 # cumsum is a triangular matrix of ones; its transpose sums from the other end.
 cumsum_p = Linear(
     "cumsum",
@@ -81,7 +68,7 @@ cumsum_p = Linear(
         axes=(axis,),
     ),
     shape=lambda x, *, axis: Aval(x.shape, accumulated_dtype(x.dtype)),
-    batch=_along_batch(lambda: cumsum_p),
+    batch=batch_axis,
 )
 
 
@@ -160,11 +147,6 @@ def _recurrence_vjp(ct: Value, ans: Value, args: Any, wanted: Any, *, axis: int)
     return u * _shifted(ans, axis, 0.0) if wanted[0] else None, u
 
 
-def _recurrence_batch(size: Any, args: Any, batched: Any, *, axis: int) -> Any:
-    a, b = (lead_batch(x, size, is_batched) for x, is_batched in zip(args, batched, strict=True))
-    return recurrence_p(a, b, axis=axis + 1), True
-
-
 # The linear recurrence s[i] = a[i] s[i-1] + b[i] with s[-1] = 0. Its derivatives are recurrences
 # again: s'[i] = a[i] s'[i-1] + (a'[i] s[i-1] + b'[i]), and backward, from the other end,
 # u[i] = ct[i] + a[i+1] u[i+1] with b's cotangent u and a's u[i] s[i-1].
@@ -174,7 +156,7 @@ recurrence_p = General(
     _recurrence_jvp,
     _recurrence_vjp,
     shape=lambda a, b, *, axis: Aval(b.shape, np.result_type(a.dtype, b.dtype)),
-    batch=_recurrence_batch,
+    batch=batch_axis,
 )
 
 
@@ -189,7 +171,7 @@ cumprod_p = General(
     lambda x, *, axis: np.multiply.accumulate(x, axis=axis),
     _cumprod_jvp,
     shape=lambda x, *, axis: Aval(x.shape, accumulated_dtype(x.dtype)),
-    batch=_along_batch(lambda: cumprod_p),
+    batch=batch_axis,
 )
 
 
@@ -222,7 +204,7 @@ reduce_prod_p = General(
     _reduce_prod_jvp,
     _reduce_prod_vjp,
     shape=lambda x, *, axes: Aval(shapes.reduced(x.shape, axes), accumulated_dtype(x.dtype)),
-    batch=_reduced_batch(lambda: reduce_prod_p),
+    batch=batch_axes,
 )
 
 
@@ -243,16 +225,15 @@ def _extreme_vjp(ct: Value, ans: Value, args: Any, wanted: Any, *, axes: Axes) -
 
 
 def _extreme(name: str, ufunc: Any) -> General:
-    primitive = General(
+    return General(
         name,
         lambda x, *, axes: ufunc.reduce(x, axis=axes),
         _extreme_jvp,
         _extreme_vjp,
         masks=True,
         shape=lambda x, *, axes: Aval(shapes.reduced(x.shape, axes), x.dtype),
+        batch=batch_axes,
     )
-    primitive.batch_rule = _reduced_batch(lambda: primitive)
-    return primitive
 
 
 # The derivative goes to the extreme element; ties share it equally, as in `maximum`.
@@ -261,14 +242,12 @@ reduce_min_p = _extreme("reduce_min", np.minimum)
 
 
 def _test(name: str, ufunc: Any) -> Primitive:
-    primitive = Primitive(
+    return Constant(
         name,
         lambda x, *, axes: ufunc.reduce(x, axis=axes, dtype=bool),
         shape=lambda x, *, axes: Aval(shapes.reduced(x.shape, axes), np.dtype(bool)),
+        batch=batch_axes,
     )
-    primitive.batch_rule = _reduced_batch(lambda: primitive)
-    primitive.differentiable = False
-    return primitive
 
 
 reduce_any_p = _test("reduce_any", np.logical_or)
@@ -276,14 +255,12 @@ reduce_all_p = _test("reduce_all", np.logical_and)
 
 
 def _position(name: str, function: Any) -> Primitive:
-    primitive = Primitive(
+    return Constant(
         name,
         lambda x, *, axis: function(x, axis),
         shape=lambda x, *, axis: Aval(shapes.reduced(x.shape, (axis,)), np.dtype(np.intp)),
+        batch=batch_axis,
     )
-    primitive.batch_rule = _along_batch(lambda: primitive)
-    primitive.differentiable = False
-    return primitive
 
 
 # The position of the first extreme along one axis.

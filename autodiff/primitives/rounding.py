@@ -83,8 +83,8 @@ ldexp_p = Linear(
     np.ldexp,
     lambda ct, x, n: unbroadcast(ldexp_p(ct, n), shape_of(x)),
     shape=result_like(np.ldexp),
+    batch=elementwise_batch,
 )
-ldexp_p.batch_rule = elementwise_batch(ldexp_p)
 
 frexp_exponent_p = Test(
     "frexp_exponent",

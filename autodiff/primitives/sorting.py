@@ -9,23 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Aval, Primitive, Value
-from ..rules import Linear, lead_batch
+from ..core import Aval, Constant, Primitive, Value
+from ..rules import Linear, batch_axis, lead_batch
 
 
 def _order(name: str, impl: Callable[..., Any]) -> Primitive:
     """A primitive that gives, along an axis, the order of an array's elements."""
-    primitive = Primitive(
+    return Constant(
         name,
         impl,
         shape=lambda x, *, axis, **_: Aval(x.shape, np.dtype(np.intp)),
-        batch=lambda size, args, batched, *, axis, **params: (
-            primitive(args[0], axis=axis + 1, **params),
-            True,
-        ),
+        batch=batch_axis,
     )
-    primitive.differentiable = False
-    return primitive
 
 
 argsort_p = _order("argsort", lambda x, *, axis, kind: np.argsort(x, axis=axis, kind=kind))
@@ -60,18 +55,13 @@ def _inverse(order: Any, *, axis: int) -> Any:
 inverse_order_p = _order("inverse_order", _inverse)
 
 
-def _permute_batch(size: Any, args: Any, batched: Any, *, axis: int) -> Any:
-    x, order = (lead_batch(a, size, b) for a, b in zip(args, batched, strict=True))
-    return permute_p(x, order, axis=axis + 1), True
-
-
 # x reordered along an axis; a permutation's transpose is its inverse.
 permute_p = Linear(
     "permute",
     lambda x, order, *, axis: np.take_along_axis(x, order, axis),
     lambda ct, x, order, *, axis: permute_p(ct, inverse_order_p(order, axis=axis), axis=axis),
     shape=lambda x, order, *, axis: Aval(x.shape, x.dtype),
-    batch=_permute_batch,
+    batch=batch_axis,
 )
 
 
@@ -80,19 +70,13 @@ def sort_values(x: Value, axis: int) -> Value:
     return permute_p(x, argsort_p(x, axis=axis, kind="stable"), axis=axis)
 
 
-def _lexsort_batch(size: Any, args: Any, batched: Any, *, axis: int) -> Any:
-    keys = [lead_batch(key, size, b) for key, b in zip(args, batched, strict=True)]
-    return lexsort_p(*keys, axis=axis + 1), True
-
-
 # The stable order by the last key, then the one before it, and so on.
-lexsort_p = Primitive(
+lexsort_p = Constant(
     "lexsort",
     lambda *keys, axis: np.lexsort(keys, axis=axis),
     shape=lambda *keys, axis: Aval(keys[0].shape, np.dtype(np.intp)),
-    batch=_lexsort_batch,
+    batch=batch_axis,
 )
-lexsort_p.differentiable = False
 
 
 def _searchsorted(a: Any, v: Any, *, side: Any, lead: int) -> Any:
@@ -104,7 +88,9 @@ def _searchsorted(a: Any, v: Any, *, side: Any, lead: int) -> Any:
     return out
 
 
-def _searchsorted_batch(size: Any, args: Any, batched: Any, *, side: str, lead: int) -> Any:
+def _searchsorted_batch(
+    primitive: Primitive, size: Any, args: Any, batched: Any, *, side: str, lead: int
+) -> Any:
     if not batched[0] and not lead:
         return searchsorted_p(*args, side=side, lead=0), True
     a, v = (lead_batch(x, size, b) for x, b in zip(args, batched, strict=True))
@@ -112,10 +98,9 @@ def _searchsorted_batch(size: Any, args: Any, batched: Any, *, side: str, lead: 
 
 
 # Where v goes into the sorted a, row by row of the ``lead`` leading axes that both have.
-searchsorted_p = Primitive(
+searchsorted_p = Constant(
     "searchsorted",
     _searchsorted,
     shape=lambda a, v, *, side, lead: Aval(v.shape, np.dtype(np.intp)),
     batch=_searchsorted_batch,
 )
-searchsorted_p.differentiable = False
