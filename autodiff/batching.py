@@ -22,19 +22,19 @@ class BatchTracer(Tracer):
         self.values = values
 
     @property
-    def shape(self) -> tuple[Any, ...]:  # type: ignore[override]
+    def shape(self) -> tuple[Any, ...]:
         return self.values.shape[1:]
 
     @property
-    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+    def dtype(self) -> np.dtype[Any]:
         return self.values.dtype
 
     @property
-    def ndim(self) -> int:  # type: ignore[override]
+    def ndim(self) -> int:
         return self.values.ndim - 1
 
     @property
-    def weak(self) -> bool:  # type: ignore[override]
+    def weak(self) -> bool:
         return False
 
     def layout(self) -> Any:

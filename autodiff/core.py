@@ -134,19 +134,19 @@ class PrimalTracer(Tracer):
     primal: Value
 
     @property
-    def shape(self) -> tuple[Any, ...]:  # type: ignore[override]
+    def shape(self) -> tuple[Any, ...]:
         return shape_of(self.primal)
 
     @property
-    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+    def dtype(self) -> np.dtype[Any]:
         return dtype_of(self.primal)
 
     @property
-    def ndim(self) -> int:  # type: ignore[override]
+    def ndim(self) -> int:
         return ndim_of(self.primal)
 
     @property
-    def weak(self) -> bool:  # type: ignore[override]
+    def weak(self) -> bool:
         return is_weak(self.primal)
 
     def concrete(self) -> Value:
@@ -308,6 +308,9 @@ class Primitive:
         if self.multiple and isinstance(out_batched, bool):
             return out, [out_batched] * len(out)
         return out, out_batched
+
+    # What `keeps` answers for a single argument, where that is always the same.
+    keeps_one: tuple[Sequence[int], bool] | None = None
 
     def keeps(self, parents: Sequence[Any]) -> tuple[Sequence[int], bool]:
         """Which arguments the reverse rule does not read when those are wanted whose entry in

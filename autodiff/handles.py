@@ -235,7 +235,7 @@ def value_of(x: Any) -> Value:
             f"{type(x).__name__} {x!r:.60} cannot be combined with a traced array{user_line()}; "
             "wanted a number, an array or a nested sequence of them."
         )
-    return array
+    return foreign.enter(array)  # it may be the object's own memory
 
 
 def handle_of(x: Any) -> Any:  # a TracedArray, whose operators type checkers do not see
@@ -318,12 +318,21 @@ def assign(handle: TracedArray, value: Value, name: str = "out") -> None:
 
 def fit_shape(value: Value, shape: tuple[Any, ...]) -> Value:
     """``value`` broadcast to ``shape`` for assignment; leading axes of length 1 may be dropped."""
+    return broadcast_to_p(drop_lead(value, shape), shape=shape)
+
+
+def drop_lead(value: Value, shape: tuple[Any, ...]) -> Value:
+    """``value`` without leading axes of length 1 that ``shape`` has not; ValueError, as NumPy's,
+    where it does not broadcast to it.
+    """
     from_shape = shape_of(value)
     extra = len(from_shape) - len(shape)
+    inner = from_shape
     if extra > 0 and all(dim == 1 for dim in from_shape[:extra]):
-        value = reshape_p(value, shape=from_shape[extra:])
-    if not shapes.can_broadcast(shape_of(value), shape):
+        inner = from_shape[extra:]
+    if not shapes.can_broadcast(inner, shape):
         raise ValueError(
             f"could not broadcast input array from shape {from_shape} into shape {shape}"
+            f"{user_line()}"
         )
-    return broadcast_to_p(value, shape=shape)
+    return value if inner is from_shape else reshape_p(value, shape=inner)

@@ -22,6 +22,7 @@ from .handles import (
     RESULT,
     WEAK,
     TracedArray,
+    drop_lead,
     fit_shape,
     has_handle,
     sequence_value,
@@ -218,7 +219,7 @@ def setitem(self: TracedArray, index: Any, new: Any) -> None:
             f"array of shape {shape_of(new)}."
         )
     if ndim_of(new):
-        new = _dropped(new, target)
+        new = drop_lead(new, target)
     self.write(setitem_p(value, new, index=basic))
 
 
@@ -232,24 +233,6 @@ def add_at(self: TracedArray, index: Any, value: Value) -> None:
         _Advanced(self, parts).write(value, scatter_add_p)
     else:
         setitem(self, index, wrap(getitem(self, index).value + value))
-
-
-def _dropped(new: Value, target: tuple[Any, ...]) -> Value:
-    """``new`` without leading axes of length 1 that ``target`` has not.
-
-    ValueError, as NumPy's, where it does not broadcast.
-    """
-    from_shape = shape_of(new)
-    extra = len(from_shape) - len(target)
-    inner = from_shape
-    if extra > 0 and all(dim == 1 for dim in from_shape[:extra]):
-        inner = from_shape[extra:]
-    if not shapes.can_broadcast(inner, target):
-        raise ValueError(
-            f"could not broadcast input array from shape {from_shape} into shape {target}"
-            f"{user_line()}"
-        )
-    return new if inner is from_shape else reshape_p(new, shape=inner)
 
 
 _SINGLE = (bool, int, float, complex, np.generic, str, bytes, type(None))

@@ -31,6 +31,10 @@ _PLAIN = {TracedArray, np.ndarray, np.float64, bool, int, float, complex}  # the
 
 
 def array_ufunc(self: TracedArray, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    if len(inputs) == 1 and method == "__call__" and not kwargs:  # the usual case
+        rule = dispatch.UFUNCS.get(ufunc)
+        if rule is not None:
+            return wrap_results(rule(self.value))
     for x in inputs:
         if type(x) not in _PLAIN and foreign.overrides_ufuncs(x):
             return NotImplemented  # it is asked next

@@ -71,6 +71,8 @@ class Linear(Primitive):
         first = self.transpose(ct, *args, **params)
         return (first,) if len(args) == 1 else (first, *(None,) * (len(args) - 1))
 
+    keeps_one = ((0,), False)
+
     def keeps(self, parents: Sequence[Any]) -> tuple[Sequence[int], bool]:
         return (0,), False
 

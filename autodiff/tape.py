@@ -118,7 +118,8 @@ class TapeTrace(Trace):
         ans = bind(*values, **params)
         if not primitive.differentiable:
             return ans
-        unread, keep_ans = primitive.keeps(parents)
+        one = primitive.keeps_one if len(args) == 1 else None
+        unread, keep_ans = one or primitive.keeps(parents)
         for i in unread:
             values[i] = _unread(values[i])
         if not primitive.multiple:

@@ -51,6 +51,10 @@ class ndarray(metaclass=_ArrayType):
     """``numpy.ndarray`` as a type to test with: arrays under a transformation are instances too.
 
     Calling it makes a plain ``numpy.ndarray``, and ``xnp.ndarray == numpy.ndarray``.
+
+    >>> import xnp as np
+    >>> print(np.grad(lambda x: x[0] if isinstance(x, np.ndarray) else x)(np.ones(2)))
+    [1. 0.]
     """
 
     __module__ = __name__.partition(".")[0]

@@ -162,6 +162,8 @@ def _kept(name: str, given: Any, result: Any) -> Any:
     """A new array becomes a handle; one that is, or shows, the given one stays NumPy's."""
     if isinstance(given, np.ndarray) and np.may_share_memory(given, result):
         return result
+    if hasattr(given, "__array__") and not isinstance(given, (np.ndarray, np.generic)):
+        result = result.copy()  # which may be the memory of the object
     return owned(name, result)
 
 

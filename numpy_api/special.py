@@ -158,7 +158,17 @@ def _gamma_functions(table: _Table) -> None:
         _no_derivative("zeta", "x"),
         lambda _ans, s, q: negative_p(s * rule["zeta"](s + 1.0, q)),
     )
-    add("psi", lambda _ans, x: rule["zeta"](2.0, x))
+
+    def trigamma(_ans: Value, x: Value) -> Value:
+        if dtype_of(x).kind == "c":
+            raise UnsupportedError(
+                "scipy.special.psi has no rule for the derivative at complex numbers, which "
+                f"second derivatives of gamma, loggamma and rgamma need{user_line()}; SciPy has "
+                "polygamma and zeta for real numbers only."
+            )
+        return rule["zeta"](2.0, x)
+
+    add("psi", trigamma)
     add(
         "beta",
         lambda ans, a, b: ans * (psi(a) - psi(a + b)),

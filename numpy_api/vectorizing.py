@@ -23,7 +23,12 @@ def isscalar(element: Any) -> bool:
 
 @replaces("ndenumerate")
 class ndenumerate(np.ndenumerate):
-    """Pairs of index and element; the elements of a traced array are traced."""
+    """Pairs of index and element; the elements of a traced array are traced.
+
+    >>> import xnp as np
+    >>> print(np.grad(lambda x: sum(i[0] * v for i, v in np.ndenumerate(x)))(np.ones(3)))
+    [0. 1. 2.]
+    """
 
     def __new__(cls, arr: Any) -> Any:
         if type(arr) is not TracedArray and not has_handle(arr):
@@ -58,7 +63,13 @@ def _enumerated(x: Any) -> Iterator[tuple[tuple[int, ...], Any]]:
 
 @replaces("vectorize")
 class vectorize(np.vectorize):
-    """A function of scalars as one of arrays: a loop in Python, also over traced elements."""
+    """A function of scalars as one of arrays: a loop in Python, also over traced elements.
+
+    >>> import xnp as np
+    >>> relu = np.vectorize(lambda x: x if x > 0 else 0.0)
+    >>> print(np.grad(lambda x: np.sum(relu(x)))(np.array([-1.0, 2.0])))
+    [0. 1.]
+    """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         function: Any = self.pyfunc  # np._NoValue until a decorator's second call brings it

@@ -67,7 +67,7 @@ np.sum({a}, axis={x})|{a}.sum()|np.mean({a}, axis={x})|{a}.mean({x})|np.max({a},
 {a}.min(axis={x})|np.prod({a}, axis={x})|np.var({f}, axis={x})|np.std({f})|np.ptp({a}, axis={x})
 np.sum({a}, axis={x}, keepdims=True)|np.cumsum({a}, axis={x})|np.cumprod({a})|np.median({f})
 np.any({a} > {c})|np.all({a} > {c}, axis={x})|np.argmax({a})|np.argmin({a}, axis={x})|{a} > {c}
-np.count_nonzero({a} > {c})|np.average({f}, axis={x})|np.linalg.norm({f})|np.quantile({f}, 0.3)
+np.count_nonzero({a} > {c}) * {s}|np.average({f}, axis={x})|np.linalg.norm({f})|np.quantile({f}, 0.3)
 np.nansum({f}, axis={x})|np.nanmax({f})|np.max({a}, axis={x}, keepdims=True)|{a}.cumsum({x})
 {a}[{i}]|{a}[{i}]|{a}[{i}]|{a}[{i}]|{a}[{i}].copy()|{a}[note({a} > {c})]|{a}[np.argsort({v})]
 {a}[[{n}, 0]]|{a}[[0, {n}], ::-1]|{a}[..., [0, 0, {n}]]|{a}[:, [{n}]]|{a}[np.arange({n}) * 0]
@@ -223,8 +223,10 @@ def run_plainly(program: Program, *arguments: Any) -> dict[str, Any] | None:
 
 
 def is_moderate(x: Any) -> bool:
-    """Whether derivatives of x can be checked: of a small array of moderate numbers."""
-    if isinstance(x, (bool, int, float, complex)):
+    """Whether derivatives of x can be checked: of a small array of moderate numbers. Python's bool
+    and int are nothing that is traced, and NumPy makes plain arrays of them.
+    """
+    if type(x) in (float, complex):
         return abs(x) < LARGEST_NUMBER
     if not isinstance(x, (numpy.ndarray, numpy.generic)) or x.dtype.kind not in "fciub":
         return False

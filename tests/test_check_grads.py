@@ -321,3 +321,10 @@ def test_numpy_testing_is_reachable():
     assert "check_grads" in dir(np.testing)
     with contextlib.suppress(AttributeError):
         np.testing.no_such_name  # noqa: B018
+
+
+def test_rule_that_returns_handles_is_checked_in_reverse_too():
+    """Outside of transformations such a function gives handles where others give arrays."""
+    wrong = Linear("planted_turn", lambda x: numpy.roll(x, 1), lambda ct, x: ct)
+    with pytest.raises(AssertionError, match="mode rev"):
+        check_grads(lambda x: wrap(wrong(value_of(x))), (numpy.arange(3.0),))

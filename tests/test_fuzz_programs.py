@@ -283,3 +283,42 @@ def test_programs(block):
 @given(st.integers(1000, 2**62))
 def test_more_programs(seed):
     check_seed(seed)
+
+
+# ------------------------------------------------------------------- found, and kept
+
+
+X3, Y23 = numpy.array([0.5, -0.25, 1.25]), numpy.array([[0.5, -1.0, 0.75], [1.5, 0.25, -0.5]])
+H33 = numpy.linspace(-1, 1, 9, dtype=numpy.float32).reshape(3, 3)
+
+KEPT = {
+    "a scalar is flipped": "u0 = np.flip(np.sum(x))",
+    "a Python number as an array": "u0 = np.squeeze(s); u1 = np.transpose(s)",
+    "a Python number broadcast": "u0 = np.broadcast_arrays(s, s)[0]; u1 = np.real_if_close(s)",
+    "a mask of length 0 fits any axis": "u0 = x[1:0] > 0; x[u0] *= 0.5; x[u0] = 3.0; u1 = x[u0]",
+    "complex to bool looks at both parts": "u0 = np.array(s * 1j, dtype=bool)",
+    "an array filled with a Python number": "u0 = np.sum(y, axis=0); u0.fill(s); u1 = u0 * h[0]",
+    "a square of bools": "u0 = (x > 0) ** 2; u1 = (x > 0)[0] ** 2",
+    "a convolution of bools": "u0 = np.convolve(x > 0, x > 0)",
+    "comparisons of Python numbers": "u0 = (s > 0) + (s > 0.1); u1 = (s > 0).imag",
+    "a Python number rounded": "u0 = round(s, 1)",
+    "piecewise with a Python bool": "u0 = np.piecewise(s, [s > 0], [lambda z: z * z, 0.5])",
+    "choices among which is a Python number": "u0 = np.choose(k, [s, h[0]])",
+    "a limit of linspace in single precision": "u0 = np.linspace(h[0, 0], 1.0, 3)",
+    "nothing assigned to flat": "x.flat = y[0:0]; x.flat[:2] = y[0:0]",
+    "bools subtracted in place": "np.subtract.at(x, k, y[0] > 0)",
+    "an element as a Python number": "u0 = h.item(1) * x",
+    "filling keeps the order": "u0 = y.T * 1; u0.fill(0.5); u1 = u0 * 2; u1.ravel()[0] = s",
+    "masking keeps the order": "u0 = y.T * 1; u0[u0 > 0] = s; u1 = u0 * 2; u1.ravel()[1] = s",
+    "what is taken is in C order": "u0 = np.take(y, [2, 0], 1) * 1.0; u0.ravel()[:2] *= 3.0",
+    "what is sorted keeps its order": "u0 = np.sort(y.T, 0); u0.ravel()[:2] *= 3.0",
+    "what is rolled keeps its order": "u0 = np.roll(y.T, 1, 0); u0.ravel()[:2] *= 3.0",
+    "what is inserted into is in C order": "u0 = np.insert(y, 1, s, 1); u0.ravel()[:2] *= 3.0",
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_kept(name):
+    arguments = {"x": X3, "y": Y23, "s": 0.75, "h": H33}
+    laws = [law for law in CHECKS if "item" not in KEPT[name] or law is not check_batch]
+    check(Program(arguments, tuple(KEPT[name].split("; "))), laws)

@@ -387,6 +387,101 @@ def test_an_argument_may_be_overwritten_after_the_call():
     numpy.testing.assert_array_equal(y, kept * kept)
 
 
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_results_may_be_overwritten_before_the_backward_pass(size):
+    x = numpy.linspace(0.5, 1.0, size)
+
+    def program(x):
+        inner = np.sin(x)
+        return np.exp(inner), inner
+
+    wanted = numpy.exp(numpy.sin(x)) * numpy.cos(x)
+    for transform in (np.vjp, np.linearize):
+        out, apply, aux = transform(program, x, has_aux=True)
+        out[:] = aux[:] = 0.0
+        found = apply(numpy.ones(size))
+        numpy.testing.assert_allclose(
+            found[0] if transform is np.vjp else found, wanted, rtol=1e-14
+        )
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_results_have_memory_of_their_own(size):
+    x, x_dot = numpy.ones(size), numpy.ones(size)
+
+    def program(x):
+        copied, filled = np.zeros(size), np.zeros(size)
+        np.copyto(copied, x)
+        filled[...] = x
+        return x, x[::-1], copied, filled, x + 0.0
+
+    out, out_dot = np.jvp(program, (x,), (x_dot,))
+    results = [x, x_dot, *out, *out_dot, *np.vjp(program, x)[0], *np.linearize(program, x)[1](x)]
+    for i, a in enumerate(results):
+        assert a.flags.writeable
+        assert not any(numpy.shares_memory(a, b) for b in results[:i])
+
+
+def test_a_large_array_overwritten_through_a_view_that_was_there_before():
+    buffer = numpy.ones(LARGE)
+    view = buffer[:]
+
+    def program(x):
+        y = np.sum(x * buffer)
+        view[:] = 2.0
+        return y
+
+    with pytest.raises(np.MutationError, match="through a view made before"):
+        np.grad(program)(numpy.ones(LARGE))
+    assert buffer.flags.writeable
+
+
+class Duck:
+    """Gives out its own memory."""
+
+    def __init__(self):
+        self.memory = numpy.ones(SMALL)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.memory
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda x, duck: x * duck,
+        lambda x, duck: np.multiply(duck, x),
+        lambda x, duck: np.dot(duck, x),
+        lambda x, duck: x * np.asarray(duck),
+    ],
+    ids=["operator", "ufunc", "function", "asarray"],
+)
+def test_an_object_that_gives_its_memory_may_overwrite_it(use):
+    duck = Duck()
+
+    def program(x):
+        y = np.sum(use(x, duck))
+        duck.memory[:] = 7.0
+        return y
+
+    numpy.testing.assert_array_equal(np.grad(program)(numpy.ones(SMALL)), numpy.ones(SMALL))
+
+
+def test_views_of_views_of_views():
+    """Chains that are longer than Python's stack is deep."""
+
+    def program(x):
+        y = x * 1.0
+        view = y
+        for _ in range(3000):
+            view = view[::-1]
+        view[0] = view[1] * 3.0
+        return np.sum(y * y)
+
+    x = numpy.array([1.0, 2.0, 3.0])
+    numpy.testing.assert_array_equal(np.grad(program)(x), [0.0, 18 * x[1] + 2 * x[1], 2 * x[2]])
+
+
 # -------------------------------------------------------------------- where it cannot work
 
 
@@ -495,3 +590,24 @@ def test_in_place_dtype_rules_are_numpys():
     y, pull = np.vjp(narrow, 1.5)
     assert y.dtype == numpy.float32
     assert pull(numpy.ones(2, "f4")) == (3.0,)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda x: x.fill(3.0),
+        lambda x: x.put(0, 3.0),
+        lambda x: x.flat.__setitem__(0, 3.0),
+        lambda x: np.copyto(x, 3.0),
+        lambda x: np.add(x, 1.0, out=x),
+    ],
+    ids=["fill", "put", "flat", "copyto", "out"],
+)
+def test_a_scalar_cannot_be_written_to(write):
+    def program(x):
+        total = np.sum(x)
+        write(total)
+        return total
+
+    with pytest.raises(TypeError, match=r"a scalar \(f64\[\]\) cannot be written to"):
+        np.grad(program)(numpy.ones(3))

@@ -72,6 +72,30 @@ def test_a_worker_thread_may_compute_with_traced_values():
     assert np.grad(f)(x) == pytest.approx(wanted, rel=1e-14)
 
 
+TRANSFORMED = {
+    "grad": lambda x: np.grad(lambda y: y * y * x)(1.5),
+    "jvp, tangent": lambda x: np.jvp(lambda y: y * y * x, (1.0,), (1.5,))[1],
+    "jvp, value": lambda x: np.jvp(lambda y: y * x, (3.0,), (1.0,))[0],
+    "vjp": lambda x: np.vjp(lambda y: y * y * x, 1.5)[1](1.0)[0],
+    "linearize": lambda x: np.linearize(lambda y: y * y * x, 1.5)[1](1.0),
+    "vmap": lambda x: np.sum(np.vmap(lambda y: y * x)(numpy.array([1.0, 2.0]))),
+    "hessian": lambda x: np.hessian(lambda y: y**3 * x)(0.5),
+    "jacfwd": lambda x: np.jacfwd(lambda y: y * y * x)(1.5),
+}
+
+
+@pytest.mark.parametrize("inner", TRANSFORMED.values(), ids=TRANSFORMED)
+def test_a_worker_thread_may_transform_functions_of_traced_values(inner):
+    """The thread has no transformation running, but its results depend on one that runs outside."""
+
+    def f(x):
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(inner, x).result() * x
+
+    assert np.grad(f)(2.0) == pytest.approx(12.0)  # of 3 x^2
+    assert np.jvp(f, (2.0,), (1.0,))[1] == pytest.approx(12.0)
+
+
 def test_a_failing_thread_does_not_disturb_others():
     def work(i):
         def f(x):

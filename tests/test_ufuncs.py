@@ -129,6 +129,34 @@ def test_second_derivatives_without_cancellation():
     numpy.testing.assert_allclose(d2, -2 * 1.0601586212017243e-260, rtol=16 * EPS)
 
 
+# c x near 0, where the derivatives of the factors of 1 - x^2 or 1 + z^2 would cancel
+NEAR_ZERO = [
+    (np.arcsin, 1.0),
+    (np.arccos, -1.0),
+    (np.arctan, -2.0),
+    (np.arctanh, 2.0),
+    (np.arcsinh, -1.0),
+]
+
+
+@pytest.mark.parametrize(("f", "c"), NEAR_ZERO, ids=lambda v: getattr(v, "__name__", str(v)))
+@pytest.mark.parametrize("x", [1e-11, -3e-12 + 1e-12j])
+def test_second_derivatives_near_zero(f, c, x):
+    second = np.derivative(f, 2) if isinstance(x, float) else _holomorphic_second(f)
+    numpy.testing.assert_allclose(second(x), c * x, rtol=16 * EPS)
+
+
+def _holomorphic_second(f):
+    return np.grad(np.grad(f, holomorphic=True), holomorphic=True)
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+def test_second_derivative_of_cbrt_is_its_limit():
+    x = numpy.array([0.0, -0.0, inf, -inf])
+    second = np.vmap(np.grad(np.grad(np.cbrt)))(x)
+    numpy.testing.assert_array_equal(second, [-inf, inf, 0.0, 0.0])
+
+
 def test_sinc_to_any_order():
     """Even derivatives at 0: (-1)^k pi^2k/(2k+1)."""
     f = np.sinc
@@ -258,12 +286,15 @@ KINKS = [
     (np.abs, (0.0,), (0.0,)),
     (np.fabs, (0.0,), (0.0,)),
     (np.hypot, (0.0, 0.0), (0.0, 0.0)),
+    (np.hypot, (-inf, 1.0), (-1.0, 0.0)),
+    (np.hypot, (2.0, inf), (0.0, 1.0)),
     (np.sqrt, (0.0,), (inf,)),
     (np.cbrt, (0.0,), (inf,)),
     (np.arcsin, (1.0,), (inf,)),
     (np.maximum, (2.0, 2.0), (0.5, 0.5)),
     (np.minimum, (2.0, 2.0), (0.5, 0.5)),
     (np.fmax, (2.0, 2.0), (0.5, 0.5)),
+    (np.maximum, (2.0, nan), (1.0, 1.0)),
     (np.fmin, (2.0, nan), (1.0, 0.0)),
     (np.fmax, (nan, 2.0), (0.0, 1.0)),
     (np.clip, (1.0, 1.0, 3.0), (0.5, 0.5, 0.0)),

@@ -99,13 +99,11 @@ class Elementwise(Primitive):
         self.masks = masks
         self._reads = [_reads(d, len(partials)) for d in partials]
         self._keeps: dict[tuple[bool, ...], tuple[Sequence[int], bool]] = {}
-        self._keeps_one = self._plan((False,)) if len(partials) == 1 else ((), True)
+        self.keeps_one = self._plan((False,)) if len(partials) == 1 else None
         if len(partials) == 2:
             self._keeps_two = [[self._plan((a, b)) for b in (False, True)] for a in (False, True)]
 
     def keeps(self, parents: Sequence[Any]) -> tuple[Sequence[int], bool]:
-        if len(parents) == 1:
-            return self._keeps_one
         if len(parents) == 2:
             return self._keeps_two[parents[0] is None][parents[1] is None]
         key = tuple([p is None for p in parents])

@@ -6,9 +6,11 @@ What they are where a function has no derivative (tests/test_ufuncs.py holds the
 =====================================  ==================  =======================================
 where                                  derivative          why
 =====================================  ==================  =======================================
-abs, fabs at 0; hypot at (0, 0)        0                   the least subgradient
+abs, fabs at 0; hypot at (0, 0); norm  0                   the least subgradient; 0 in all orders,
+of a zero vector                                           though the true ones do not exist
 sqrt at 0, cbrt at 0, arcsin at 1 ...  inf                 the limit; a strong zero in front makes 0
 maximum, minimum, fmax, fmin, ties     1/2 for each        mean of the two sides, as in JAX
+maximum, minimum beside nan            1 for each          the nan is passed on
 clip at a bound                        1/2                 minimum of maximum
 sign, floor, ceil, rint, trunc, round  0                   constant almost everywhere; jumps too
 floor_divide, comparisons, logical     0 or no derivative  as above
@@ -29,6 +31,7 @@ nan_to_num at nan, inf                 0                   the value was replace
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -236,37 +239,48 @@ def _tan_slope(ans: Value, x: Value) -> Value:
 tan_p = Elementwise("tan", np.tan, _tan_slope)
 
 
+# The slope s of an inverse function is 1/q or 1/sqrt(q) with q = 1 - x^2, 1 + x^2 or x^2 - 1, so s'
+# is c x s^2 or c x s^3. They are primitives because the factors of q, which keep s accurate where
+# they vanish, have derivatives that cancel near 0.
+def _slope(inverse: np.ufunc, slope: Callable[[Any], Any], c: float, power: int) -> Elementwise:
+    def partial(ans: Value, x: Value) -> Value:
+        return (x * ans) * (ans * ans if power == 3 else ans) * c
+
+    return Elementwise(
+        f"{inverse.__name__}_slope", slope, partial, masks=True, shape=result_like(inverse)
+    )
+
+
 # The sign of a zero imaginary part tells the sides of a branch cut apart. Subtracting a real number
 # keeps it, adding one does not.
-def _one_minus(x: Value) -> Value:
-    return negative_p(x - 1.0) if _is_complex(x) else subtract_p(1.0, x)
+def _one_minus(x: Any) -> Any:
+    return np.negative(x - 1.0) if np.iscomplexobj(x) else 1.0 - x
 
 
-def _one_plus(x: Value) -> Value:
+def _one_plus(x: Any) -> Any:
     return x - -1.0
 
 
-# 1/sqrt(1 - x^2), factored: no cancellation near 1, and right on both sides of the branch cuts.
-def _arcsin_slope(_ans: Value, x: Value) -> Value:
-    if _is_complex(x):
-        return reciprocal(sqrt_p(_one_minus(x)) * sqrt_p(_one_plus(x)))
-    return reciprocal(sqrt_p(_one_minus(x) * _one_plus(x)))
+def _arcsin_slope(x: Any) -> Any:
+    if np.iscomplexobj(x):
+        return np.reciprocal(np.sqrt(_one_minus(x)) * np.sqrt(_one_plus(x)))
+    return np.reciprocal(np.sqrt(_one_minus(x) * _one_plus(x)))
 
 
-arcsin_p = Elementwise("arcsin", np.arcsin, _arcsin_slope, masks=True)
+# for complex z (z - i)(z + i), which does not overflow
+def _arctan_slope(x: Any) -> Any:
+    if np.iscomplexobj(x):
+        return np.reciprocal(x - I) * np.reciprocal(x - MINUS_I)
+    return np.reciprocal(x * x + 1.0)
+
+
+arcsin_slope_p = _slope(np.arcsin, _arcsin_slope, 1.0, 3)
+arctan_slope_p = _slope(np.arctan, _arctan_slope, -2.0, 2)
+arcsin_p = Elementwise("arcsin", np.arcsin, lambda _ans, x: arcsin_slope_p(x), masks=True)
 arccos_p = Elementwise(
-    "arccos", np.arccos, lambda _ans, x: negative_p(_arcsin_slope(_ans, x)), masks=True
+    "arccos", np.arccos, lambda _ans, x: negative_p(arcsin_slope_p(x)), masks=True
 )
-
-
-# 1/(1 + x^2); for complex z 1/((z - i)(z + i)), which does not overflow.
-def _arctan_slope(_ans: Value, x: Value) -> Value:
-    if _is_complex(x):
-        return reciprocal(x - I) * reciprocal(x - MINUS_I)
-    return reciprocal(x * x + 1.0)
-
-
-arctan_p = Elementwise("arctan", np.arctan, _arctan_slope)
+arctan_p = Elementwise("arctan", np.arctan, lambda _ans, x: arctan_slope_p(x))
 
 # --- hyperbolic functions and their inverses
 
@@ -292,23 +306,27 @@ cosh_p = Elementwise("cosh", np.cosh, lambda _ans, x: sinh_p(x))
 tanh_p = Elementwise("tanh", np.tanh, lambda _ans, x: sech_squared_p(x))
 
 
-# 1/sqrt(1 + x^2); subtracting -i rather than adding i keeps a negative zero real part.
-def _arcsinh_slope(_ans: Value, x: Value) -> Value:
-    if _is_complex(x):
-        return reciprocal(sqrt_p((x - I) * (x - MINUS_I)))
-    return reciprocal(hypot_p(x, 1.0))
+# subtracting -i rather than adding i keeps a negative zero real part
+def _arcsinh_slope(x: Any) -> Any:
+    if np.iscomplexobj(x):
+        return np.reciprocal(np.sqrt((x - I) * (x - MINUS_I)))
+    return np.reciprocal(np.hypot(x, 1.0))
 
 
-arcsinh_p = Elementwise("arcsinh", np.arcsinh, _arcsinh_slope, masks=True)
-arccosh_p = Elementwise(
-    "arccosh",
-    np.arccosh,
-    lambda _ans, x: reciprocal(sqrt_p(x - 1.0) * sqrt_p(_one_plus(x))),
-    masks=True,
-)
-arctanh_p = Elementwise(
-    "arctanh", np.arctanh, lambda _ans, x: reciprocal(_one_minus(x)) * reciprocal(x + 1.0)
-)
+def _arccosh_slope(x: Any) -> Any:
+    return np.reciprocal(np.sqrt(x - 1.0) * np.sqrt(_one_plus(x)))
+
+
+def _arctanh_slope(x: Any) -> Any:
+    return np.reciprocal(_one_minus(x)) * np.reciprocal(x + 1.0)
+
+
+arcsinh_slope_p = _slope(np.arcsinh, _arcsinh_slope, -1.0, 3)
+arccosh_slope_p = _slope(np.arccosh, _arccosh_slope, -1.0, 3)
+arctanh_slope_p = _slope(np.arctanh, _arctanh_slope, 2.0, 2)
+arcsinh_p = Elementwise("arcsinh", np.arcsinh, lambda _ans, x: arcsinh_slope_p(x), masks=True)
+arccosh_p = Elementwise("arccosh", np.arccosh, lambda _ans, x: arccosh_slope_p(x), masks=True)
+arctanh_p = Elementwise("arctanh", np.arctanh, lambda _ans, x: arctanh_slope_p(x))
 
 # --- signs
 
