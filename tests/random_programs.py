@@ -66,8 +66,9 @@ np.where({a} < {o}, {a} * 2, {c})|np.heaviside({f}, 0.5)|np.fmax({f}, {o})|np.fl
 np.sum({a}, axis={x})|{a}.sum()|np.mean({a}, axis={x})|{a}.mean({x})|np.max({a}, axis={x})
 {a}.min(axis={x})|np.prod({a}, axis={x})|np.var({f}, axis={x})|np.std({f})|np.ptp({a}, axis={x})
 np.sum({a}, axis={x}, keepdims=True)|np.cumsum({a}, axis={x})|np.cumprod({a})|np.median({f})
-np.any({a} > {c})|np.all({a} > {c}, axis={x})|np.argmax({a})|np.argmin({a}, axis={x})|{a} > {c}
-np.count_nonzero({a} > {c}) * {s}|np.average({f}, axis={x})|np.linalg.norm({f})|np.quantile({f}, 0.3)
+np.any({a} > {c})|np.all({a} > {c}, axis={x})|np.argmax({a})|np.argmin({a}, axis={x})
+{a} > {c}|np.count_nonzero({a} > {c}) * {s}|np.average({f}, axis={x})|np.linalg.norm({f})
+np.quantile({f}, 0.3)
 np.nansum({f}, axis={x})|np.nanmax({f})|np.max({a}, axis={x}, keepdims=True)|{a}.cumsum({x})
 {a}[{i}]|{a}[{i}]|{a}[{i}]|{a}[{i}]|{a}[{i}].copy()|{a}[note({a} > {c})]|{a}[np.argsort({v})]
 {a}[[{n}, 0]]|{a}[[0, {n}], ::-1]|{a}[..., [0, 0, {n}]]|{a}[:, [{n}]]|{a}[np.arange({n}) * 0]
@@ -113,7 +114,8 @@ np.add.reduce({a})|np.multiply.accumulate({v})|np.maximum.accumulate({a})|np.add
 np.subtract.outer({v}, {s})|np.maximum.reduce({a}, axis={x})|{a} * {w}[:1]|{w} * {s}|{s} + {w}[1]
 np.add.reduceat({v}, [0, 1])|np.minimum.reduce({a})|np.logaddexp.reduce({f})|{v}.dot({v})
 np.sum({f} * {w}[: len({f})])|np.logical_not({a} > {c})|({a} > {c}) * {a}|({a} > {c}) & ({a} < 2)
-np.sum({a}, where={a} > {c})|np.mean({a}, axis={x}, dtype={d})|np.sin({f}, where={f} > 5)
+np.sum({a}, where={a} > {c})|np.mean({a}, axis={x}, dtype={d})
+np.sin({f}, where={f} > {c}, out=np.zeros_like({f}))
 np.add({a}, {o}, dtype={d})|{a}.round(1)|np.isfinite({a})|np.iscomplexobj({a})|{a}.size * {s}
 """
 

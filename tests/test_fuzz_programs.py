@@ -216,9 +216,10 @@ def same_course(a: Arrays, b: Arrays) -> bool:
 
 def check_batch(run: Run) -> None:
     """A vmap is the stacked loop; so is vmap of grad and of jvp, and grad of vmap."""
+    source = run.program.source
     calls = examples_of(run)
-    if calls is None:
-        return
+    if calls is None or "item(" in source or "tolist(" in source:
+        return  # in a batch, those give NumPy's scalars, whose dtype is not weak
     batch = [numpy.stack(column) for column in zip(*calls, strict=True)]
     try:
         found = np.vmap(run.variables)(*batch)
@@ -272,7 +273,7 @@ def check_seed(seed: int) -> None:
             pytest.fail(f"seed {seed}, {law.__name__}\n{program}\n{failure_of(program, (law,))}")
 
 
-@pytest.mark.parametrize("block", range(15))
+@pytest.mark.parametrize("block", range(30))
 def test_programs(block):
     for seed in range(20 * block, 20 * block + 20):
         check_seed(seed)
@@ -320,5 +321,4 @@ KEPT = {
 @pytest.mark.parametrize("name", KEPT)
 def test_kept(name):
     arguments = {"x": X3, "y": Y23, "s": 0.75, "h": H33}
-    laws = [law for law in CHECKS if "item" not in KEPT[name] or law is not check_batch]
-    check(Program(arguments, tuple(KEPT[name].split("; "))), laws)
+    check(Program(arguments, tuple(KEPT[name].split("; "))))
