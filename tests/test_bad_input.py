@@ -405,3 +405,40 @@ def test_nditer_says_what_to_iterate_over():
     assert isinstance(iterator, np.nditer)
     assert isinstance(iterator, numpy.nditer)
     assert [float(v) for v in iterator] == [0, 1, 2]
+
+
+class Wrapped(numpy.lib.mixins.NDArrayOperatorsMixin):
+    """An array type with ufuncs of its own, which holds traced arrays as it holds others."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        values = [x.value if isinstance(x, Wrapped) else x for x in inputs]
+        return Wrapped(getattr(ufunc, method)(*values, **kwargs))
+
+
+@pytest.mark.parametrize(
+    "multiply",
+    [
+        lambda x, w: (x * w).value,
+        lambda x, w: (w * x).value,
+        lambda x, w: np.multiply(x, w).value,
+        lambda x, w: (Wrapped(x) * 2.0).value,
+    ],
+    ids=["left", "right", "ufunc", "inside"],
+)
+def test_array_types_with_ufuncs_of_their_own_are_asked(multiply):
+    x = numpy.array([1.0, 2.0])
+    found = np.grad(lambda x: np.sum(multiply(x, Wrapped(numpy.full(2, 2.0)))))(x)
+    numpy.testing.assert_array_equal(found, [2.0, 2.0])
+
+
+def test_comparing_with_what_is_no_array():
+    def f(x):
+        return np.sum(x), (x == None, x != None, x == "a")  # noqa: E711 - elementwise
+
+    none, some, text = np.grad(f, has_aux=True)(numpy.ones(2))[1]
+    assert none.tolist() == [False, False]
+    assert some.tolist() == [True, True]
+    assert text.tolist() == [False, False]
