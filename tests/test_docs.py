@@ -4,6 +4,7 @@ import doctest
 import inspect
 import pathlib
 import re
+import textwrap
 
 import numpy
 import pytest
@@ -12,13 +13,15 @@ import xnp
 
 ROOT = pathlib.Path(__file__).parents[1]
 FLAGS = doctest.NORMALIZE_WHITESPACE
-FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^( *)```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
 def python_blocks(path):
     """The Python blocks of a page, each with the number of its first line."""
     text = path.read_text(encoding="utf-8")
-    return [(text.count("\n", 0, m.start(1)) + 1, m[1]) for m in FENCE.finditer(text)]
+    return [
+        (text.count("\n", 0, m.start(2)) + 1, textwrap.dedent(m[2])) for m in FENCE.finditer(text)
+    ]
 
 
 def run(test):
@@ -42,11 +45,18 @@ def test_tutorial():
         session = test.globs
 
 
-def test_readme():
+def test_readme(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # one of the programs writes a picture
+    monkeypatch.setenv("MPLBACKEND", "Agg")
     blocks = python_blocks(ROOT / "README.md")
-    assert blocks
+    assert len(blocks) == 3
+    results = []
     for _, block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
+        session = {}
+        exec(compile(block, "README.md", "exec"), session)
+        results.append(session)
+    assert (tmp_path / "third_derivative.png").exists()
+    numpy.testing.assert_allclose(results[2]["x"], numpy.ones(3), rtol=1e-12)
 
 
 def ours():
