@@ -127,11 +127,13 @@ def start_of(initial: Any, dtype: np.dtype[Any]) -> Value | None:
     return convert(start, dtype)
 
 
-def _out_dtype(dtype: Any, out: Any) -> Any:
-    """The dtype in which a reduction computes: the one asked for, or that of ``out``."""
+def _out_dtype(dtype: Any, out: Any, x: Value) -> Any:
+    """The dtype in which x is reduced: the one asked for, or what x and ``out`` have in common."""
     if dtype is not None:
         return np.dtype(dtype)
-    return dtype_of(out.value) if type(out) is TracedArray else None
+    if type(out) is not TracedArray:
+        return None
+    return np.result_type(dtype_of(out.value), dtype_of(x))
 
 
 def _folded(
@@ -154,7 +156,7 @@ def _folded(
     shape = shape_of(x)
     if mask is not None:
         x = select_p(mask, x, dtype_of(x).type(identity))
-    result = reduce(x, axes, _out_dtype(dtype, out))
+    result = reduce(x, axes, _out_dtype(dtype, out, x))
     start = start_of(initial, dtype_of(result))
     if start is not None:
         result = combine(start, result)
@@ -349,7 +351,7 @@ def _along(name: str, scan: Primitive, a: Any, axis: Any, dtype: Any, out: Any) 
         x, along = raveled(x), 0
     else:
         along = shapes.axis_index(axis, len(shape))
-    wanted = _out_dtype(dtype, out)
+    wanted = _out_dtype(dtype, out, x)
     if wanted is None:
         return finish(name, scan(x, axis=along), out)
     return finish(name, convert(scan(convert(x, wanted), axis=along), wanted), out)
