@@ -12,10 +12,11 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import dims
 from .errors import (
     ConcretizationError,
     LeakedTracerError,
@@ -173,6 +174,7 @@ _trace_ids = itertools.count(1)
 
 class _ThreadState(threading.local):
     level = 0  # of the innermost transformation that runs in this thread; 0 outside of all
+    program: Any = None  # the innermost trace that records a Program in this thread
     # What is due when the outermost one ends, with the exception that ended it.
     cleanup: Callable[[BaseException | None], None] | None = None
 
@@ -198,7 +200,7 @@ class Trace:
     ``level`` orders traces by age: the youngest is innermost.
     """
 
-    name: ClassVar[str] = "trace"
+    name: str = "trace"  # in error texts
     alive = True
     outer_level = 0
 
@@ -243,6 +245,8 @@ class Primitive:
 
     differentiable = True
     masks = False
+    effect = False  # runs for what it does: it stays where nothing reads its result
+    keeps_order = False  # the result lies in memory as the arguments do, as ufuncs have it
 
     def __init__(
         self,
@@ -266,6 +270,8 @@ class Primitive:
             if isinstance(a, Tracer):
                 break
         else:
+            if dims.in_use and dims.symbols_of(params) and thread_state.program is not None:
+                return thread_state.program.process(self, args, params)
             return self.impl(*args, **params)
         innermost = a.trace
         if len(args) > 1:

@@ -36,6 +36,8 @@ def enter(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         x = x.view(np.ndarray)
     if x.dtype.kind not in "fciub":
         raise_dtype(x.dtype)
+    if thread_state.program is not None:
+        return thread_state.program.enter_foreign(x)
     if not x.flags.writeable and x.base is None and not _is_frozen(x):
         return x
     if x.nbytes <= COPY_LIMIT:
@@ -130,28 +132,33 @@ def sampled(x: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
     return x.reshape(-1)[::step] if x.flags.c_contiguous else x.flat[::step]
 
 
+FULL_CHECK = 1 << 24  # bytes
+SAMPLES = 4096
+
+
+def digest(x: np.ndarray[Any, Any]) -> int:
+    """A number that shows whether the array has changed: of all of it, or if it is larger than
+    FULL_CHECK of some thousand samples.
+    """
+    if x.nbytes > FULL_CHECK:
+        x = sampled(x, SAMPLES)
+    return zlib.crc32(np.ascontiguousarray(x).data)
+
+
 class Witness:
     """The large arrays that a tape read and that outlive its trace, as `vjp`'s do: `check` raises
-    if one has changed since. Arrays of up to ``FULL_CHECK`` bytes are compared whole, larger ones
-    by some thousand samples, which shows every write to a large part.
+    if one has changed since. Of arrays larger than FULL_CHECK a `digest` shows every write to a large
+    part.
     """
-
-    FULL_CHECK = 1 << 24
-    SAMPLES = 4096
 
     def __init__(self, what: str) -> None:
         self.what = what
         held = thread_state.__dict__.get("held", {})
-        self.digests = [(x, self._digest(x)) for x in held.values()]
-
-    def _digest(self, x: Any) -> int:
-        if x.nbytes > self.FULL_CHECK:
-            x = sampled(x, self.SAMPLES)
-        return zlib.crc32(np.ascontiguousarray(x).data)
+        self.digests = [(x, digest(x)) for x in held.values()]
 
     def check(self) -> None:
-        for x, digest in self.digests:
-            if self._digest(x) != digest:
+        for x, before in self.digests:
+            if digest(x) != before:
                 raise MutationError(
                     f"{self.what}: an array ({x.dtype}{list(x.shape)}) that the function read has "
                     f"been overwritten since{user_line()}, so the derivative would be wrong. "

@@ -9,6 +9,7 @@ import numpy as np
 
 from .batching import BatchTracer
 from .core import Tracer, concrete_value, dtype_of, ndim_of, shape_of
+from .dims import Dim, is_size
 from .errors import BatchingError, user_line
 from .handles import ARRAY0D, TracedArray, has_handle, sequence_value
 from .primitives.indexing import nonzero_p
@@ -18,7 +19,7 @@ FULL = slice(None)
 
 def _part(x: Any) -> Any:
     """A slice's start, stop or step as an int or None."""
-    if x is None:
+    if x is None or type(x) is Dim:
         return x
     try:
         return operator.index(x)
@@ -32,7 +33,7 @@ def _part(x: Any) -> Any:
 
 def index_value(item: Any) -> Any:
     """One item of an index: an int, slice, None or Ellipsis, or the Value of an index array."""
-    if item is None or item is Ellipsis or type(item) is int:
+    if item is None or item is Ellipsis or is_size(item):
         return item
     if isinstance(item, slice):
         if any(type(p) is TracedArray for p in (item.start, item.stop, item.step)):
@@ -78,7 +79,7 @@ def _axes_used(item: Any) -> int:
     """How many axes of the array an item from `index_value` stands for."""
     if item is None or item is Ellipsis:
         return 0
-    if type(item) is int or type(item) is slice:
+    if is_size(item) or type(item) is slice:
         return 1
     return ndim_of(item) if dtype_of(item).kind == "b" else 1
 
@@ -122,7 +123,7 @@ class Index:
                 kept += count
                 axis += count
                 continue
-            if type(item) is int:
+            if is_size(item):
                 if not -shape[axis] <= item < shape[axis]:
                     raise_out_of_bounds(item, axis, shape)
                 self.basic.append(item)

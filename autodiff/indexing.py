@@ -16,6 +16,7 @@ from numpy.exceptions import ComplexWarning
 
 from . import shapes, views
 from .core import Primitive, Value, dtype_of, ndim_of, shape_of
+from .dims import is_size
 from .errors import user_line, warn_user
 from .handles import (
     ARRAY0D,
@@ -180,7 +181,7 @@ def getitem(self: TracedArray, index: Any) -> TracedArray:
             return wrap(advanced.read(), kind)
         return view
     basic = tuple(parts.basic)
-    scalar = not explicit and len(basic) == len(shape) and all(type(i) is int for i in basic)
+    scalar = not explicit and len(basic) == len(shape) and all(map(is_size, basic))
     if scalar or self.is_scalar() or holds_array(index):
         return wrap(getitem_p(value, index=basic), kind)
     return _keyed_view(self, basic, index)

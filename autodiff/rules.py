@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from . import shapes
+from . import dims, shapes
 from .core import (
     PYTHON_DTYPES,
     Aval,
@@ -40,12 +40,21 @@ from .tape import TapeTrace, pull_back
 
 
 def zeros(shape: Sequence[Any], dtype: Any) -> Value:
+    if dims.in_use and dims.is_symbolic(shape):
+        return filled(shape, 0, np.dtype(dtype))
     return np.zeros(shape, dtype)
 
 
 def zeros_like(x: Any) -> Value:
     """Zeros with the shape and dtype of a Value or an Aval."""
-    return np.zeros(shape_of(x), dtype_of(x))
+    return zeros(shape_of(x), dtype_of(x))
+
+
+def filled(shape: Sequence[Any], number: Any, dtype: np.dtype[Any]) -> Value:
+    """``np.full(shape, number, dtype)``."""
+    if dims.in_use and dims.is_symbolic(shape):
+        return broadcast_to_p(dtype.type(number), shape=tuple(shape))
+    return np.full(shape, number, dtype)
 
 
 class Linear(Primitive):
@@ -278,8 +287,8 @@ def _reduce_sum_transpose(ct: Value, x: Any, *, axes: tuple[int, ...]) -> Value:
     shape = shape_of(x)
     if len(axes) != len(shape):  # else ct is a scalar and broadcasts as it is
         ct = reshape_p(ct, shape=shapes.reduced(shape, axes, keepdims=True))
-    if type(ct) is np.float64:  # the end of nearly every scalar function: no need of bind
-        return _broadcast_to(ct, shape=shape)
+    if type(ct) is np.float64 and not dims.in_use:
+        return _broadcast_to(ct, shape=shape)  # the end of nearly every scalar function: no bind
     return broadcast_to_p(ct, shape=shape)
 
 

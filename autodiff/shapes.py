@@ -1,7 +1,7 @@
-"""Arithmetic on shapes and axes. A dimension is an int (later: or a symbolic ``Dim``).
+"""Arithmetic on shapes and axes. A dimension is an int or, while a Program is recorded, a ``Dim``.
 
 Every size computation of the package goes through here, and nothing here calls ``int()`` on a
-dimension, so that symbolic dimensions can be added without touching the rules.
+dimension. A question about a ``Dim`` (a comparison) may cost a guard: none is asked without need.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from numpy.exceptions import AxisError
+
+from .dims import is_size
 
 Shape = tuple[Any, ...]
 
@@ -72,6 +74,35 @@ def reduced(shape: Shape, axes: Sequence[int], keepdims: bool = False) -> Shape:
     if keepdims:
         return tuple(1 if i in axes else dim for i, dim in enumerate(shape))
     return tuple(dim for i, dim in enumerate(shape) if i not in axes)
+
+
+def slice_bounds(part: slice, size: Any) -> tuple[Any, Any, int]:
+    """``part.indices(size)``, but for an empty part of positive step the stop is the start."""
+    step = 1 if part.step is None else operator.index(part.step)
+    if not step:
+        raise ValueError("slice step cannot be zero")
+    low, high = (0, size) if step > 0 else (-1, size - 1)
+    start, stop = (low, high) if step > 0 else (high, low)
+    start = start if part.start is None else _clamped(part.start, size, low, high)
+    stop = stop if part.stop is None else _clamped(part.stop, size, low, high)
+    is_empty = start > stop if step > 0 else start < stop
+    return start, start if is_empty else stop, step
+
+
+def _clamped(place: Any, size: Any, low: Any, high: Any) -> Any:
+    """One end of a slice, counted from the start of the axis and within it."""
+    place = place if is_size(place) else operator.index(place)
+    if place < 0:
+        place = place + size
+        return place if place >= low else low
+    return place if place <= high else high
+
+
+def slice_size(part: slice, size: Any) -> Any:
+    """The length of ``x[part]`` for an axis of this size."""
+    start, stop, step = slice_bounds(part, size)
+    steps = abs(step)
+    return ((stop - start if step > 0 else start - stop) + steps - 1) // steps
 
 
 def with_size(shape: Shape, axis: int, size: Any) -> Shape:

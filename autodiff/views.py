@@ -16,6 +16,7 @@ import numpy as np
 
 from . import shapes
 from .core import PYTHON_DTYPES, Value, dtype_of, layout_of, ndim_of, shape_of
+from .dims import hinted, is_size
 from .handles import ARRAY0D, WEAK, TracedArray, View, unwrap_known, value_of, view_of, wrap
 from .primitives.indexing import getitem_p, setitem_p
 from .primitives.manipulation import transpose_p
@@ -48,7 +49,7 @@ def as_shape(shape: Any) -> Shape:
     if isinstance(shape, np.ndarray):
         shape = shape.tolist()
     items = shape if isinstance(shape, (tuple, list)) else (shape,)
-    return tuple([operator.index(item) for item in items])
+    return tuple([item if is_size(item) else operator.index(item) for item in items])
 
 
 def resolved_shape(old: Shape, new: Shape) -> Shape:
@@ -92,7 +93,7 @@ def _reshapes_in_place(layout: Any, shape: Shape, order: Any) -> bool:
     if layout.flags.c_contiguous and order == "C":
         return True
     try:
-        np.reshape(layout, shape, order=order, copy=False)
+        np.reshape(layout, hinted(shape), order=order, copy=False)
     except ValueError:
         return False
     return True
@@ -118,7 +119,7 @@ def reshape(
             handle,
             lambda base: reshape_value(base, new, letter),
             lambda base, part: reshape_value(part, old, letter),
-            lambda layout: np.reshape(layout, new, order=letter),
+            lambda layout: np.reshape(layout, hinted(new), order=letter),
         )
     if copy is False:
         raise ValueError("Unable to avoid creating a copy while reshaping.")
@@ -263,7 +264,7 @@ def index_view(handle: TracedArray, index: tuple[Any, ...]) -> TracedArray:
         handle,
         lambda base: getitem_p(base, index=index),
         lambda base, part: setitem_p(base, part, index=index),
-        lambda layout: layout[(*index, ...)],  # the Ellipsis: an array where no axes are left
+        lambda layout: layout[(*hinted(index), ...)],  # the Ellipsis: an array, not a scalar
     )
 
 
@@ -289,7 +290,7 @@ def broadcast_to(handle: TracedArray, shape: Any) -> TracedArray:
         handle,
         lambda base: broadcast_to_p(base, shape=new),
         None,
-        lambda layout: np.broadcast_to(layout, new),
+        lambda layout: np.broadcast_to(layout, hinted(new)),
     )
 
 
@@ -369,7 +370,7 @@ def set_shape(handle: TracedArray, shape: Any) -> None:
             _read_reshaped(view, old, new)
     view = handle._view
     if view is None:
-        handle._strides = np.reshape(layout, new).strides
+        handle._strides = np.reshape(layout, hinted(new)).strides
     else:
         _show_reshaped(view, old, new)
     handle._value = reshape_p(handle.value, shape=new)

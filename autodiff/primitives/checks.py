@@ -29,8 +29,12 @@ def _warn(bad: Any, *, message: str, category: type[Warning] = RuntimeWarning) -
     return _NOTHING
 
 
+class _Check(Constant):
+    effect = True
+
+
 def _check(name: str, impl: Any) -> Primitive:
-    return Constant(
+    return _Check(
         name,
         impl,
         shape=lambda bad, **_: Aval((), np.dtype(bool)),

@@ -85,6 +85,8 @@ class Elementwise(Primitive):
     ``masks``: the partial may be infinite or cut to zero where the value is finite.
     """
 
+    keeps_order = True
+
     def __init__(
         self,
         name: str,
@@ -187,6 +189,8 @@ def _reads(d: Partial, nargs: int) -> set[int]:
 
 class Test(Constant):
     """An elementwise function that is constant almost everywhere: comparisons, rounding, bits."""
+
+    keeps_order = True
 
     def __init__(
         self, name: str, impl: Callable[..., Any], shape: Callable[..., Any] | None = None

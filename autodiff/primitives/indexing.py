@@ -24,6 +24,7 @@ from ..rules import (
     reshape_p,
     unbroadcast,
 )
+from ..sizes import iota
 from .elementwise import elementwise_batch, select_p
 
 Index = tuple[Any, ...]
@@ -38,7 +39,7 @@ def part_shape(shape: tuple[Any, ...], index: Index) -> tuple[Any, ...]:
             out.append(1)
             continue
         if isinstance(item, slice):
-            out.append(len(range(*item.indices(shape[axis]))))
+            out.append(shapes.slice_size(item, shape[axis]))
         axis += 1
     return (*out, *shape[axis:])
 
@@ -149,7 +150,7 @@ def _batch_indices(
     ndim = max(ndim_of(i) - b for i, b in zip(indices, batched, strict=True))
     out = [_widened(i, b, ndim) for i, b in zip(indices, batched, strict=True)]
     if x_batched:
-        out.insert(0, np.arange(size).reshape((size,) + (1,) * ndim))
+        out.insert(0, reshape_p(iota(size), shape=(size,) + (1,) * ndim))
     return out
 
 

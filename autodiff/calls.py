@@ -1,0 +1,316 @@
+"""`call_p`: a Program as one operation of another, and what transformations make of it.
+
+A jitted function under a transformation is one call. Its derivative, its batch are Programs too,
+made once for each combination of arguments that carry one, and called in its place:
+
+* jvp: the Program of values and tangents together;
+* the tape: a forward Program, that returns what the backward one reads besides its results, and
+  the backward Program. Cheap elementwise values are computed again rather than stored.
+* vmap: the Program of the whole batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from .batching import BatchTrace, BatchTracer
+from .core import Aval, OptionalValues, Params, Primitive, Value, Values, aval_of, dtype_of
+from .forward import JVPTrace, JVPTracer
+from .program import Atom, Equation, Program, Variable, regions
+from .recording import ProgramTrace
+from .rules import broadcast_to_p, zeros_like
+from .structured import Structured, enter_tape, is_traced_by
+from .tape import Node, OutputNode, TapeTrace, TapeTracer, pull_back
+
+
+class Call(Structured):
+    """``call(*values, program=p)``: ``p(*values)`` as a tuple."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "call",
+            lambda *values, program: tuple(program(*values)),
+            shape=lambda *avals, program: program.out_avals,
+        )
+
+    def process_jvp(
+        self, trace: JVPTrace, primals: Values, x_dots: OptionalValues, params: Params
+    ) -> tuple[Value, ...]:
+        program = params["program"]
+        moving = tuple(x_dot is not None for x_dot in x_dots)
+        both, has_dot = jvp_program(program, moving)
+        found = self(*primals, *(x for x in x_dots if x is not None), program=both)
+        count = len(program.results)
+        dots = iter(found[count:])
+        return tuple(
+            JVPTracer(trace, out, next(dots)) if has else out
+            for out, has in zip(found[:count], has_dot, strict=True)
+        )
+
+    def process_tape(
+        self, trace: TapeTrace, values: Values, parents: Sequence[Node | None], params: Params
+    ) -> tuple[Value, ...]:
+        program = params["program"]
+        wanted = tuple(parent is not None for parent in parents)
+        forward, backward, pulled = split_program(program, wanted)
+        found = self(*values, program=forward)
+        count = len(program.results)
+        outs, residuals = found[:count], found[count:]
+        node = Node(
+            _called_p,
+            parents,
+            values,
+            [aval_of(out) for out in outs],
+            {"program": program, "backward": backward, "residuals": residuals, "pulled": pulled},
+        )
+        return tuple(
+            TapeTracer(trace, out, OutputNode(node, i)) if pulled[i] else out
+            for i, out in enumerate(outs)
+        )
+
+    def batch(
+        self, size: Any, args: Sequence[Value], batched: Sequence[bool], params: Params
+    ) -> tuple[Any, Any]:
+        program, out_batched = batched_program(params["program"], size, tuple(batched))
+        return self(*args, program=program), out_batched
+
+
+call_p = Call()
+
+
+class _Called(Primitive):
+    """What stands on a tape for a call: only its derivative is ever asked for."""
+
+    def pull(
+        self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
+    ) -> OptionalValues:
+        cts = [
+            zeros_like(aval) if c is None else c
+            for c, aval, is_pulled in zip(ct, ans, params["pulled"], strict=True)
+            if is_pulled
+        ]
+        found = iter(call_p(*params["residuals"], *cts, program=params["backward"]))
+        return [None if w is None else next(found) for w in wanted]
+
+    def push(self, ans: Any, args: Values, x_dots: OptionalValues, params: Params) -> Any:
+        program = params["program"]
+        moving = tuple(x_dot is not None for x_dot in x_dots)
+        both, has_dot = jvp_program(program, moving)
+        found = call_p(*args, *(x for x in x_dots if x is not None), program=both)
+        dots = iter(found[len(program.results) :])
+        return tuple(next(dots) if has else None for has in has_dot)
+
+
+_called_p = _Called("called", lambda *_, **__: None, multiple=True)
+
+
+@lru_cache(maxsize=512)
+def jvp_program(program: Program, moving: tuple[bool, ...]) -> tuple[Program, tuple[bool, ...]]:
+    """The Program of (values, tangents of those marked in ``moving``) -> (results, tangents), and
+    which results have a tangent.
+    """
+    with ProgramTrace(f"jvp of {program.name}") as outer:
+        primals = [outer.parameter(aval) for aval in program.in_avals]
+        trace = JVPTrace()
+        inputs: list[Value] = [
+            JVPTracer(trace, x, outer.parameter(Aval(x.shape, x.dtype))) if moves else x
+            for x, moves in zip(primals, moving, strict=True)
+        ]
+        outs, dots = [], []
+        for out in program(*inputs):
+            mine = is_traced_by(out, trace)
+            outs.append(out.primal if mine else out)
+            dots.append(out.x_dot if mine else None)
+        results = [*outs, *(x for x in dots if x is not None)]
+        made = outer.program(results, f"jvp_{program.name}")
+    return made, tuple(x is not None for x in dots)
+
+
+@lru_cache(maxsize=512)
+def batched_program(
+    program: Program, size: Any, batched: tuple[bool, ...]
+) -> tuple[Program, tuple[bool, ...]]:
+    """The Program for a batch along axis 0 of the parameters marked, and which results have it."""
+    with ProgramTrace(f"vmap of {program.name}") as outer:
+        trace = BatchTrace(size)
+        inputs = [
+            BatchTracer(trace, outer.parameter(Aval((size, *aval.shape), aval.dtype)))
+            if is_batched
+            else outer.parameter(aval)
+            for aval, is_batched in zip(program.in_avals, batched, strict=True)
+        ]
+        results, flags = [], []
+        for out in program(*inputs):
+            mine = is_traced_by(out, trace)
+            results.append(out.values if mine else out)
+            flags.append(mine)
+        return outer.program(results, f"vmap_{program.name}"), tuple(flags)
+
+
+@lru_cache(maxsize=512)
+def split_program(
+    program: Program, wanted: tuple[bool, ...]
+) -> tuple[Program, Program, tuple[bool, ...]]:
+    """The forward Program: parameters -> (results, residuals); the backward one: (residuals,
+    cotangents of results) -> cotangents of the parameters in ``wanted``; and which results have
+    a cotangent.
+    """
+    with ProgramTrace(f"grad of {program.name}") as outer:
+        trace = TapeTrace()
+        inputs = enter_tape(trace, outer, program.in_avals, wanted)
+        found = program(*inputs)
+        mine = [is_traced_by(out, trace) for out in found]
+        outs = [out.primal if m else out for out, m in zip(found, mine, strict=True)]
+        parameters = outer.parameters[:]
+        cts = [
+            outer.parameter(Aval(out.shape, dtype_of(out)))
+            for out, m in zip(found, mine, strict=True)
+            if m
+        ]
+        nodes = [out.node for out, m in zip(found, mine, strict=True) if m]
+        sources = [x for x, w in zip(inputs, wanted, strict=True) if w]
+        grads = pull_back(list(zip(nodes, cts, strict=True)), [x.node for x in sources])
+        grads = [
+            broadcast_to_p(dtype_of(x).type(0), shape=x.shape) if g is None else g
+            for g, x in zip(grads, sources, strict=True)
+        ]
+        joint = outer.program([*outs, *grads], program.name)
+    forward, backward = partition(joint, parameters, len(outs))
+    return forward, backward, tuple(mine)
+
+
+# Values that cost less to compute again than to store and load.
+CHEAP = frozenset(
+    {
+        "reshape",
+        "broadcast_to",
+        "transpose",
+        "flip",
+        "getitem",
+        "convert",
+        "quantize",
+        "real",
+        "imag",
+        "conjugate",
+        "copy",
+        "weaken",
+        "add",
+        "subtract",
+        "multiply",
+        "divide",
+        "negative",
+        "positive",
+        "maximum",
+        "minimum",
+        "absolute",
+        "fabs",
+        "square",
+        "reciprocal",
+        "sqrt",
+        "equal",
+        "not_equal",
+        "less",
+        "less_equal",
+        "greater",
+        "greater_equal",
+        "sign",
+        "select",
+        "logical_and",
+        "logical_or",
+        "logical_not",
+        "strong_multiply",
+        "stop_gradient",
+        "share",
+        "deg2rad",
+        "rad2deg",
+        "radians",
+        "degrees",
+        "isnan",
+        "isfinite",
+        "isinf",
+        "signbit",
+        "bitwise_and",
+        "bitwise_or",
+        "bitwise_xor",
+        "invert",
+        "floor",
+        "ceil",
+        "trunc",
+        "rint",
+        "diagonal",
+        "dimension",
+        "iota",
+    }
+)
+
+
+def partition(
+    joint: Program, parameters: Sequence[Variable], out_count: int
+) -> tuple[Program, Program]:
+    """Cuts a Program of results and gradients in two; see `split_program`."""
+    outs, grads = joint.results[:out_count], joint.results[out_count:]
+    first = needed(joint.equations, outs)
+    producer = {v: e for e in joint.equations for v in e.results}
+    early = {v for e in first for v in e.results} | set(parameters)
+    cts = [v for v in joint.parameters if v not in set(parameters)]
+
+    later = needed(joint.equations, grads, stop=early)
+    # What the backward Program reads of the forward one: stored, or if cheap computed again.
+    read: list[Atom] = [x for e in later for x in e.inputs] + list(grads)
+    stored: dict[Variable, None] = {}
+    again: set[Equation] = set()
+    stack = [x for x in read if type(x) is Variable and x in early]
+    while stack:
+        x = stack.pop()
+        equation = producer.get(x)
+        if equation is None or equation.primitive.name not in CHEAP:
+            stored[x] = None
+        elif equation not in again:
+            again.add(equation)
+            stack += [v for v in equation.inputs if type(v) is Variable]
+    chosen = set(later) | again
+    backward = [e for e in joint.equations if e in chosen]
+    order = {v: i for i, v in enumerate([*parameters, *(v for e in first for v in e.results)])}
+    residuals = sorted(stored, key=order.__getitem__)
+    name = joint.name
+    return (
+        Program(parameters, first, [*outs, *residuals], f"forward_{name}"),
+        Program([*residuals, *cts], backward, grads, f"backward_{name}"),
+    )
+
+
+def needed(
+    equations: Sequence[Equation], results: Sequence[Atom], stop: set[Variable] | None = None
+) -> list[Equation]:
+    """The equations that ``results`` depend on, and those with effects (unless ``stop`` is given:
+    the variables that are there already).
+    """
+    live = {x for x in results if type(x) is Variable and (stop is None or x not in stop)}
+    kept = []
+    for equation in reversed(equations):
+        wanted = any(v in live for v in equation.results)
+        if wanted or (stop is None and has_effect(equation)):
+            kept.append(equation)
+            for x in equation.inputs:
+                if type(x) is Variable and (stop is None or x not in stop):
+                    live.add(x)
+    return kept[::-1]
+
+
+def has_effect(equation: Equation) -> bool:
+    """Whether an equation does something besides computing its results."""
+    return equation.primitive.effect or any(
+        has_effect(inner) for region in regions(equation) for inner in region.equations
+    )
+
+
+Executor = Callable[..., tuple[Value, ...]]
+
+
+def set_executor(execute: Executor) -> None:
+    """What computes a call on ndarrays: ``execute(*values, program=p)``. Evaluating it equation by
+    equation is the default; the runtime compiles it.
+    """
+    call_p.impl = execute

@@ -1,0 +1,279 @@
+"""Programs: typed SSA. What a function does, as a list of equations on abstract values.
+
+A `Program` is closed: it reads its parameters and literals, nothing else. Structured control flow
+is primitives whose parameters hold Programs. Evaluating a Program binds its primitives again, so a
+transformation of a Program is just running it under that transformation.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import dims
+from .core import PYTHON_DTYPES, Aval, Params, Primitive, Value, aval_of, shape_of
+
+
+class Variable:
+    """A value of a Program that its parameters or one of its equations define."""
+
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: Aval) -> None:
+        self.aval = aval
+
+    def __repr__(self) -> str:
+        return f"Variable({self.aval})"
+
+
+class Literal:
+    """A value that is known when the Program is made: a number or an ndarray.
+
+    ``live``: the ndarray belongs to the user, who may write to it between calls; the Program reads
+    what it holds then, as the plain function would.
+    """
+
+    __slots__ = ("aval", "live", "value")
+
+    def __init__(self, value: Value, live: bool = False) -> None:
+        self.value, self.live = value, live
+        self.aval = aval_of(value)
+
+    def __repr__(self) -> str:
+        return f"Literal({_literal_text(self)})"
+
+
+Atom = Variable | Literal
+
+
+class Equation:
+    """``results = primitive(inputs, **params)``. ``line``: the user's own, for error texts."""
+
+    __slots__ = ("inputs", "line", "params", "primitive", "results")
+
+    def __init__(
+        self,
+        primitive: Primitive,
+        inputs: Sequence[Atom],
+        params: Params,
+        results: Sequence[Variable],
+        line: str = "",
+    ) -> None:
+        self.primitive = primitive
+        self.inputs = tuple(inputs)
+        self.params = params
+        self.results = tuple(results)
+        self.line = line
+
+    def __repr__(self) -> str:
+        return Names().equation(self)
+
+
+class Program:
+    """Parameters, equations, results. Calling it evaluates it: ``program(*values)`` is a list of
+    Values, one for each result.
+    """
+
+    __slots__ = ("equations", "name", "parameters", "results")
+
+    def __init__(
+        self,
+        parameters: Sequence[Variable],
+        equations: Sequence[Equation],
+        results: Sequence[Atom],
+        name: str = "program",
+    ) -> None:
+        self.parameters = tuple(parameters)
+        self.equations = tuple(equations)
+        self.results = tuple(results)
+        self.name = name
+
+    @property
+    def in_avals(self) -> tuple[Aval, ...]:
+        return tuple(v.aval for v in self.parameters)
+
+    @property
+    def out_avals(self) -> tuple[Aval, ...]:
+        return tuple(v.aval for v in self.results)
+
+    def __call__(self, *values: Value) -> list[Value]:
+        """The results for these Values; tracers among them see every primitive."""
+        if len(values) != len(self.parameters):
+            raise TypeError(
+                f"{self.name} takes {len(self.parameters)} values, {len(values)} were given"
+            )
+        known: dict[Atom, Value] = dict(zip(self.parameters, values, strict=True))
+        sizes = self._sizes(values) if dims.in_use else None
+        last_reads = self._last_reads()
+        for number, equation in enumerate(self.equations):
+            args = [x.value if type(x) is Literal else known[x] for x in equation.inputs]
+            params = dims.substituted(equation.params, sizes) if sizes else equation.params
+            found = equation.primitive(*args, **params)
+            if not equation.primitive.multiple:
+                found = (found,)
+            known.update(zip(equation.results, found, strict=True))
+            for x in last_reads[number]:
+                del known[x]
+        return [x.value if type(x) is Literal else known[x] for x in self.results]
+
+    def _sizes(self, values: Sequence[Value]) -> dict[dims.Symbol, Any]:
+        """The sizes of the symbols in the parameters' shapes, for these Values."""
+        sizes: dict[dims.Symbol, Any] = {}
+        for v, value in zip(self.parameters, values, strict=True):
+            for dim, size in zip(v.aval.shape, shape_of(value), strict=True):
+                if type(dim) is dims.Dim and (symbol := dim.symbol) is not None:
+                    sizes.setdefault(symbol, size)
+        return sizes
+
+    def at_sizes(self, sizes: Mapping[Any, Any]) -> Program:
+        """The same Program with sizes in the place of symbols."""
+        made: dict[Variable, Variable] = {}
+
+        def sized(x: Any) -> Any:
+            if type(x) is not Variable:
+                return x
+            if x not in made:
+                made[x] = Variable(x.aval._replace(shape=dims.substituted(x.aval.shape, sizes)))
+            return made[x]
+
+        equations = [
+            Equation(
+                e.primitive,
+                [sized(x) for x in e.inputs],
+                dims.substituted(e.params, sizes),
+                [sized(x) for x in e.results],
+                e.line,
+            )
+            for e in self.equations
+        ]
+        parameters, results = map(sized, self.parameters), map(sized, self.results)
+        return Program([*parameters], equations, [*results], self.name)
+
+    def _last_reads(self) -> list[list[Variable]]:
+        """By equation: the variables that nothing reads after it."""
+        seen: set[Atom] = {x for x in self.results if type(x) is Variable}
+        last: list[list[Variable]] = []
+        for equation in reversed(self.equations):
+            ends = []
+            for x in (*equation.inputs, *equation.results):
+                if type(x) is Variable and x not in seen:
+                    seen.add(x)
+                    ends.append(x)
+            last.append(ends)
+        return last[::-1]
+
+    def __str__(self) -> str:
+        return "\n".join(Names().program(self))
+
+    def __repr__(self) -> str:
+        return f"<Program {self.name}: {len(self.equations)} equations>"
+
+    def check(self) -> None:
+        """AssertionError unless the Program is well formed: every variable is defined once and
+        before it is read, and every equation has the types that its primitive's shape rule gives.
+        """
+        defined: set[Variable] = set()
+
+        def define(variables: Sequence[Variable], where: str) -> None:
+            for v in variables:
+                assert v not in defined, f"{where}: {v} is defined twice"
+                defined.add(v)
+
+        def read(atoms: Sequence[Atom], where: str) -> None:
+            for x in atoms:
+                assert type(x) is Literal or x in defined, f"{where}: {x} is not defined"
+
+        define(self.parameters, self.name)
+        for equation in self.equations:
+            where = f"{self.name}: {equation}"
+            read(equation.inputs, where)
+            _check_types(equation, where)
+            for region in regions(equation):
+                region.check()
+            define(equation.results, where)
+        read(self.results, self.name)
+
+
+def _check_types(equation: Equation, where: str) -> None:
+    primitive = equation.primitive
+    found = primitive.shape(*(x.aval for x in equation.inputs), **equation.params)
+    wanted = tuple(found) if primitive.multiple else (found,)
+    got = tuple(v.aval for v in equation.results)
+    assert len(wanted) == len(got), f"{where}: {len(got)} results, its rule gives {len(wanted)}"
+    for a, b in zip(wanted, got, strict=True):
+        same = a.shape == b.shape and a.dtype == b.dtype and a.weak == b.weak
+        assert same, f"{where}: a result is {b}, its rule gives {a}"
+
+
+def regions(equation: Equation) -> Iterator[Program]:
+    """The Programs that are parameters of an equation: loop bodies, branches, callees."""
+    for value in equation.params.values():
+        if type(value) is Program:
+            yield value
+        elif type(value) is tuple:
+            yield from (item for item in value if type(item) is Program)
+
+
+def letters(n: int) -> str:
+    """a, b, ... z, ba, bb, ..."""
+    head, last = divmod(n, 26)
+    return (letters(head) if head else "") + chr(ord("a") + last)
+
+
+def _literal_text(x: Literal) -> str:
+    value = x.value
+    if type(value) in PYTHON_DTYPES:
+        return repr(value)
+    if x.aval.shape:
+        return f"{x.aval}{'(live)' if x.live else '(...)'}"
+    return f"{x.aval}({np.asarray(value).item()!r})"
+
+
+class Names:
+    """Letters for variables, given as they are met; prints equations and Programs."""
+
+    def __init__(self) -> None:
+        self.names: dict[Variable, str] = {}
+        self._letters = map(letters, itertools.count())
+
+    def __getitem__(self, x: Atom) -> str:
+        if isinstance(x, Literal):
+            return _literal_text(x)
+        if x not in self.names:
+            self.names[x] = next(self._letters)
+        return self.names[x]
+
+    def typed(self, x: Variable) -> str:
+        return f"{self[x]}:{x.aval}"
+
+    def equation(self, equation: Equation) -> str:
+        """``c:f64[3,4] = add a b``, without regions."""
+        words = [equation.primitive.name, *(self[x] for x in equation.inputs)]
+        for name, value in equation.params.items():
+            words.append(f"{name}={_parameter_text(value)}")
+        head = ", ".join(self.typed(v) for v in equation.results)
+        return f"{head} = {' '.join(words)}" if head else " ".join(words)
+
+    def program(self, program: Program, indent: str = "") -> list[str]:
+        """The lines of a Program, regions indented under their equation."""
+        head = ", ".join(self.typed(v) for v in program.parameters)
+        lines = [f"{indent}{program.name}({head}) {{"]
+        for equation in program.equations:
+            lines.append(f"{indent}  {self.equation(equation)}")
+            for region in regions(equation):
+                lines += self.program(region, indent + "    ")
+        lines.append(f"{indent}  return {', '.join(self[x] for x in program.results)}")
+        return [*lines, f"{indent}}}"]
+
+
+def _parameter_text(value: Any) -> str:
+    if type(value) is Program:
+        return value.name
+    if type(value) is tuple and any(type(item) is Program for item in value):
+        return f"({', '.join(map(_parameter_text, value))})"
+    if isinstance(value, type):
+        return value.__name__
+    return str(value)

@@ -1,0 +1,182 @@
+"""The trace that records a `Program`: its values are known by shape and dtype only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .core import (
+    Aval,
+    Params,
+    Primitive,
+    Trace,
+    Tracer,
+    Value,
+    aval_of,
+    describe_type,
+    layout_of,
+    thread_state,
+)
+from .errors import ConcretizationError, MutationError, user_line
+from .foreign import digest
+from .layouts import c_order, layout_rule
+from .program import Atom, Equation, Literal, Program, Variable
+
+
+class ProgramTracer(Tracer):
+    """A value of which only the Aval is known."""
+
+    __slots__ = ("aval", "equation", "memory", "variable")
+
+    def __init__(
+        self, trace: ProgramTrace, variable: Variable, equation: Any = None, memory: Any = None
+    ) -> None:
+        self.trace = trace
+        self.variable = variable
+        self.aval = variable.aval
+        self.equation = equation  # (primitive, args, params), for the layout
+        self.memory = memory
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.aval.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.aval.shape)
+
+    @property
+    def weak(self) -> bool:
+        return self.aval.weak
+
+    def concrete(self) -> Value:
+        raise ConcretizationError(
+            f"the value of a traced array ({self.aval}) is not known while {self.trace.name} "
+            f"records the function{user_line()}: Python cannot branch on it, print it or use it as "
+            "a size. Write np.where(condition, a, b) or xnp.cond for a choice, xnp.while_loop or "
+            "xnp.fori_loop for a loop; an argument that Python must know goes into static_argnames."
+        )
+
+    def layout(self) -> Any:
+        if self.memory is None:
+            self.memory = self._layout()
+            self.equation = None
+        return self.memory
+
+    def _layout(self) -> Any:
+        if self.equation is None:
+            return c_order(self.aval)
+        primitive, args, params = self.equation
+        return layout_rule(primitive, [layout_of(a) for a in args], params, self.aval)
+
+
+class ProgramTrace(Trace):
+    """Records what is done with its tracers.
+
+    A tracer of an older trace that the function reads is captured: it becomes a parameter, and
+    ``captures`` holds its value. ndarrays of the user's that are combined with traced values are
+    not copied: `Literal.live` ones are read when the Program runs.
+    """
+
+    name = "jit"
+
+    def __init__(self, name: str = "jit") -> None:
+        super().__init__()
+        self.name = name
+        self.parameters: list[Variable] = []
+        self.equations: list[Equation] = []
+        self.captures: list[tuple[Tracer, Variable]] = []
+        self._captured: dict[int, Variable] = {}
+        self._live: dict[int, tuple[Any, int]] = {}  # by id: an array and its digest
+        self._literals: dict[int, Literal] = {}
+
+    def __enter__(self) -> ProgramTrace:
+        super().__enter__()
+        self.outer_program = thread_state.program
+        thread_state.program = self
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        thread_state.program = self.outer_program
+        super().__exit__(kind, error, traceback)
+        if error is None:
+            self._check_live()
+
+    def parameter(self, aval: Aval, memory: Any = None) -> ProgramTracer:
+        """A new parameter of the Program; ``memory`` is its layout if that is not C order."""
+        variable = Variable(aval)
+        self.parameters.append(variable)
+        return ProgramTracer(self, variable, memory=memory)
+
+    def enter_foreign(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Notes that the array is the user's, who may write to it between calls."""
+        if id(x) not in self._live:
+            self._live[id(x)] = (x, digest(x))
+        return x
+
+    def _check_live(self) -> None:
+        for x, before in self._live.values():
+            if digest(x) != before:
+                raise MutationError(
+                    f"an ndarray ({describe_type(x.shape, x.dtype)}) that traced values have been "
+                    f"combined with was overwritten while {self.name} recorded the function; the "
+                    "Program would read the last numbers everywhere. Make the array with xnp "
+                    "inside the function, xnp.array(a), or write a = a + b in place of a += b."
+                )
+
+    def process(self, primitive: Primitive, args: tuple[Value, ...], params: Params) -> Any:
+        if not self.alive:
+            self.check_alive()
+        inputs = [self.atom(a) for a in args]
+        found = primitive.shape(*[x.aval for x in inputs], **params)
+        avals = found if primitive.multiple else (found,)
+        results = [Variable(aval) for aval in avals]
+        self.equations.append(Equation(primitive, inputs, params, results, user_line()))
+        if primitive.multiple:
+            return tuple(ProgramTracer(self, v) for v in results)
+        return ProgramTracer(self, results[0], (primitive, args, params))
+
+    def atom(self, x: Value) -> Atom:
+        """What stands for a Value in the Program."""
+        if type(x) is ProgramTracer and x.trace is self:
+            return x.variable
+        if isinstance(x, Tracer):
+            return self._capture(x)
+        if isinstance(x, np.ndarray) and x.ndim:
+            known = self._literals.get(id(x))
+            if known is None:
+                known = self._literals[id(x)] = Literal(x, live=id(x) in self._live)
+            return known
+        return Literal(x)
+
+    def _capture(self, x: Tracer) -> Variable:
+        x.trace.check_alive()
+        if id(x) not in self._captured:
+            variable = Variable(aval_of(x))
+            self._captured[id(x)] = variable
+            self.captures.append((x, variable))
+        return self._captured[id(x)]
+
+    def program(self, results: Sequence[Value], name: str) -> Program:
+        """The Program that computes these Values; captured values are its last parameters."""
+        atoms = [self.atom(x) for x in results]
+        captured = [variable for _, variable in self.captures]
+        return Program([*self.parameters, *captured], self.equations, atoms, name)
+
+
+def record(
+    function: Callable[..., Sequence[Value]], avals: Sequence[Aval], name: str
+) -> tuple[Program, list[Tracer]]:
+    """The Program of a function of Values that returns a sequence of Values, and the older traces'
+    values that it captured: arguments for the Program's last parameters.
+    """
+    with ProgramTrace(name) as trace:
+        results = function(*[trace.parameter(aval) for aval in avals])
+        program = trace.program(results, name)
+    return program, [value for value, _ in trace.captures]

@@ -1,0 +1,165 @@
+"""What sizes are made of, symbols and atoms, and the bounds that follow for polynomials of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from . import size_algebra as algebra
+from .size_algebra import Monomial, Polynomial
+
+Size = Any  # int | Dim
+
+
+class Symbol:
+    """A size that is known when a Program runs. Two symbols of one name are different.
+
+    ``lower`` and ``upper`` (None: there is none) bound it, ends included, and may be sizes
+    themselves; ``hint`` is the size at hand, None where there is none, as for a loop index.
+    """
+
+    __slots__ = ("hint", "lower", "order", "scope", "text", "upper")
+
+    def __init__(self, scope: Any, name: str, hint: Size, lower: Size, upper: Size) -> None:
+        self.scope, self.text, self.hint = scope, name, hint
+        self.lower, self.upper = lower, upper
+        self.order = (len(scope.symbols), name)
+
+    @property
+    def name(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class Atom:
+    """``a // b``, ``min(a, b)`` or ``max(a, b)`` of sizes that do not simplify."""
+
+    __slots__ = ("a", "b", "hash", "key", "op", "order", "text")
+
+    def __init__(self, op: str, a: Size, b: Size) -> None:
+        self.op, self.a, self.b = op, a, b
+        self.key = (op, getattr(a, "key", a), getattr(b, "key", b))
+        self.hash = hash(self.key)
+        self.text = f"{_group(a)}//{_group(b)}" if op == "//" else f"{op}({a}, {b})"
+        self.order = (1 << 30, self.text)  # after the symbols
+
+    def __eq__(self, other: Any) -> bool:
+        return type(other) is Atom and self.key == other.key
+
+    def __hash__(self) -> int:
+        return self.hash
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+Factor = Symbol | Atom
+
+
+def _group(size: Size) -> str:
+    text = str(size)
+    return text if text.isalnum() else f"({text})"
+
+
+def polynomial_of(size: Size) -> Polynomial:
+    if isinstance(size, int):
+        return {(): size} if size else {}
+    return size.polynomial
+
+
+def lowest(polynomial: Polynomial) -> float:
+    """A lower bound, minus infinity where none is known."""
+    rest = {m: c for m, c in polynomial.items() if m}
+    constant = polynomial.get((), 0)
+    if not rest:
+        return constant
+    low = sum(_least(m, c) for m, c in rest.items())
+    key = frozenset(rest.items())
+    for scope in {f.scope for f in algebra.factors(rest) if type(f) is Symbol}:
+        low = max(low, scope.floors.get(key, low))
+    low += constant
+    return low if low >= 0 else max(low, _with_bounds(polynomial))
+
+
+def highest(polynomial: Polynomial) -> float:
+    return -lowest({m: -c for m, c in polynomial.items()})
+
+
+def never_zero(polynomial: Polynomial) -> bool:
+    """Whether a divisor of all else does not divide the constant: ``2*n + 1``."""
+    constant = polynomial.get((), 0)
+    return constant % math.gcd(*(c for m, c in polynomial.items() if m)) != 0
+
+
+def _with_bounds(polynomial: Polynomial) -> float:
+    """A lower bound by putting a bound of a symbol in its place: j <= n - 1 in n - 1 - j."""
+    for symbol in algebra.factors(polynomial):
+        if type(symbol) is not Symbol or not _is_bounded_by_sizes(symbol):
+            continue
+        if any(m.count(symbol) > 1 for m in polynomial):
+            continue
+        slope = {
+            tuple(f for f in m if f is not symbol): c for m, c in polynomial.items() if symbol in m
+        }
+        rest = {m: c for m, c in polynomial.items() if symbol not in m}
+        bound = symbol.lower if lowest(slope) >= 0 else symbol.upper
+        if bound is not None and (bound is symbol.lower or highest(slope) <= 0):
+            return lowest(algebra.add(rest, algebra.multiply(slope, polynomial_of(bound))))
+    return -math.inf
+
+
+def _is_bounded_by_sizes(symbol: Symbol) -> bool:
+    return any(not isinstance(bound, int | None) for bound in (symbol.lower, symbol.upper))
+
+
+def _least(monomial: Monomial, coefficient: int) -> float:
+    low: float = coefficient
+    high: float = coefficient
+    for factor in monomial:
+        ends = [_times(a, b) for a in (low, high) for b in _range(factor)]
+        low, high = min(ends), max(ends)
+    return low
+
+
+def _times(a: float, b: float) -> float:
+    return a * b if a and b else 0  # 0 * inf
+
+
+def _ends(size: Size) -> tuple[float, float]:
+    polynomial = polynomial_of(size)
+    return lowest(polynomial), highest(polynomial)
+
+
+def _range(factor: Factor) -> tuple[float, float]:
+    """Bounds of a symbol or atom."""
+    if type(factor) is Symbol:
+        return _symbol_range(factor)
+    assert type(factor) is Atom
+    a, b = _ends(factor.a), _ends(factor.b)
+    if factor.op == "min":
+        return min(a[0], b[0]), min(a[1], b[1])
+    if factor.op == "max":
+        return max(a[0], b[0]), max(a[1], b[1])
+    if b[0] < 1:
+        return -math.inf, math.inf
+    ends = [_floored(x, y) for x in a for y in b]
+    return min(ends), max(ends)
+
+
+def _symbol_range(symbol: Symbol) -> tuple[float, float]:
+    floors = symbol.scope.floors
+    low = _ends(symbol.lower)[0]
+    high = math.inf if symbol.upper is None else _ends(symbol.upper)[1]
+    return (
+        max(low, floors.get(frozenset({((symbol,), 1)}), low)),
+        min(high, -floors.get(frozenset({((symbol,), -1)}), -high)),
+    )
+
+
+def _floored(a: float, b: float) -> float:
+    """``a // b`` for ``b >= 1`` where either may be infinite."""
+    if math.isinf(b):
+        return 0 if a >= 0 else -1
+    return a if math.isinf(a) else a // b

@@ -1,0 +1,1 @@
+"""Program -> optimised Program -> fused kernels -> text. Runs nothing."""

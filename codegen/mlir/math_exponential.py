@@ -1,0 +1,180 @@
+"""Exponentials: e^x, 2^x, and what is built from them.
+
+All use x = k ln 2 + r with an integer k and |r| <= ln(2)/2, and e^r = 1 + r + r^2 P(r) with a
+minimax polynomial P. k ln 2 is subtracted in two parts by fused multiply-adds; the first
+difference is exact.
+"""
+
+from __future__ import annotations
+
+from .math_numbers import (
+    MAGIC,
+    Number,
+    at_least,
+    at_most,
+    fma,
+    polynomial,
+    power_of_two,
+)
+
+LOG2_E = 1.4426950408889634
+LN2, LN2_LOW = 0.6931471805599453, 2.3190468138462996e-17
+
+# (e^r - 1 - r) / r^2 for |r| <= 0.347: in e^r errors below 2^-56 and 2^-32
+_EXP = [
+    0.5000000000000001, 0.16666666666666674, 0.04166666666662382, 0.008333333333322044,
+    0.001388888891737093, 0.0001984126988704372, 2.480152105197779e-05, 2.7557241868437393e-06,
+    2.762020421652038e-07, 2.5110214094825917e-08,
+]  # fmt: skip
+_EXP_NARROW = [
+    0.5000000013546682, 0.16666666757322215, 0.04166646413173086, 0.008333285762714556,
+    0.0013933736324943248, 0.00019907739510195149,
+]  # fmt: skip
+
+# the same within 2^-57 relative to e^r - 1
+_EXPM1 = [
+    0.5, 0.1666666666666667, 0.041666666666666685, 0.008333333333326082, 0.0013888888888874294,
+    0.0001984126987500567, 2.4801587347587177e-05, 2.7557255166245233e-06, 2.7557252673292366e-07,
+    2.5105314116534945e-08, 2.092167017912071e-09,
+]  # fmt: skip
+# (sinh(x) - x) / x^3 as a polynomial in x^2 for |x| <= 1: 2^-63, 2^-34
+_SINH = [
+    0.16666666666666669, 0.008333333333333137, 0.0001984126984143937, 2.7557319154785033e-06,
+    2.5052123489043367e-08, 1.6057233091989216e-10, 7.759537947781307e-13,
+]  # fmt: skip
+_SINH_NARROW = [
+    0.16666666487306878, 0.008333350701176977, 0.00019836045476055435, 2.817563272566426e-06,
+]  # fmt: skip
+# (tanh(x) - x) / x^3 as a quotient of polynomials in x^2 for |x| <= 0.625: 2^-55, 2^-34
+_TANH_TOP = [-1613.9423211213955, -99.25162809953557, -0.9643850439830097]
+_TANH_BOTTOM = [4841.826963364187, 2234.4856696442644, 112.77258130262922, 1.0]
+_TANH_TOP_NARROW = [-21.06654248830946, -0.9336471594399617]
+_TANH_BOTTOM_NARROW = [63.19962746839534, 28.08079218011841, 1.0]
+
+
+def _split(x: Number) -> tuple[Number, Number, Number]:
+    """k as an integer, as a number, and r."""
+    shifted = fma(x, LOG2_E, MAGIC)
+    k = shifted - MAGIC
+    r = fma(k, -LN2_LOW, fma(k, -LN2, x))
+    return shifted.bits(), k, r
+
+
+def _exp_fraction(r: Number) -> Number:
+    """e^r"""
+    return fma(r * r, polynomial(r, _EXP, _EXP_NARROW), r) + 1.0
+
+
+def _scale(p: Number, k: Number) -> Number:
+    """``p 2^k`` for any k between -2000 and 2000, rounded once."""
+    half = k >> 1
+    return p * power_of_two(half + 1023) * power_of_two(k - half + 1023)
+
+
+def _scale_small(p: Number, k: Number) -> Number:
+    """``p 2^k`` where the result is a normal number."""
+    return (p.bits() + (k << 52)).float()
+
+
+def exp(x: Number) -> Number:
+    """Beyond the bounds it overflows to inf or underflows to 0."""
+    if x.e.narrow:
+        k, _, r = _split(at_least(at_most(x, 130.0), -160.0))
+        return _scale_small(_exp_fraction(r), k)
+    k, _, r = _split(at_least(at_most(x, 710.0), -746.0))
+    return _scale(_exp_fraction(r), k)
+
+
+def power_of_2(whole: Number, low: Number | None = None) -> Number:
+    """2^(whole + low), |whole| <= 1080. The fraction goes from base 2 to base e."""
+    shifted = whole + MAGIC
+    r = whole - (shifted - MAGIC)
+    if low is not None:
+        r = r + low
+    scale = _scale_small if whole.e.narrow else _scale
+    return scale(_exp_fraction(fma(r, LN2, r * LN2_LOW)), shifted.bits())
+
+
+def exp2(x: Number) -> Number:
+    """2^x, exact for integers."""
+    if x.e.narrow:
+        return power_of_2(at_least(at_most(x, 200.0), -200.0))
+    return power_of_2(at_least(at_most(x, 1025.0), -1077.0))
+
+
+def expm1(x: Number) -> Number:
+    """With s = 2^(k-1): 2 (s (e^r - 1) + (s - 1/2)); k - 1, because 2^1024 is no number. What
+    r loses to rounding is added to e^r - 1. Where k = 0 it is e^r - 1, exact for small x.
+    """
+    k, number, r = _split(at_least(at_most(x, 710.0), -60.0))
+    lost = fma(number, -LN2_LOW, fma(number, -LN2, at_least(at_most(x, 710.0), -60.0)) - r)
+    q = r + fma(r * r, polynomial(r, _EXPM1, _EXP_NARROW), lost)
+    s = power_of_two(k + 1022)
+    scaled = fma(s, q, s - 0.5)
+    return number.equals(0.0)(q, scaled + scaled).sign_of(x)
+
+
+def _half_exp(size: Number) -> Number:
+    """e^size / 2, which overflows later than e^size."""
+    k, _, r = _split(at_most(size, 712.0))
+    return _scale(_exp_fraction(r), k - 1)
+
+
+def cosh(x: Number) -> Number:
+    """h + 1/(4 h) with h = e^|x| / 2"""
+    h = _half_exp(abs(x))
+    return h + 0.25 / h
+
+
+def sinh(x: Number) -> Number:
+    """h - 1/(4 h) with h = e^|x| / 2; an odd polynomial where |x| < 1."""
+    size = abs(x)
+    h = _half_exp(size)
+    z = x * x
+    small = fma(size * z, polynomial(z, _SINH, _SINH_NARROW), size)
+    return (size < 1.0)(small, h - 0.25 / h).sign_of(x)
+
+
+def tanh(x: Number) -> Number:
+    """1 - 2/(e^2|x| + 1); x + x^3 P(x^2)/Q(x^2) where |x| < 0.625. One division serves both."""
+    size = at_most(abs(x), 22.0)
+    k, _, r = _split(size + size)
+    grown = _scale_small(_exp_fraction(r), k) + 1.0
+    z = size * size
+    small = size < 0.625
+    top = size * z * polynomial(z, _TANH_TOP, _TANH_TOP_NARROW)
+    bottom = polynomial(z, _TANH_BOTTOM, _TANH_BOTTOM_NARROW)
+    ans = small(size, 1.0) + small(top, -2.0) / small(bottom, grown)
+    return ans.sign_of(x)
+
+
+def _decay(size: Number) -> tuple[Number, Number, Number]:
+    """e^-size, and 1 + e^-size in two parts."""
+    k, _, r = _split(at_least(-size, -746.0))
+    q = fma(r * r, polynomial(r, _EXP, _EXP_NARROW), r)
+    p = _scale(q + 1.0, k)
+    s = power_of_two(_clamp_exponent(k))
+    one, low = s + 1.0, s * q
+    total = one + low
+    return p, total, low - (total - one)
+
+
+def _clamp_exponent(k: Number) -> Number:
+    """k + 1023, but at least 1; beside 1, what is below 2^-1022 is nothing."""
+    biased = (k & 0xFFF) + 1023  # k <= 0 modulo 4096
+    biased = biased & 0xFFF
+    return (biased > 2046)(1, (biased < 1)(1, biased))
+
+
+def logistic(x: Number) -> Number:
+    """With d = e^-|x|: 1/(1 + d), and d/(1 + d) where x < 0."""
+    d, total, _ = _decay(abs(x))
+    return (x < 0.0)(d, 1.0) / total
+
+
+def sech_squared(x: Number) -> Number:
+    """1/cosh^2 = 4 d/(1 + d)^2 with d = e^-2|x|. Twice the rounding error of 1 + d is undone."""
+    size = abs(x)
+    d, total, low = _decay(size + size)
+    ans = (d * 4.0) / (total * total)
+    return fma(ans * (low / total), -2.0, ans)

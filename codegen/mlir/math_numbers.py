@@ -1,0 +1,292 @@
+"""Formulas for MLIR: numbers in registers with Python's operators.
+
+A function of `math_table` is written as a formula on `Number`; each operator emits one line. All
+are branch-free on the lanes, but for the rare arguments that `where_rare` sends to libm.
+
+Real functions are written for f64. An f32 is computed in f64 too, `narrow`: with shorter
+polynomials, whose errors vanish in the rounding to f32.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+
+from .emitter import Emitter
+
+INFINITY, NAN = float("inf"), float("nan")
+# 1.5 * 2^52: added to a number below 2^51, it rounds it to an integer, which the sum's last bits
+# then hold. Works on every machine, where a rounding instruction or a conversion might not.
+MAGIC = 6755399441055744.0
+SIGN, ONE, FRACTION = 1 << 63, 0x3FF << 52, (1 << 52) - 1
+
+
+class MathEmitter(Emitter):
+    """Writes one function. ``narrow``: the result will be rounded to f32."""
+
+    def __init__(self, lanes: int, narrow: bool) -> None:
+        super().__init__()
+        self.lanes = lanes
+        self.narrow = narrow
+        self.needs: list[str] = []  # functions this one calls, as keys of `math_table`
+        self.external: list[str] = []  # and those of libm
+
+    def number(self, value: float, element: str = "f64") -> Number:
+        return Number(self, self.constant(value, element), element)
+
+
+class Number:
+    """The SSA name of a float, an integer or a truth value (i1), in all lanes."""
+
+    __slots__ = ("e", "element", "name")
+
+    def __init__(self, e: MathEmitter, name: str, element: str) -> None:
+        self.e, self.name, self.element = e, name, element
+
+    def like(self, value: Number | float) -> Number:
+        """``value`` as a number of this type."""
+        return value if isinstance(value, Number) else self.e.number(value, self.element)
+
+    def _binary(self, op: str, other: Number | float) -> Number:
+        name = self.e.binary(op, self.name, self.like(other).name, self.element)
+        return Number(self.e, name, self.element)
+
+    def _arithmetic(self, op: str, other: Number | float) -> Number:
+        return self._binary(f"arith.{op}{'f' if self.element[0] == 'f' else 'i'}", other)
+
+    def __add__(self, other: Number | float) -> Number:
+        return self._arithmetic("add", other)
+
+    def __radd__(self, other: float) -> Number:
+        return self.like(other) + self
+
+    def __sub__(self, other: Number | float) -> Number:
+        return self._arithmetic("sub", other)
+
+    def __rsub__(self, other: float) -> Number:
+        return self.like(other) - self
+
+    def __mul__(self, other: Number | float) -> Number:
+        return self._arithmetic("mul", other)
+
+    def __rmul__(self, other: float) -> Number:
+        return self * other
+
+    def __truediv__(self, other: Number | float) -> Number:
+        return self._binary("arith.divf", other)
+
+    def __rtruediv__(self, other: float) -> Number:
+        return self.like(other) / self
+
+    def __neg__(self) -> Number:
+        return self._unary("arith.negf")
+
+    def __abs__(self) -> Number:
+        return self._unary("math.absf")
+
+    def __and__(self, other: Number | int) -> Number:
+        return self._binary("arith.andi", other)
+
+    def __or__(self, other: Number | int) -> Number:
+        return self._binary("arith.ori", other)
+
+    def __xor__(self, other: Number | int) -> Number:
+        return self._binary("arith.xori", other)
+
+    def __invert__(self) -> Number:
+        return self ^ (1 if self.element == "i1" else -1)
+
+    def __lshift__(self, count: int) -> Number:
+        return self._binary("arith.shli", count)
+
+    def __rshift__(self, count: int) -> Number:
+        """Without regard to a sign: zeros come in."""
+        return self._binary("arith.shrui", count)
+
+    def _unary(self, op: str) -> Number:
+        return Number(self.e, self.e.unary(op, self.name, self.element), self.element)
+
+    def _compare(self, predicate: str, other: Number | float) -> Number:
+        name = self.e.compare(predicate, self.name, self.like(other).name, self.element)
+        return Number(self.e, name, "i1")
+
+    # Floats compare false with nan, but for `is_not`; integers compare with their signs.
+
+    def __lt__(self, other: Number | float) -> Number:
+        return self._compare("olt" if self.element[0] == "f" else "slt", other)
+
+    def __le__(self, other: Number | float) -> Number:
+        return self._compare("ole" if self.element[0] == "f" else "sle", other)
+
+    def __gt__(self, other: Number | float) -> Number:
+        return self._compare("ogt" if self.element[0] == "f" else "sgt", other)
+
+    def __ge__(self, other: Number | float) -> Number:
+        return self._compare("oge" if self.element[0] == "f" else "sge", other)
+
+    def equals(self, other: Number | float) -> Number:
+        return self._compare("oeq" if self.element[0] == "f" else "eq", other)
+
+    def is_not(self, other: Number | float) -> Number:
+        return self._compare("une" if self.element[0] == "f" else "ne", other)
+
+    def is_nan(self) -> Number:
+        return self._compare("uno", self)
+
+    def cast(self, op: str, element: str) -> Number:
+        return Number(self.e, self.e.cast(op, self.name, self.element, element), element)
+
+    def sqrt(self) -> Number:
+        return self._unary("math.sqrt")
+
+    def bits(self) -> Number:
+        """The bits of a float, as an integer."""
+        return self.cast("arith.bitcast", f"i{self.element[1:]}")
+
+    def float(self) -> Number:
+        """The float with these bits."""
+        return self.cast("arith.bitcast", f"f{self.element[1:]}")
+
+    def sign_of(self, other: Number) -> Number:
+        """This magnitude with the sign of ``other``."""
+        return self._binary("math.copysign", other)
+
+    def __call__(self, yes: Number | float, no: Number | float) -> Number:
+        """A truth value chooses: ``yes`` where it is true, else ``no``."""
+        kind = yes if isinstance(yes, Number) else no
+        if not isinstance(kind, Number):
+            raise TypeError("one of the two must be a Number")
+        yes, no = kind.like(yes), kind.like(no)
+        name = self.e.select(self.name, yes.name, no.name, yes.element)
+        return Number(self.e, name, yes.element)
+
+
+def fma(a: Number, b: Number | float, c: Number | float) -> Number:
+    """``a * b + c``, rounded once."""
+    b, c = a.like(b), a.like(c)
+    return Number(a.e, a.e.fma(a.name, b.name, c.name, a.element), a.element)
+
+
+def at_most(x: Number, bound: float) -> Number:
+    """The lesser; a nan passes."""
+    return (x > bound)(bound, x)
+
+
+def at_least(x: Number, bound: float) -> Number:
+    """The greater; a nan passes."""
+    return (x < bound)(bound, x)
+
+
+def polynomial(x: Number, wide: Sequence[float], narrow: Sequence[float] | None = None) -> Number:
+    """``c[0] + c[1] x + ...``. With many terms as two chains, of even and of odd powers, to be
+    computed side by side.
+    """
+    c = narrow if x.e.narrow and narrow is not None else wide
+    if len(c) < 6:
+        return _horner(x, c)
+    square = x * x
+    return fma(_horner(square, c[1::2]), x, _horner(square, c[0::2]))
+
+
+def _horner(x: Number, c: Sequence[float]) -> Number:
+    total: Number | float = c[-1]
+    for coefficient in reversed(c[:-1]):
+        total = fma(x, total, coefficient)
+    return x.like(total)
+
+
+# --- a number as the unevaluated sum of two, the second at most half a unit of the first's last
+
+
+def two_sum(a: Number, b: Number | float) -> tuple[Number, Number]:
+    """``a + b`` exactly."""
+    b = a.like(b)
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
+
+
+def fast_two_sum(a: Number, b: Number) -> tuple[Number, Number]:
+    """``a + b`` exactly, where ``|a| >= |b|`` or a is 0."""
+    total = a + b
+    return total, b - (total - a)
+
+
+def two_product(a: Number, b: Number | float) -> tuple[Number, Number]:
+    """``a * b`` exactly."""
+    product = a * b
+    return product, fma(a, b, -product)
+
+
+def power_of_two(biased: Number) -> Number:
+    """``2^k`` from an integer whose last 11 bits are ``k + 1023``, within [1, 2046]."""
+    return (biased << 52).float()
+
+
+def where_rare(
+    rare: Number, value: Number, symbol: str, args: Sequence[Number]
+) -> Number:
+    """libm's ``symbol(*args)`` where ``rare``, else ``value``; a branch, so that it costs nothing
+    where no lane is rare.
+    """
+    e = value.e
+    kind, boolean = e.type("f64"), e.type("i1")
+    any_rare = rare.name
+    if e.lanes > 1:
+        any_rare = e.op(f"vector.reduction <or>, {rare.name} : {boolean} into i1")
+    e.external.append(symbol)
+    out = e.fresh()
+    e.effect(f"{out} = scf.if {any_rare} -> ({kind}) {{")
+    names = ", ".join([rare.name, value.name, *(a.name for a in args)])
+    types = ", ".join([boolean, kind] + [kind] * len(args))
+    helper = rare_name(symbol, e.lanes)
+    e.needs.append(helper)
+    slow = e.op(f"func.call @{helper}({names}) : ({types}) -> {kind}")
+    e.effect(f"scf.yield {slow} : {kind}")
+    e.effect("} else {")
+    e.effect(f"scf.yield {value.name} : {kind}")
+    e.effect("}")
+    return Number(e, out, "f64")
+
+
+def rare_name(symbol: str, lanes: int) -> str:
+    return f"xnp_rare_{symbol}_x{lanes}"
+
+
+def rare_function(symbol: str, arity: int, lanes: int) -> str:
+    """The function that `where_rare` calls: (mask, value, *args), lane by lane."""
+    e = MathEmitter(lanes, False)
+    kind, boolean = e.type("f64"), e.type("i1")
+    args = [f"%a{i}" for i in range(arity)]
+    signature = ", ".join(["%mask: " + boolean, "%value: " + kind] + [f"{a}: {kind}" for a in args])
+    scalars = ", ".join(["f64"] * arity)
+    call = f"llvm.call @{symbol}({', '.join(a + 's' for a in args)}) : ({scalars}) -> f64"
+    if lanes == 1:
+        call = call.replace("s,", ",").replace("s)", ")")
+        body = f"%r = {call}\n%o = arith.select %mask, %r, %value : f64\nreturn %o : f64"
+    else:
+        extracts = "\n".join(f"{a}s = vector.extract {a}[%i] : f64 from {kind}" for a in args)
+        body = f"""%zero = arith.constant 0 : index
+%one = arith.constant 1 : index
+%end = arith.constant {lanes} : index
+%o = scf.for %i = %zero to %end step %one iter_args(%old = %value) -> ({kind}) {{
+%m = vector.extract %mask[%i] : i1 from {boolean}
+%new = scf.if %m -> ({kind}) {{
+{extracts}
+%r = {call}
+%v = vector.insert %r, %old[%i] : f64 into {kind}
+scf.yield %v : {kind}
+}} else {{
+scf.yield %old : {kind}
+}}
+scf.yield %new : {kind}
+}}
+return %o : {kind}"""
+    return (
+        f"func.func private @{rare_name(symbol, lanes)}({signature}) -> {kind} attributes "
+        f'{{passthrough = ["cold", "noinline"], llvm.linkage = #llvm.linkage<internal>}} {{\n'
+        f"{body}\n}}"
+    )
+
+
+Formula = Callable[..., Number]

@@ -1,0 +1,1 @@
+"""Devices, buffers, compile-and-call, caches, the native call path."""

@@ -1,0 +1,215 @@
+"""Machine code in this process: LLVM IR is optimised, compiled and linked; objects are loaded.
+
+Every library is compiled to an object first, and the object is linked into one process-wide JIT.
+So code that was just compiled and code that was kept on disk take the same way, and the symbols
+a library refers to are its own: two libraries may give one name to different addresses.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Mapping
+from functools import cache
+from itertools import count
+from typing import Any, NamedTuple
+
+_NO_SYMBOLS: Mapping[str, int] = {}
+
+# LLVM is used by one thread at a time; nobody may fork while another thread is inside of it.
+_lock = threading.RLock()
+_library_numbers = count()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
+
+
+class Library:
+    """Code in memory, as long as this object lives: keep it with the addresses."""
+
+    def __init__(self, object_code: bytes, symbols: Mapping[str, int]) -> None:
+        self._object_code = object_code
+        self._name = f"xnp.{next(_library_numbers)}"
+        with _lock:
+            self._handles = [_link(object_code, symbols, self._name)]
+
+    def address(self, name: str) -> int:
+        """The address of the function or global ``name``.
+
+        Raises KeyError where the library defines no such name.
+        """
+        with _lock:
+            try:
+                handle = _machine().jit.lookup(self._name, name)
+            except RuntimeError as error:
+                raise KeyError(f"no symbol {name!r} in this library: {error}") from None
+            self._handles.append(handle)
+            return handle[name]
+
+    def object_code(self) -> bytes:
+        """The object file, as `load_object` takes it. It fits this CPU only: see `host`."""
+        return self._object_code
+
+
+class CompiledLibrary(Library):
+    """A `Library` compiled in this process; it can show its assembly."""
+
+    def __init__(self, object_code: bytes, symbols: Mapping[str, int], module: str) -> None:
+        super().__init__(object_code, symbols)
+        self._optimized = module
+
+    def llvm_ir(self) -> str:
+        """The optimised LLVM IR."""
+        return self._optimized
+
+    def assembly(self) -> str:
+        """The machine code, as the assembler's text."""
+        with _lock:
+            module, context = _parse(self._optimized)
+            text = _machine().target_machine(2).emit_assembly(module)
+            del module, context
+            return text
+
+
+def load(
+    llvm_ir: str, symbols: Mapping[str, int] = _NO_SYMBOLS, optimize: int = 2
+) -> CompiledLibrary:
+    """Compile LLVM IR for this machine's CPU and link it into the process.
+
+    Args:
+        llvm_ir: a module's text. Its triple and data layout are set here.
+        symbols: addresses of the external names it refers to; what is not there is looked up in
+            the process (memcpy, libm). A name found nowhere raises RuntimeError.
+        optimize: 0 compiles fast; 1 tidies up what a code generator leaves behind; 2 is for loops
+            that are already vectors; 3 has LLVM's vectorisers too.
+
+    Raises:
+        RuntimeError: the text is no valid module, or a symbol was not found.
+
+    >>> import ctypes
+    >>> library = load("define i64 @twice(i64 %x) { %y = add i64 %x, %x ret i64 %y }")
+    >>> ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(library.address("twice"))(21)
+    42
+    """
+    with _lock:
+        machine = _machine()
+        module, context = _parse(llvm_ir)
+        target = machine.target_machine(0 if optimize == 0 else 2)
+        _optimize(module, target, optimize)
+        object_code = target.emit_object(module)
+        text = str(module)
+        del module, context  # in this order: the module lies in the context
+        return CompiledLibrary(object_code, symbols, text)
+
+
+def load_object(object_code: bytes, symbols: Mapping[str, int] = _NO_SYMBOLS) -> Library:
+    """Link code that `Library.object_code` gave, in this or an earlier process on the same `host`.
+
+    Raises RuntimeError where it is no object file or a symbol was not found.
+    """
+    return Library(object_code, symbols)
+
+
+class Host(NamedTuple):
+    """What compiled code depends on; part of the key of whatever is kept on disk."""
+
+    triple: str
+    cpu: str
+    features: str
+    compiler: str
+
+
+@cache
+def host() -> Host:
+    """This machine, as the compiler sees it."""
+    import llvmlite
+    import llvmlite.binding as llvm
+
+    version = ".".join(map(str, llvm.llvm_version_info))
+    with _lock:
+        return Host(
+            llvm.get_process_triple(),
+            llvm.get_host_cpu_name(),
+            llvm.get_host_cpu_features().flatten(),
+            f"LLVM {version}, llvmlite {llvmlite.__version__}",
+        )
+
+
+class _Machine:
+    """The process's JIT and the target machines that emit code for it."""
+
+    def __init__(self) -> None:
+        import llvmlite.binding as llvm
+
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        self._target = llvm.Target.from_triple(host().triple)
+        self._target_machines: dict[int, Any] = {}
+        # The JIT takes ownership of the target machine it is given.
+        self.jit = llvm.create_lljit_compiler(self._new_target_machine(2), use_jit_link=True)
+        # It must outlive every library, also those that the interpreter's teardown drops last.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.jit))
+        self.layout = str(self.target_machine(2).target_data)
+
+    def target_machine(self, level: int) -> Any:
+        if level not in self._target_machines:
+            self._target_machines[level] = self._new_target_machine(level)
+        return self._target_machines[level]
+
+    def _new_target_machine(self, level: int) -> Any:
+        # Position-independent and small: calls to far symbols go through stubs the linker makes.
+        return self._target.create_target_machine(
+            cpu=host().cpu, features=host().features, opt=level,
+            reloc="pic", codemodel="small", jit=True,
+        )  # fmt: skip
+
+
+@cache
+def _machine() -> _Machine:
+    return _Machine()
+
+
+def _parse(llvm_ir: str) -> tuple[Any, Any]:
+    """The module and its context, which must live as long: types and constants die with it."""
+    import llvmlite.binding as llvm
+
+    context = llvm.create_context()
+    module = llvm.parse_assembly(llvm_ir, context)
+    module.triple = host().triple
+    module.data_layout = _machine().layout
+    return module, context
+
+
+def _optimize(module: Any, target_machine: Any, level: int) -> None:
+    import llvmlite.binding as llvm
+
+    if level == 0:
+        return
+    tuning = llvm.create_pipeline_tuning_options(max(level, 2))
+    tuning.loop_vectorization = tuning.slp_vectorization = level >= 3
+    builder = llvm.create_pass_builder(target_machine, tuning)
+    passes = builder.getModulePassManager() if level >= 2 else _tidy_passes()
+    passes.run(module, builder)
+
+
+def _tidy_passes() -> Any:
+    import llvmlite.binding as llvm
+
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_sroa_pass()
+    passes.add_simplify_cfg_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_new_gvn_pass()
+    return passes
+
+
+def _link(object_code: bytes, symbols: Mapping[str, int], name: str) -> Any:
+    import llvmlite.binding as llvm
+
+    builder = llvm.JITLibraryBuilder().add_object_img(object_code).add_current_process()
+    for symbol, address in symbols.items():
+        builder.import_symbol(symbol, address)
+    return builder.link(_machine().jit, name)

@@ -1,0 +1,227 @@
+"""The threads that compiled functions run on: how many, and where their pool is.
+
+The pool itself is `runtime.thread_pool_ir`. It is compiled when the first function asks for
+`parallel_address`, and its threads start with the first work that is large enough for two.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import operator
+import os
+import platform
+import sys
+import threading
+from types import TracebackType
+from typing import Any, SupportsIndex, overload
+
+from . import disk_cache, native
+from .cpu_count import default_threads
+from .thread_pool_ir import MAX_THREADS, thread_pool_ir
+
+# How long an idle thread waits awake for the next kernel. Waking one that sleeps takes 5 to 50 us;
+# one that is awake takes a core from whoever else could use it.
+SPIN_MICROSECONDS = 50.0
+
+
+class ThreadsChange:
+    """What ``threads(n)`` returns: as a context manager it sets back what was before."""
+
+    def __init__(self, before: int | None, now: int) -> None:
+        self._before = before
+        self._now = now
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _pool.set_threads(self._before)
+
+    def __repr__(self) -> str:
+        return f"threads({self._now})"
+
+
+@overload
+def threads() -> int: ...
+@overload
+def threads(n: SupportsIndex) -> ThreadsChange: ...
+def threads(n: SupportsIndex | None = None) -> int | ThreadsChange:
+    """How many threads a compiled function may use, the calling one included.
+
+    ``threads()`` answers, ``threads(4)`` sets it for the whole process, and
+    ``with threads(4): ...`` sets it back at the end. Small arrays are worked on by one thread
+    whatever is set, and so is a function that is called while another one has the threads. The
+    number of threads changes no result.
+
+    At first it is the first number of the environment variable OMP_NUM_THREADS, else the number of
+    CPUs the process may use (its affinity and its control group's quota).
+
+    ``threadpoolctl.threadpool_limits`` limits these threads too, under the user_api ``"xnp"``, if
+    threadpoolctl was imported before the function was compiled: it knows only libraries it can see
+    in the process, and must be told of others.
+
+    Args:
+        n: from 1 to 256.
+
+    Raises:
+        TypeError: ``n`` is no integer.
+        ValueError: ``n`` is not in that range.
+
+    Example:
+
+        >>> with threads(1):
+        ...     threads()
+        1
+    """
+    _pool.tell_threadpoolctl()
+    if n is None:
+        return _pool.threads()
+    number = operator.index(n)
+    if not 1 <= number <= MAX_THREADS:
+        raise ValueError(f"threads() takes a number from 1 to {MAX_THREADS}, not {number}")
+    change = ThreadsChange(_pool.asked, number)
+    _pool.set_threads(number)
+    return change
+
+
+def set_spin(microseconds: float = SPIN_MICROSECONDS) -> None:
+    """How long idle threads wait awake before they sleep, in this process."""
+    _pool.set_spin(microseconds)
+
+
+def parallel_address() -> int:
+    """The address of ``xnp_parallel``, which runs a loop of a compiled function on the threads.
+
+    ``void xnp_parallel(body, void *context, i64 count, i64 grain)`` calls
+    ``void body(void *context, i64 begin, i64 end)`` for pieces that together are [0, count), each
+    number in one of them, on the calling thread and others at once, and returns when all are done.
+    A piece begins at a multiple of ``grain`` and ends at one or at ``count``: a body that sums over
+    blocks of ``grain`` numbers gives sums that do not depend on the number of threads. All is one
+    piece, on the calling thread, where ``count <= grain``, where one thread is set, and where the
+    threads are taken: by another Python thread, or because the call comes from a body.
+
+    Any thread may call it, with the GIL or without. A body must not fork, and the others it runs
+    beside are not Python's threads: it must not touch Python objects.
+
+    Raises KeyError on a machine that the pool was not written for.
+    """
+    return _pool.address()
+
+
+class _Pool:
+    """The process's one pool, and its settings from before it is there."""
+
+    def __init__(self) -> None:
+        self.asked: int | None = None  # None: the default
+        self._default: int | None = None
+        self._spin = SPIN_MICROSECONDS
+        self._lock = threading.RLock()
+        self._library: native.Library | None = None
+        self._told = False
+
+    def threads(self) -> int:
+        if self.asked is not None:
+            return self.asked
+        if self._default is None:
+            self._default = min(default_threads(), MAX_THREADS)
+        return self._default
+
+    def set_threads(self, number: int | None) -> None:
+        with self._lock:
+            self.asked = number
+            self._configure()
+
+    def set_spin(self, microseconds: float) -> None:
+        with self._lock:
+            self._spin = microseconds
+            self._configure()
+
+    def address(self) -> int:
+        with self._lock:
+            self.tell_threadpoolctl()
+            if self._library is None:
+                library = _compile_pool()
+                # The pool's threads run in it until the process ends; it must outlive the
+                # interpreter's teardown.
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))
+                self._library = library
+                self._configure()
+            return self._library.address("xnp_parallel")
+
+    def workers(self) -> int:
+        """How many threads were started."""
+        if self._library is None:
+            return 0
+        return ctypes.CFUNCTYPE(ctypes.c_int64)(self._library.address("xnp_pool_workers"))()
+
+    def _configure(self) -> None:
+        if self._library is not None:
+            configure = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)
+            address = self._library.address("xnp_pool_configure")
+            configure(address)(self.threads(), round(self._spin * 1000))
+
+    def tell_threadpoolctl(self) -> None:
+        """Register with threadpoolctl, where somebody uses it; it is not imported for that."""
+        module = sys.modules.get("threadpoolctl")
+        if module is not None and hasattr(module, "register") and not self._told:
+            self._told = True
+            module.register(_controller(module.LibController))
+
+    def before_fork(self) -> None:
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Only the thread that forked lives on; the next region starts others."""
+        try:
+            if self._library is not None:
+                ctypes.CFUNCTYPE(None)(self._library.address("xnp_pool_forget"))()
+        finally:
+            self._lock.release()
+
+
+def _compile_pool() -> native.Library:
+    text = thread_pool_ir(platform.machine())
+    environment = disk_cache.environment_key(*native.host())
+    kept = disk_cache.get(text, environment)
+    if kept is not None:
+        return native.load_object(kept)
+    library = native.load(text, optimize=1)
+    disk_cache.put(text, library.object_code(), environment)
+    return library
+
+
+def _controller(base: Any) -> type:
+    """What threadpoolctl asks. It looks for files: ours is the compiler's, loaded with the pool."""
+
+    class XnpController(base):
+        user_api = "xnp"
+        internal_api = "xnp"
+        filename_prefixes = ("libllvmlite",)
+
+        def get_num_threads(self) -> int:
+            return _pool.threads()
+
+        def set_num_threads(self, num_threads: int) -> None:
+            _pool.set_threads(max(1, min(int(num_threads), MAX_THREADS)))
+
+        def get_version(self) -> None:
+            return None
+
+    return XnpController
+
+
+_pool = _Pool()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_pool.before_fork,
+        after_in_parent=_pool.after_fork_in_parent,
+        after_in_child=_pool.after_fork_in_child,
+    )
