@@ -94,6 +94,7 @@ class Tracer:
     """
 
     __slots__ = ("trace",)
+    of_sizes = False  # whether symbolic sizes alone decide the value: it has no derivative to lose
     __array_ufunc__ = None  # ndarray * tracer asks the tracer
     trace: Trace
 
@@ -270,14 +271,19 @@ class Primitive:
             if isinstance(a, Tracer):
                 break
         else:
-            if dims.in_use and dims.symbols_of(params) and thread_state.program is not None:
-                return thread_state.program.process(self, args, params)
+            if dims.in_use and thread_state.program is not None:
+                params = dims.settled(params)
+                if dims.is_symbolic(args) or dims.symbols_of(params):
+                    return thread_state.program.process(self, args, params)
             return self.impl(*args, **params)
         innermost = a.trace
         if len(args) > 1:
             for a in args:
                 if isinstance(a, Tracer) and a.trace.level > innermost.level:
                     innermost = a.trace
+        program = thread_state.program
+        if program is not None and program.level > innermost.level:
+            innermost = program  # a branch that is not taken computes nothing from what it captured
         return innermost.process(self, args, params)
 
     def __repr__(self) -> str:

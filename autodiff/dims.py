@@ -101,6 +101,18 @@ class Scope:
             self._raise_floor(guard.dim.polynomial, 1)
         if guard.relation == "==":
             self._raise_floor(guard.dim.polynomial, -1)
+            self._solve(guard.dim)
+
+    def _solve(self, dim: Dim) -> None:
+        """``dim == 0`` gives one of its symbols, the youngest it can, in terms of the others."""
+        for symbol in sorted(dim.symbols(), key=lambda s: s.order, reverse=True):
+            slope = dim.polynomial.get((symbol,), 0)
+            rest = size_of({m: -slope * c for m, c in dim.polynomial.items() if m != (symbol,)})
+            if abs(slope) == 1 and symbol not in symbols_of(rest) and symbol.scope is self:
+                symbol.equal = _polynomial_of(rest)
+                if type(rest) is Dim:
+                    self._raise_floor((rest - symbol.lower).polynomial, 1)
+                return
 
     def _raise_floor(self, polynomial: Polynomial, sign: int) -> None:
         """Notes that ``sign * polynomial >= 0``."""
@@ -176,7 +188,10 @@ class Dim:
         return _sum(self, other, -1)
 
     def __rsub__(self, other: Any) -> Any:
-        return _sum(-self, other, 1)
+        left = _polynomial_of(other)
+        if left is None:
+            return _with_numbers(self, other, operator.sub, swapped=True)
+        return size_of(algebra.add(left, self.polynomial, -1))
 
     def __mul__(self, other: Any) -> Any:
         right = _polynomial_of(other)
@@ -191,7 +206,7 @@ class Dim:
         return size_of(algebra.multiply(self.polynomial, right))
 
     def __neg__(self) -> Any:
-        return Dim({monomial: -c for monomial, c in self.polynomial.items()})
+        return size_of({monomial: -c for monomial, c in self.polynomial.items()})
 
     def __pos__(self) -> Any:
         return self
@@ -305,9 +320,22 @@ def _polynomial_of(x: Any) -> Polynomial | None:
 
 def size_of(polynomial: Polynomial) -> Size:
     """An int where the polynomial is constant."""
+    if any(map(_is_solved, algebra.factors(polynomial))):
+        return _evaluated(polynomial, _solution)
     if not any(polynomial):
         return polynomial.get((), 0)
     return Dim(polynomial)
+
+
+def _is_solved(factor: Factor) -> bool:
+    """Whether a guard says what a symbol, or one in an atom, equals."""
+    if type(factor) is Symbol:
+        return factor.equal is not None
+    return any(symbol.equal is not None for symbol in symbols_of((factor.a, factor.b)))
+
+
+def _solution(symbol: Symbol) -> Size:
+    return Dim({(symbol,): 1}) if symbol.equal is None else size_of(symbol.equal)
 
 
 def _sum(dim: Dim, other: Any, sign: int) -> Any:
@@ -329,6 +357,7 @@ def _quotient(a: Size, b: Size) -> Size:
     """``a // b``. What divides exactly goes out of it: ``(2*n + 3) // 2 == n + 1``."""
     if b == 0:
         raise ZeroDivisionError("division of a size by zero")
+    a, b = a + 0, b + 0  # with what the guards say
     dividend, divisor = _polynomial_of(a), _polynomial_of(b)
     assert dividend is not None
     assert divisor is not None
@@ -391,7 +420,9 @@ def _fixed(dim: Dim) -> int:
             "loop."
         )
     number = operator.index(number)
-    _note(Guard("==", dim - number))
+    difference = dim - number
+    if _proved("==", difference) is None:
+        _note(Guard("==", difference))
     return number
 
 
@@ -406,8 +437,9 @@ def _note(guard: Guard) -> None:
         scope.note(guard)
 
 
-def _holds(relation: str, dim: Dim) -> bool:
+def _holds(relation: str, dim: Any) -> bool:
     """Whether ``dim == 0`` or ``dim >= 0``: proved, or true of the hints and noted."""
+    dim = size_of(dim.polynomial)
     proved = _proved(relation, dim)
     if proved is not None:
         return proved
@@ -461,6 +493,8 @@ def provably_equal(a: Any, b: Any) -> bool:
     """Whether two sizes, or two shapes, are equal for all symbols; nothing is noted."""
     if type(a) is tuple:
         return len(a) == len(b) and all(map(provably_equal, a, b))
+    if a is b or type(a) is type(b) is int:
+        return a == b
     return bool(_proved("==", a - b))
 
 
@@ -549,6 +583,11 @@ def hinted(value: Any) -> Any:
     return substituted(value, _Hints())
 
 
+def settled(value: Any) -> Any:
+    """With what the guards so far say that symbols equal in their place."""
+    return substituted(value, _Solutions())
+
+
 class _Hints(dict[Symbol, Any]):
     """The hint of every symbol."""
 
@@ -557,6 +596,13 @@ class _Hints(dict[Symbol, Any]):
 
     def __missing__(self, symbol: Symbol) -> Any:
         return symbol.hint
+
+
+class _Solutions(_Hints):
+    """What the guards say that every symbol equals."""
+
+    def __missing__(self, symbol: Symbol) -> Any:
+        return _solution(symbol)
 
 
 def key_of(x: Any) -> Any:

@@ -12,7 +12,9 @@ from .core import Value, dtype_of, ndim_of, shape_of
 from .errors import UnsupportedError, user_line
 from .handles import TracedArray, assign, value_of, view_of, wrap
 from .primitives.indexing import gather_p
+from .primitives.rounding import remainder_p
 from .rules import convert, raveled, reshape_p
+from .sizes import iota, size_value
 
 
 def flat_view(handle: TracedArray) -> TracedArray:
@@ -23,6 +25,7 @@ def flat_view(handle: TracedArray) -> TracedArray:
         raveled,
         lambda base, part: reshape_p(part, shape=shape),
         lambda layout: np.empty(layout.size, layout.dtype),
+        exact=False,
     )
 
 
@@ -32,7 +35,7 @@ def cycled(value: Value, count: Any) -> Value:
     if size == 1:
         return reshape_p(value, shape=())
     flat = raveled(value)
-    return flat if size == count else gather_p(flat, np.arange(count) % size)
+    return flat if size == count else gather_p(flat, remainder_p(iota(count), size_value(size)))
 
 
 class FlatIterator:

@@ -27,6 +27,20 @@ _frozen: dict[int, list[Any]] = {}  # id -> [array, number of threads that hold 
 
 def enter(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """``x`` as a Value: an ndarray that will not change while it may be read."""
+    x = checked(x)
+    if thread_state.program is not None:
+        return thread_state.program.enter_foreign(x)
+    if not x.flags.writeable and x.base is None and not _is_frozen(x):
+        return x
+    if x.nbytes <= COPY_LIMIT:
+        return x.copy("K")
+    if thread_state.level:
+        _freeze(x)
+    return x
+
+
+def checked(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """``x`` as a plain ndarray; an error for classes and dtypes with other rules."""
     if type(x) is not np.ndarray:
         if isinstance(x, (np.ma.MaskedArray, np.matrix)):
             raise UnsupportedError(
@@ -36,14 +50,6 @@ def enter(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         x = x.view(np.ndarray)
     if x.dtype.kind not in "fciub":
         raise_dtype(x.dtype)
-    if thread_state.program is not None:
-        return thread_state.program.enter_foreign(x)
-    if not x.flags.writeable and x.base is None and not _is_frozen(x):
-        return x
-    if x.nbytes <= COPY_LIMIT:
-        return x.copy("K")
-    if thread_state.level:
-        _freeze(x)
     return x
 
 

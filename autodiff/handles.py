@@ -8,6 +8,7 @@ all there is to mutation, under every transformation.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,10 +27,12 @@ from .core import (
     shape_of,
     thread_state,
 )
+from .dims import Dim, is_size
 from .errors import BatchingError, ConcretizationError, MutationError, user_line
 from .primitives.manipulation import stack_values, transpose_p
 from .primitives.parts import copy_p
 from .rules import broadcast_to_p, convert, reshape_p
+from .sizes import size_value
 
 RESULT, ARRAY0D, WEAK = 0, 1, 2  # kinds: see TracedArray
 
@@ -38,10 +41,11 @@ class View:
     """How a handle reads and writes the part of ``base`` it shows.
 
     ``put`` is None where NumPy's view is read-only. ``layout`` does NumPy's own view operation on
-    an array that has the base's strides; whether a later reshape is a view follows from it.
+    an array that has the base's strides; whether a later reshape is a view follows from it. Unless
+    ``exact``, it gives an array of the right shape and strides with other elements.
     """
 
-    __slots__ = ("base", "get", "key", "layout", "put", "root")
+    __slots__ = ("base", "exact", "get", "key", "layout", "put", "root")
 
     def __init__(
         self,
@@ -49,12 +53,14 @@ class View:
         get: Callable[[Value], Value],
         put: Callable[[Value, Value], Value] | None,
         layout: Callable[[Any], Any],
+        exact: bool = True,
     ) -> None:
         self.base = base
         self.root: TracedArray = base if base._view is None else base._view.root
         self.get = get
         self.put = put
         self.layout = layout
+        self.exact = exact
         self.key: Any = None  # the user's index, where the view was made by one
 
 
@@ -201,10 +207,11 @@ def view_of(
     get: Callable[[Value], Value],
     put: Callable[[Value, Value], Value] | None,
     layout: Callable[[Any], Any],
+    exact: bool = True,
 ) -> TracedArray:
     """A handle that is a view of ``base``."""
     handle = wrap(get(base.value), ARRAY0D)
-    handle._view = View(base, get, put, layout)
+    handle._view = View(base, get, put, layout, exact)
     handle._version = handle._view.root._version
     return handle
 
@@ -224,6 +231,8 @@ def value_of(x: Any) -> Value:
         return x
     if isinstance(x, (list, tuple)):
         return sequence_value(x)
+    if kind is Dim:
+        return size_value(x)
     if isinstance(x, Tracer):
         raise TypeError("a Tracer reached user code; this is a bug in xnp")
     try:
@@ -280,6 +289,11 @@ def unwrap_known(x: Any, what: str) -> Any:
         raise type(error)(f"{what}: {error}") from None
 
 
+def as_size(x: Any, what: str) -> Any:
+    """A size given as a parameter: an int or a `Dim`."""
+    return x if is_size(x) else operator.index(unwrap_known(x, what))
+
+
 def is_traced(x: Any) -> bool:
     """Whether x is a handle whose value depends on a transformation's argument."""
     return type(x) is TracedArray and isinstance(x.value, Tracer)
@@ -290,6 +304,8 @@ def constant_of(x: TracedArray, what: str, instead: str = "") -> Any:
     value = x.value
     if isinstance(value, Tracer):
         value.trace.check_alive()
+        if value.of_sizes:
+            return concrete_value(value)
         name = value.trace.name
         lost = "have one number for all examples" if name == "vmap" else "lose its derivative"
         raise ConcretizationError(

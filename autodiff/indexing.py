@@ -62,6 +62,7 @@ def _element_view(handle: TracedArray, arrays: list[Any]) -> TracedArray:
         lambda base, new: scatter_p(base, new, *arrays),
         # which element does not matter for the strides
         lambda layout: layout[(0,) * count + (...,)] if layout.size else np.empty(shape, np.int8),
+        exact=False,
     )
 
 

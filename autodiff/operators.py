@@ -11,6 +11,7 @@ import numpy as np
 
 from . import dispatch, foreign
 from .core import PYTHON_DTYPES, Tracer, Value, concrete_value, dtype_of, ndim_of, shape_of
+from .dims import Dim
 from .errors import BatchingError, ConcretizationError, LeakedTracerError, user_line
 from .handles import (
     ARRAY0D,
@@ -51,6 +52,8 @@ def _python_result(
     """
     values = list(operands)
     try:
+        if any(isinstance(x, Tracer) and x.of_sizes for x in operands):
+            raise ConcretizationError  # which would fix the sizes
         numbers = [concrete_value(x) for x in operands]
     except ConcretizationError:
         _refuse_what_python_would(ufunc, *operands)
@@ -82,6 +85,8 @@ def _binary(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> Ca
             y, weak = other, self._kind == WEAK
         elif kind is TracedArray:
             y, weak = other.value, self._kind == WEAK and other._kind == WEAK
+        elif kind is Dim:
+            y, weak = value_of(other), self._kind == WEAK
         elif _is_operand(other):
             y, weak = value_of(other), False
         elif foreign.overrides_ufuncs(other):
@@ -117,7 +122,7 @@ def _comparison(ufunc: Any, unequal: bool | None = None) -> Callable[..., Any]:
         if type(other) is TracedArray:
             other, weak = other.value, weak and other._kind == WEAK
         elif type(other) not in PYTHON_DTYPES:
-            if not _is_operand(other):
+            if type(other) is not Dim and not _is_operand(other):
                 if unequal is None or not (other is None or isinstance(other, str)):
                     return NotImplemented
                 shape = shape_of(self.value)

@@ -77,7 +77,7 @@ class Program:
     Values, one for each result.
     """
 
-    __slots__ = ("equations", "name", "parameters", "results")
+    __slots__ = ("__weakref__", "equations", "name", "parameters", "results")
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import dispatch, foreign
 from .core import Value, dtype_of, shape_of
+from .dims import Dim
 from .errors import MutationError, UnsupportedError, user_line
 from .handles import TracedArray, assign, describe, install, value_of, wrap, wrap_results
 from .primitives.elementwise import select_p
@@ -27,7 +28,7 @@ def _unsupported(function: Any) -> UnsupportedError:
     )
 
 
-_PLAIN = {TracedArray, np.ndarray, np.float64, bool, int, float, complex}  # the usual ones
+_PLAIN = {TracedArray, np.ndarray, np.float64, bool, int, float, complex, Dim}  # the usual ones
 
 
 def array_ufunc(self: TracedArray, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -132,7 +133,7 @@ def array_function(self: TracedArray, function: Any, types: Any, args: Any, kwar
     if implementation is None:
         raise _unsupported(function)
     for kind in types:
-        if kind is not TracedArray and not issubclass(kind, (TracedArray, np.ndarray)):
+        if kind is not TracedArray and not issubclass(kind, (TracedArray, np.ndarray, Dim)):
             return NotImplemented
     return implementation(*args, **kwargs)
 

@@ -19,10 +19,12 @@ from .core import (
     layout_of,
     thread_state,
 )
+from .dims import Dim
 from .errors import ConcretizationError, MutationError, user_line
 from .foreign import digest
 from .layouts import c_order, layout_rule
 from .program import Atom, Equation, Literal, Program, Variable
+from .sizes import dimension_p, size_value
 
 
 class ProgramTracer(Tracer):
@@ -55,7 +57,18 @@ class ProgramTracer(Tracer):
     def weak(self) -> bool:
         return self.aval.weak
 
+    @property
+    def of_sizes(self) -> bool:
+        return self.variable in self._program_trace.of_sizes
+
+    @property
+    def _program_trace(self) -> ProgramTrace:
+        assert isinstance(self.trace, ProgramTrace)
+        return self.trace
+
     def concrete(self) -> Value:
+        if self.of_sizes:
+            return self._program_trace.number(self.variable)
         raise ConcretizationError(
             f"the value of a traced array ({self.aval}) is not known while {self.trace.name} "
             f"records the function{user_line()}: Python cannot branch on it, print it or use it as "
@@ -92,6 +105,7 @@ class ProgramTrace(Trace):
         self.parameters: list[Variable] = []
         self.equations: list[Equation] = []
         self.captures: list[tuple[Tracer, Variable]] = []
+        self.of_sizes: dict[Variable, Equation] = {}  # numbers that symbolic sizes decide
         self._captured: dict[int, Variable] = {}
         self._live: dict[int, tuple[Any, int]] = {}  # by id: an array and its digest
         self._literals: dict[int, Literal] = {}
@@ -120,6 +134,10 @@ class ProgramTrace(Trace):
             self._live[id(x)] = (x, digest(x))
         return x
 
+    def live_arrays(self) -> list[np.ndarray[Any, Any]]:
+        """The user's arrays that have been combined with traced values."""
+        return [x for x, _ in self._live.values()]
+
     def _check_live(self) -> None:
         for x, before in self._live.values():
             if digest(x) != before:
@@ -138,14 +156,33 @@ class ProgramTrace(Trace):
         avals = found if primitive.multiple else (found,)
         results = [Variable(aval) for aval in avals]
         self.equations.append(Equation(primitive, inputs, params, results, user_line()))
+        if primitive is dimension_p or self.of_sizes:
+            self._note_of_sizes(self.equations[-1])
         if primitive.multiple:
             return tuple(ProgramTracer(self, v) for v in results)
         return ProgramTracer(self, results[0], (primitive, args, params))
+
+    def _note_of_sizes(self, equation: Equation) -> None:
+        """Keeps in mind what follows from sizes alone: Python may ask for it as it may for them."""
+        known = all(
+            x in self.of_sizes if type(x) is Variable else not x.aval.shape for x in equation.inputs
+        )
+        if known and len(equation.results) == 1 and not equation.results[0].aval.shape:
+            self.of_sizes[equation.results[0]] = equation
+
+    def number(self, x: Atom) -> Value:
+        """What a number made of sizes is for the sizes at hand; they are fixed by that."""
+        if type(x) is Literal:
+            return x.value
+        equation = self.of_sizes[x]  # pyright: ignore[reportArgumentType] - a Variable
+        return equation.primitive.impl(*map(self.number, equation.inputs), **equation.params)
 
     def atom(self, x: Value) -> Atom:
         """What stands for a Value in the Program."""
         if type(x) is ProgramTracer and x.trace is self:
             return x.variable
+        if type(x) is Dim:
+            return self.atom(size_value(x))
         if isinstance(x, Tracer):
             return self._capture(x)
         if isinstance(x, np.ndarray) and x.ndim:

@@ -309,15 +309,12 @@ reduce_sum_p = Linear(
 def unbroadcast(x: Value, shape: tuple[Any, ...]) -> Value:
     """The transpose of broadcasting from ``shape``: sums over the axes that were stretched."""
     big = shape_of(x)
-    if big == shape:
+    if shapes.is_same(big, shape):
         return x
-    lead = len(big) - len(shape)
-    axes = tuple(range(lead)) + tuple(
-        i + lead for i, dim in enumerate(shape) if dim == 1 and big[i + lead] != 1
-    )
+    axes = shapes.stretched_axes(shape, big)
     if axes:
         x = reduce_sum_p(x, axes=axes)
-    return x if shape_of(x) == shape else reshape_p(x, shape=shape)
+    return x if shapes.is_same(shape_of(x), shape) else reshape_p(x, shape=shape)
 
 
 def _broadcast_to(x: Any, *, shape: tuple[Any, ...]) -> Any:

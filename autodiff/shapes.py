@@ -12,7 +12,8 @@ from typing import Any
 
 from numpy.exceptions import AxisError
 
-from .dims import is_size
+from . import dims
+from .dims import is_size, provably_equal
 
 Shape = tuple[Any, ...]
 
@@ -32,18 +33,55 @@ def broadcast(*shapes: Shape) -> Shape:
     for shape in shapes:
         offset = ndim - len(shape)
         for i, dim in enumerate(shape):
-            if dim != 1:
-                if out[offset + i] != 1 and out[offset + i] != dim:
-                    text = " ".join(str(shape).replace(" ", "") for shape in shapes)
-                    raise ValueError(f"operands could not be broadcast together with shapes {text}")
-                out[offset + i] = dim
+            joined = _joined(out[offset + i], dim)
+            if joined is None:
+                text = " ".join(str(shape).replace(" ", "") for shape in shapes)
+                raise ValueError(f"operands could not be broadcast together with shapes {text}")
+            out[offset + i] = joined
     return tuple(out)
+
+
+def _joined(a: Any, b: Any) -> Any:
+    """What sizes a and b broadcast to, None if they do not."""
+    if type(a) is type(b) is int:
+        return b if a == 1 else a if b in (1, a) else None
+    if is_one(a):
+        return b
+    if is_one(b) or a == b:
+        return a
+    return b if a == 1 else a if b == 1 else None
+
+
+def is_same(a: Shape, b: Shape) -> bool:
+    """Whether two shapes are equal; of symbolic ones, whether they are for all sizes."""
+    if not dims.in_use:
+        return a == b
+    return provably_equal(a, b)
+
+
+def is_one(dim: Any) -> bool:
+    """Whether a size is the number 1; a symbolic one is not asked."""
+    return type(dim) is int and dim == 1
+
+
+def stretched_axes(shape: Shape, big: Shape) -> tuple[int, ...]:
+    """The axes of ``big`` that broadcasting from ``shape`` made or stretched. Where a symbolic size
+    stands for a 1, it may be 1 itself; summing over that axis is right all the same.
+    """
+    lead = len(big) - len(shape)
+    return tuple(range(lead)) + tuple(
+        lead + i
+        for i, (dim, wide) in enumerate(zip(shape, big[lead:], strict=True))
+        if not is_one(wide) and (is_one(dim) or (dim != wide and dim == 1))
+    )
 
 
 def can_broadcast(shape: Shape, target: Shape) -> bool:
     """Whether an array of ``shape`` broadcasts to exactly ``target``."""
     lead = len(target) - len(shape)
-    return lead >= 0 and all(a == b or a == 1 for a, b in zip(shape, target[lead:], strict=True))
+    return lead >= 0 and all(
+        is_one(a) or a == b or a == 1 for a, b in zip(shape, target[lead:], strict=True)
+    )
 
 
 def axis_index(axis: Any, ndim: int, name: str = "axis") -> int:
@@ -76,9 +114,9 @@ def reduced(shape: Shape, axes: Sequence[int], keepdims: bool = False) -> Shape:
     return tuple(dim for i, dim in enumerate(shape) if i not in axes)
 
 
-def slice_bounds(part: slice, size: Any) -> tuple[Any, Any, int]:
+def slice_bounds(part: slice, size: Any) -> tuple[Any, Any, Any]:
     """``part.indices(size)``, but for an empty part of positive step the stop is the start."""
-    step = 1 if part.step is None else operator.index(part.step)
+    step = 1 if part.step is None else _place(part.step)
     if not step:
         raise ValueError("slice step cannot be zero")
     low, high = (0, size) if step > 0 else (-1, size - 1)
@@ -91,11 +129,15 @@ def slice_bounds(part: slice, size: Any) -> tuple[Any, Any, int]:
 
 def _clamped(place: Any, size: Any, low: Any, high: Any) -> Any:
     """One end of a slice, counted from the start of the axis and within it."""
-    place = place if is_size(place) else operator.index(place)
+    place = _place(place)
     if place < 0:
         place = place + size
         return place if place >= low else low
     return place if place <= high else high
+
+
+def _place(place: Any) -> Any:
+    return place if is_size(place) else operator.index(place)
 
 
 def slice_size(part: slice, size: Any) -> Any:

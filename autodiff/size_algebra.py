@@ -110,7 +110,7 @@ def text(polynomial: Polynomial) -> str:
     parts = []
     for monomial in sorted(polynomial, key=rank, reverse=True):
         coefficient = polynomial[monomial]
-        factors = [f.text for f in monomial]
+        factors = [f.text if len(polynomial) == len(monomial) == 1 else f.grouped for f in monomial]
         if abs(coefficient) != 1 or not factors:
             factors.insert(0, str(abs(coefficient)))
         parts.append(("-" if coefficient < 0 else "+") + "*".join(factors))

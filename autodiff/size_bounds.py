@@ -16,17 +16,25 @@ class Symbol:
 
     ``lower`` and ``upper`` (None: there is none) bound it, ends included, and may be sizes
     themselves; ``hint`` is the size at hand, None where there is none, as for a loop index.
+    ``equal`` is the polynomial that a guard says it equals, which stands for it from then on.
     """
 
-    __slots__ = ("hint", "lower", "order", "scope", "text", "upper")
+    __slots__ = ("equal", "hint", "lower", "order", "scope", "text", "upper")
+
+    equal: Polynomial | None
 
     def __init__(self, scope: Any, name: str, hint: Size, lower: Size, upper: Size) -> None:
         self.scope, self.text, self.hint = scope, name, hint
         self.lower, self.upper = lower, upper
+        self.equal = None
         self.order = (len(scope.symbols), name)
 
     @property
     def name(self) -> str:
+        return self.text
+
+    @property
+    def grouped(self) -> str:
         return self.text
 
     def __repr__(self) -> str:
@@ -36,13 +44,14 @@ class Symbol:
 class Atom:
     """``a // b``, ``min(a, b)`` or ``max(a, b)`` of sizes that do not simplify."""
 
-    __slots__ = ("a", "b", "hash", "key", "op", "order", "text")
+    __slots__ = ("a", "b", "grouped", "hash", "key", "op", "order", "text")
 
     def __init__(self, op: str, a: Size, b: Size) -> None:
         self.op, self.a, self.b = op, a, b
         self.key = (op, getattr(a, "key", a), getattr(b, "key", b))
         self.hash = hash(self.key)
         self.text = f"{_group(a)}//{_group(b)}" if op == "//" else f"{op}({a}, {b})"
+        self.grouped = f"({self.text})" if op == "//" else self.text
         self.order = (1 << 30, self.text)  # after the symbols
 
     def __eq__(self, other: Any) -> bool:
@@ -94,19 +103,30 @@ def never_zero(polynomial: Polynomial) -> bool:
 
 
 def _with_bounds(polynomial: Polynomial) -> float:
-    """A lower bound by putting a bound of a symbol in its place: j <= n - 1 in n - 1 - j."""
-    for symbol in algebra.factors(polynomial):
-        if type(symbol) is not Symbol or not _is_bounded_by_sizes(symbol):
-            continue
-        if any(m.count(symbol) > 1 for m in polynomial):
+    """A lower bound by putting bounds in the place of a factor: j <= n - 1 in n - 1 - j, and
+    2 * (n // 2) <= n in n - n // 2.
+    """
+    for factor in algebra.factors(polynomial):
+        if any(m.count(factor) > 1 for m in polynomial):
             continue
         slope = {
-            tuple(f for f in m if f is not symbol): c for m, c in polynomial.items() if symbol in m
+            tuple(f for f in m if f != factor): c for m, c in polynomial.items() if factor in m
         }
-        rest = {m: c for m, c in polynomial.items() if symbol not in m}
-        bound = symbol.lower if lowest(slope) >= 0 else symbol.upper
-        if bound is not None and (bound is symbol.lower or highest(slope) <= 0):
-            return lowest(algebra.add(rest, algebra.multiply(slope, polynomial_of(bound))))
+        rest = {m: c for m, c in polynomial.items() if factor not in m}
+        if type(factor) is Symbol and _is_bounded_by_sizes(factor):
+            bound = factor.lower if lowest(slope) >= 0 else factor.upper
+            if bound is not None and (bound is factor.lower or highest(slope) <= 0):
+                return lowest(algebra.add(rest, algebra.multiply(slope, polynomial_of(bound))))
+        if type(factor) is Atom and factor.op == "//" and type(factor.b) is int and factor.b > 0:
+            divided = polynomial_of(factor.a)
+            if highest(slope) <= 0:
+                bound = divided
+            elif lowest(slope) >= 0:
+                bound = algebra.add(divided, {(): 1 - factor.b})
+            else:
+                continue
+            low = algebra.add(algebra.multiply(slope, bound), rest, factor.b)
+            return math.ceil(lowest(low) / factor.b) if math.isfinite(lowest(low)) else -math.inf
     return -math.inf
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .core import Aval, OptionalValues, Params, Primitive, Tracer, Value, Values
+from .core import Aval, OptionalValues, Params, Primitive, Tracer, Value, Values, thread_state
 from .forward import JVPTrace, JVPTracer
 from .recording import ProgramTrace
 from .rules import zeros_like
@@ -33,6 +33,9 @@ class Structured(Primitive):
                 innermost = a.trace
         if innermost is None:
             return self.impl(*args, **params)
+        program = thread_state.program
+        if program is not None and program.level > innermost.level:
+            innermost = program
         innermost.check_alive()
         if isinstance(innermost, JVPTrace):
             primals, x_dots = [], []

@@ -136,8 +136,12 @@ class TapeTrace(Trace):
         )
 
 
-def pull_back(outputs: Sequence[tuple[Node, Value]], inputs: Sequence[Node]) -> list[Value | None]:
+def pull_back(
+    outputs: Sequence[tuple[Node, Value]], inputs: Sequence[Node], masked: bool = False
+) -> list[Value | None]:
     """The cotangents of ``inputs`` from those of ``outputs``; None where nothing depends on one.
+    ``masked``: those of ``outputs`` may be exact zeros from behind a mask, which infinite partials
+    leave zero.
 
     Nodes wait in a heap by number and are pulled from the youngest on, when all that was computed
     from them has been. Floating-point warnings are off: the values have given theirs, and infinite
@@ -156,12 +160,13 @@ def pull_back(outputs: Sequence[tuple[Node, Value]], inputs: Sequence[Node]) -> 
             waiting.append(-number)
     heapify(waiting)
     with np.errstate(all="ignore"):
-        _pull_waiting(cts, nodes, waiting)
+        _pull_waiting(cts, nodes, waiting, set(nodes) if masked else set())
     return [cts.get(node.number) for node in inputs]
 
 
-def _pull_waiting(cts: dict[int, Any], nodes: dict[int, Node], waiting: list[int]) -> None:
-    strong: set[int] = set()
+def _pull_waiting(
+    cts: dict[int, Any], nodes: dict[int, Node], waiting: list[int], strong: set[int]
+) -> None:
     while waiting:
         node: Node | None = nodes.pop(-heappop(waiting))
         primitive = node.primitive

@@ -67,3 +67,17 @@ def flatten_with_none(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any] 
 def broadcast_prefix(prefix: Any, tree: Any) -> list[Any]:
     """A leaf of ``prefix`` (None is one) for every leaf of ``tree``; ValueError if it is none."""
     return _optree().broadcast_prefix(prefix, tree, none_is_leaf=True, namespace=_NAMESPACE)
+
+
+def one_level(node: Any) -> tuple[list[Any], Any, Callable[[list[Any]], Any]] | None:
+    """The children of a node that is no list, tuple or dict, a hashable key of what else it
+    consists of, and the function that rebuilds it; None for a leaf.
+    """
+    optree = _optree()
+    if optree.tree_is_leaf(node, namespace=_NAMESPACE, none_is_leaf=True):
+        return None
+    children, treedef = optree.tree_flatten(
+        node, is_leaf=lambda x: x is not node, namespace=_NAMESPACE, none_is_leaf=True
+    )
+    order = tuple(node) if isinstance(node, dict) else ()
+    return children, (treedef, order), treedef.unflatten

@@ -333,7 +333,7 @@ def imag(handle: TracedArray) -> TracedArray:
     if handle.is_scalar():
         return wrap(imag_p(value), handle._kind)
     if dtype_of(value).kind != "c":
-        return view_of(handle, imag_p, None, _compact_like)
+        return view_of(handle, imag_p, None, _compact_like, exact=False)
     return view_of(
         handle,
         imag_p,

@@ -3,6 +3,7 @@
 Importing this package fills the tables in `autodiff.dispatch` and `namespace.OURS`.
 """
 
+from ..autodiff import dim_operators as _dim_operators  # noqa: F401 - completes Dim
 from ..autodiff import indexing as _indexing  # noqa: F401 - these four complete TracedArray
 from ..autodiff import ndarray_methods, operators, protocols  # noqa: F401
 from . import (  # noqa: F401 - importing a chapter enters its functions

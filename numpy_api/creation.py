@@ -7,17 +7,22 @@ already stay what they are: `asarray` of an ndarray is that ndarray.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from ..autodiff import views
-from ..autodiff.core import concrete_value, dtype_of, ndim_of
+from ..autodiff import dims, views
+from ..autodiff.core import Value, concrete_value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import FUNCTIONS, implements
 from ..autodiff.errors import UnsupportedError, user_line
-from ..autodiff.handles import ARRAY0D, TracedArray, has_handle, value_of, wrap
-from ..autodiff.rules import broadcast_to_p, convert, reshape_p
+from ..autodiff.handles import ARRAY0D, TracedArray, has_handle, laid_out_as, value_of, wrap
+from ..autodiff.primitives.manipulation import stack_values
+from ..autodiff.primitives.matrices import eye as eye_values
+from ..autodiff.primitives.matrices import tri as tri_values
+from ..autodiff.rules import broadcast_to_p, convert, filled, reshape_p
+from ..autodiff.sizes import iota
 from .namespace import replaces_inside
 
 
@@ -48,27 +53,75 @@ def _check_dtype(name: str, dtype: Any) -> np.dtype[Any] | None:
     return dtype
 
 
-def _makes_new(name: str) -> Callable[..., Any]:
-    """``numpy.<name>``, whose result is always a new array."""
+def _makes_new(name: str, of_sizes: Callable[..., Any]) -> Callable[..., Any]:
+    """``numpy.<name>``, whose result is always a new array; ``of_sizes`` makes it where a size is
+    symbolic.
+    """
     function = getattr(np, name)
 
     def made(*args: Any, **kwargs: Any) -> Any:
+        if dims.in_use and dims.symbols_of((args, kwargs)):
+            return of_sizes(*args, **kwargs)
         return owned(name, function(*args, **kwargs))
 
     FUNCTIONS[function] = made
     return replaces_inside(name)(made)
 
 
-zeros = _makes_new("zeros")
-ones = _makes_new("ones")
-empty = _makes_new("empty")
-eye = _makes_new("eye")
-identity = _makes_new("identity")
-tri = _makes_new("tri")
+def in_order(value: Value, order: Any) -> TracedArray:
+    """A new array, which lies in C order, laid out as ``order`` says."""
+    handle = wrap(value, ARRAY0D)
+    return handle if order in ("C", "K", "A", None) else views.copy(handle, order)
+
+
+def _zeros(shape: Any, dtype: Any = None, order: Any = "C", **_: Any) -> TracedArray:
+    return in_order(filled(views.as_shape(shape), 0, np.dtype(dtype)), order)
+
+
+def _ones(shape: Any, dtype: Any = None, order: Any = "C", **_: Any) -> TracedArray:
+    return in_order(filled(views.as_shape(shape), 1, np.dtype(dtype)), order)
+
+
+def _eye(
+    N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: Any = "C", **_: Any
+) -> TracedArray:
+    columns = N if M is None else M
+    return in_order(eye_values(N, columns, operator.index(k), np.dtype(dtype)), order)
+
+
+def _identity(n: Any, dtype: Any = None, **_: Any) -> TracedArray:
+    return _eye(n, dtype=dtype)
+
+
+def _tri(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, **_: Any) -> TracedArray:
+    columns = N if M is None else M
+    return in_order(tri_values(N, columns, operator.index(k), np.dtype(dtype)), "C")
+
+
+zeros = _makes_new("zeros", _zeros)
+ones = _makes_new("ones", _ones)
+empty = _makes_new("empty", _zeros)
+eye = _makes_new("eye", _eye)
+identity = _makes_new("identity", _identity)
+tri = _makes_new("tri", _tri)
+
+
+def _indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
+    """`numpy.indices` where a size is symbolic."""
+    shape = views.as_shape(dimensions)
+    grid = []
+    for i, dim in enumerate(shape):
+        along = (1,) * i + (dim,) + (1,) * (len(shape) - i - 1)
+        grid.append(reshape_p(iota(dim, np.dtype(dtype)), shape=along))
+    if sparse:
+        return tuple(wrap(x, ARRAY0D) for x in grid)
+    return wrap(stack_values([broadcast_to_p(x, shape=shape) for x in grid]), ARRAY0D)
 
 
 @replaces_inside("indices")
 def indices(*args: Any, **kwargs: Any) -> Any:
+    if dims.in_use and dims.symbols_of((args, kwargs)):
+        return _indices(*args, **kwargs)
     result = np.indices(*args, **kwargs)
     if isinstance(result, tuple):  # sparse=True
         return tuple(owned("indices", part) for part in result)
@@ -240,7 +293,8 @@ def full(
     device: Any = None,
     like: Any = None,
 ) -> Any:
-    if type(fill_value) is not TracedArray and not has_handle(fill_value):
+    is_symbolic = dims.in_use and dims.symbols_of((shape, fill_value))
+    if type(fill_value) is not TracedArray and not has_handle(fill_value) and not is_symbolic:
         return owned("full", np.full(shape, fill_value, dtype, order, device=device))
     return _filled("full", views.as_shape(shape), fill_value, dtype, order)
 
@@ -251,10 +305,12 @@ def _filled(name: str, shape: Any, fill_value: Any, dtype: Any, order: Any) -> T
     if wanted is not None:
         value = convert(value, wanted)
     spread = broadcast_to_p(value, shape=shape)
+    if dims.is_symbolic(shape):
+        return in_order(spread, order)
     return views.copy(wrap(spread, ARRAY0D), order)
 
 
-def _like(name: str) -> Callable[..., Any]:
+def _like(name: str, number: int) -> Callable[..., Any]:
     """``zeros_like`` and its relatives."""
     function = getattr(np, name)
 
@@ -270,15 +326,21 @@ def _like(name: str) -> Callable[..., Any]:
         dtype = dtype_of(a.value) if dtype is None else dtype
         if shape is not None:
             shape = views.as_shape(shape)
+        new = shape_of(a.value) if shape is None else shape
+        if dims.in_use and dims.is_symbolic(new):
+            made = filled(new, number, np.dtype(dtype))
+            if order in ("K", "A", None) and len(new) == ndim_of(a.value):
+                return wrap(laid_out_as(made, a.layout()), ARRAY0D)
+            return in_order(made, order)
         return owned(name, function(a.layout(), dtype, order, subok, shape))
 
     implements(function)(of_handle)
     return replaces_inside(name)(lambda *args, **kwargs: owned(name, function(*args, **kwargs)))
 
 
-zeros_like = _like("zeros_like")
-ones_like = _like("ones_like")
-empty_like = _like("empty_like")
+zeros_like = _like("zeros_like", 0)
+ones_like = _like("ones_like", 1)
+empty_like = _like("empty_like", 0)
 
 
 @replaces_inside("full_like")

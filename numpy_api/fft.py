@@ -13,7 +13,7 @@ from ..autodiff import shapes
 from ..autodiff.core import Value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line, warn_user
-from ..autodiff.handles import describe, unwrap_known, value_of, wrap
+from ..autodiff.handles import as_size, describe, unwrap_known, value_of, wrap
 from ..autodiff.primitives.elementwise import conjugate_p
 from ..autodiff.primitives.fft import OPPOSITE, c2c_p, c2r_p, r2c_p, resize_axis
 from ..autodiff.protocols import write_out
@@ -31,7 +31,7 @@ def _norm(norm: Any) -> str:
 
 def _size(n: Any, default: Any) -> Any:
     """The number of points to transform."""
-    n = default if n is None else operator.index(unwrap_known(n, "n"))
+    n = default if n is None else as_size(n, "n")
     if n < 1:
         raise ValueError(f"Invalid number of FFT data points ({n}) specified.")
     return n
@@ -110,7 +110,7 @@ def _sizes_and_axes(
         if half and axes:
             sizes[-1] = (sizes[-1] - 1) * 2
         return sizes, axes
-    sizes = [unwrap_known(size, "s") for size in s]
+    sizes = [size if size is None else as_size(size, "s") for size in s]
     if len(sizes) != len(axes):
         raise ValueError("Shape and axes have different lengths.")
     if None in sizes:

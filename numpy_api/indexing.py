@@ -37,6 +37,7 @@ from ..autodiff.primitives.indexing import (
 from ..autodiff.primitives.manipulation import move_axis, transpose_p
 from ..autodiff.protocols import concrete_out, write_out
 from ..autodiff.rules import convert, reshape_p
+from ..autodiff.sizes import iota
 from ..autodiff.views import array_of, as_shape
 
 
@@ -100,7 +101,8 @@ def _along_axis(shape: Sequence[Any], indices: TracedArray, axis: int) -> tuple[
     grid: list[Any] = []
     for i, dim in enumerate(shape):
         ones = (1,) * i + (-1,) + (1,) * (len(shape) - i - 1)
-        grid.append(indices if i == axis else np.arange(dim).reshape(ones))
+        along = indices if i == axis else views.reshape(wrap(iota(dim), ARRAY0D), ones)
+        grid.append(along)
     return tuple(grid)
 
 

@@ -214,6 +214,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> TracedArray:
     """The inserted elements are put behind ``arr``, and all taken in their order."""
     arr, axis = _flat_if_no_axis(arr, axis)
     shape = shape_of(arr.value)
+    shape = shapes.with_size(shape, axis, operator.index(shape[axis]))
     places = _positions(obj, shape[axis])
     if places.dtype.kind == "b":
         places = np.flatnonzero(places)

@@ -20,6 +20,7 @@ from ..autodiff.primitives.manipulation import transpose_p
 from ..autodiff.primitives.matrices import (
     adjoint,
     column,
+    eye,
     is_complex,
     precision,
     triangle,
@@ -147,8 +148,8 @@ def matrix_power(a: Any, n: Any) -> Any:
     except TypeError:
         raise TypeError(f"matrix_power: exponent must be an integer, got {n!r}") from None
     if n == 0:
-        eye = np.eye(shape_of(value)[-1], dtype=dtype_of(value))
-        return wrap(broadcast_to_p(eye, shape=shape_of(value)))
+        n = shape_of(value)[-1]
+        return wrap(broadcast_to_p(eye(n, n, 0, dtype_of(value)), shape=shape_of(value)))
     if n < 0:
         value, n = la.inv_p(*inexact("matrix_power", value)), -n
     result = None

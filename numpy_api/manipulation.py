@@ -13,6 +13,7 @@ import numpy as np
 
 from ..autodiff import shapes, views
 from ..autodiff.core import Value, concrete_value, dtype_of, ndim_of, shape_of
+from ..autodiff.dims import is_size
 from ..autodiff.dispatch import implements
 from ..autodiff.handles import (
     ARRAY0D,
@@ -27,8 +28,11 @@ from ..autodiff.handles import (
 from ..autodiff.primitives.elementwise import not_equal_p, select_p
 from ..autodiff.primitives.indexing import getitem_p
 from ..autodiff.primitives.manipulation import concatenate_p, windows_p
+from ..autodiff.primitives.matrices import tri
 from ..autodiff.primitives.parts import embed_diagonal_p
-from ..autodiff.rules import broadcast_to_p, convert, reshape_p
+from ..autodiff.primitives.rounding import remainder_p
+from ..autodiff.rules import broadcast_to_p, convert, reshape_p, zeros
+from ..autodiff.sizes import iota, size_value
 from ..autodiff.views import array_of, as_shape
 from .indexing import take_values
 
@@ -261,9 +265,12 @@ def _rolled(x: Value, shift: Any, axis: int) -> Value:
         return x
     if is_traced(shift):
         return take_values(x, value_of((np.arange(length) - shift) % length), axis)
-    cut = -known_int(shift, "shift") % length
-    if not cut:
+    shift = shift if is_size(shift) else known_int(shift, "shift")
+    if not -length <= shift <= length:
+        shift = shift % length
+    if not shift:
         return x
+    cut = length - shift if shift > 0 else -shift
     before = (slice(None),) * axis
     front = getitem_p(x, index=(*before, slice(cut, None)))
     back = getitem_p(x, index=(*before, slice(None, cut)))
@@ -293,10 +300,9 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> TracedArray:
     axis = shapes.axis_index(unwrap_known(axis, "axis"), ndim_of(x))
     length = shape_of(x)[axis]
     counts = unwrap_known(repeats, "repeats")
-    order = np.repeat(np.arange(length), counts)
     if np.size(counts) != 1 or not length:
-        return wrap(take_values(x, order, axis), ARRAY0D)
-    count = len(order) // length
+        return wrap(take_values(x, np.repeat(np.arange(length), counts), axis), ARRAY0D)
+    count = len(np.repeat(0, counts))
     shape = shape_of(x)
     x = reshape_p(x, shape=(*shape[: axis + 1], 1, *shape[axis + 1 :]))
     x = broadcast_to_p(x, shape=(*shape[: axis + 1], count, *shape[axis + 1 :]))
@@ -311,8 +317,8 @@ def resize(a: Any, new_shape: Any) -> TracedArray:
         raise ValueError("all elements of `new_shape` must be non-negative")
     size, wanted = shape_of(x)[0], shapes.prod(new)
     if not size or not wanted:
-        return wrap(np.zeros(new, dtype_of(x)), ARRAY0D)
-    x = take_values(x, np.arange(wanted) % size, 0)
+        return wrap(zeros(new, dtype_of(x)), ARRAY0D)
+    x = take_values(x, remainder_p(iota(wanted), size_value(size)), 0)
     return wrap(reshape_p(x, shape=new), ARRAY0D)
 
 
@@ -363,7 +369,10 @@ def diagonal(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> TracedA
 
 def _triangle(m: Any, k: Any, lower: bool) -> TracedArray:
     x = value_of(m)
-    mask = np.tri(*shape_of(x)[-2:], k=known_int(k, "k") - (not lower), dtype=bool)
+    if not ndim_of(x):
+        raise TypeError(f"np.{'tril' if lower else 'triu'} of a scalar; wanted a matrix")
+    rows, columns = (*shape_of(x), *shape_of(x))[-2:]  # of a vector NumPy makes a square
+    mask = tri(rows, columns, known_int(k, "k") - (not lower), np.dtype(bool))
     zero = dtype_of(x).type(0)
     return wrap(select_p(mask, x, zero) if lower else select_p(mask, zero, x), ARRAY0D)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..autodiff import shapes, views
 from ..autodiff.core import Value, dtype_of, ndim_of, shape_of
+from ..autodiff.dims import Dim
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line
 from ..autodiff.handles import (
@@ -210,8 +211,22 @@ def _mirrored(x: Value, axis: int, pair: Pair, mode: str, option: Any) -> Value:
         return _edge(x, axis, pair, mode, option)
     if option == "odd":
         return _odd(x, axis, pair, mode == "symmetric")
+    if type(size) is Dim and max(pair) <= size - (mode == "reflect"):
+        return _mirrored_once(x, axis, pair, mode)
     places = np.pad(np.arange(size), pair, mode)  # pyright: ignore[reportCallIssue, reportArgumentType]
     return take_values(x, places, axis)
+
+
+def _mirrored_once(x: Value, axis: int, pair: Pair, mode: str) -> Value:
+    """The same where the axis is as long as what is put around it."""
+    size, (before, after) = shape_of(x)[axis], pair
+    if mode == "wrap":
+        front, back = slice_axis(x, size - before, None, axis), slice_axis(x, 0, after, axis)
+    else:
+        skip = int(mode == "reflect")
+        front = _image(x, axis, skip, before)
+        back = _image(x, axis, size - skip - after, after)
+    return _around(x, axis, front, back)
 
 
 def _odd(x: Value, axis: int, pair: Pair, with_edge: bool) -> Value:

@@ -42,6 +42,7 @@ from ..autodiff.rules import (
     reshape_p,
     stop_gradient_p,
 )
+from ..autodiff.sizes import iota
 from .reductions import NONE, finish, handle, is_set, may_hold
 from .statistics import weights_for
 
@@ -130,7 +131,7 @@ def _rows(columns: _Columns, index: Any) -> Value:
     places = convert(value_of(index), _INTP)
     if not columns.counted:
         return gather_p(columns.ordered, places)
-    return gather_p(columns.ordered, places, np.arange(shape_of(columns.ordered)[1]))
+    return gather_p(columns.ordered, places, iota(shape_of(columns.ordered)[1]))
 
 
 def _or_nan(columns: _Columns, result: Value) -> Value:
@@ -201,7 +202,7 @@ def _weighted(columns: _Columns, weights: Value, q: Any) -> Value:
     flat = broadcast_to_p(flat, shape=(width, shape_of(flat)[1]))
     found = searchsorted_p(transpose_p(cdf, axes=(1, 0)), flat, side="left", lead=1)
     found = select_p(less_p(found, n), found, n - 1)
-    result = gather_p(columns.ordered, transpose_p(found, axes=(1, 0)), np.arange(width))
+    result = gather_p(columns.ordered, transpose_p(found, axes=(1, 0)), iota(width))
     return _or_nan(columns, reshape_p(result, shape=(*shape_of(levels), width)))
 
 

@@ -5,17 +5,28 @@ Where the bounds are traced, the elements are computed from them with NumPy's ow
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 
-from ..autodiff.core import PYTHON_DTYPES, dtype_of, is_weak, thread_state
+from ..autodiff import dims, shapes
+from ..autodiff.core import PYTHON_DTYPES, Value, dtype_of, is_weak, thread_state
 from ..autodiff.dispatch import FUNCTIONS, implements
 from ..autodiff.errors import UnsupportedError, user_line
-from ..autodiff.handles import TracedArray, has_handle, is_traced, unwrap_known, value_of
+from ..autodiff.handles import (
+    ARRAY0D,
+    TracedArray,
+    as_size,
+    has_handle,
+    is_traced,
+    unwrap_known,
+    value_of,
+    wrap,
+)
 from ..autodiff.primitives.checks import refuse_p
-from ..autodiff.primitives.elementwise import equal_p
+from ..autodiff.primitives.elementwise import add_p, equal_p, multiply_p
+from ..autodiff.rules import convert, reshape_p
+from ..autodiff.sizes import iota, size_value
 from .creation import array, owned
 from .namespace import replaces, replaces_inside
 
@@ -31,6 +42,10 @@ def _number(x: Any) -> Any:
 
 @replaces_inside("arange")
 def arange(*args: Any, **kwargs: Any) -> Any:
+    if dims.in_use and dims.symbols_of((args, kwargs)):
+        values = _arange_of_sizes(*args, **kwargs)
+        if values is not None:
+            return wrap(values, ARRAY0D)
     bounds = [_number(x) for x in args[:3]]
     if not any(map(is_traced, bounds)) and not any(map(is_traced, kwargs.values())):
         named = {name: _number(x) for name, x in kwargs.items()}
@@ -39,6 +54,26 @@ def arange(*args: Any, **kwargs: Any) -> Any:
 
 
 FUNCTIONS[np.arange] = arange
+
+
+def _arange_of_sizes(
+    start: Any, stop: Any = None, step: Any = None, dtype: Any = None, **_: Any
+) -> Value | None:
+    """The elements where bounds are symbolic and all are sizes; else None."""
+    if stop is None:
+        start, stop = 0, start
+    step = 1 if step is None else step
+    if not all(map(dims.is_size, (start, stop, step))):
+        return None
+    size = shapes.slice_size(slice(None, None, step), stop - start) if step > 0 else None
+    if size is None:
+        return None
+    values = iota(size)
+    if step != 1:
+        values = multiply_p(values, size_value(step))
+    if start != 0:
+        values = add_p(values, size_value(start))
+    return values if dtype is None else convert(values, np.dtype(dtype))
 
 
 def _arange(
@@ -74,8 +109,8 @@ def linspace(
     *,
     device: Any = None,
 ) -> Any:
-    num, axis = unwrap_known(num, "num"), unwrap_known(axis, "axis")
-    if not _any_handle(start, stop):
+    num, axis = as_size(num, "num"), unwrap_known(axis, "axis")
+    if not _any_handle(start, stop) and type(num) is int:
         numpys: Any = np.linspace
         result = numpys(start, stop, num, endpoint, retstep, dtype, axis)
         if retstep:
@@ -101,14 +136,13 @@ def _vote(x: Any) -> Any:
 
 def _linspace(start: Any, stop: Any, num: Any, endpoint: bool) -> tuple[Any, Any]:
     """The samples along the first axis and the step, in floating point, as NumPy rounds them."""
-    num = operator.index(num)
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     intervals = num - 1 if endpoint else num
     start, stop = array(start) * 1.0, array(stop) * 1.0
     delta = stop - start
     dtype = np.result_type(start.dtype, stop.dtype)
-    steps = np.arange(num, dtype=dtype).reshape((num,) + (1,) * np.ndim(delta))
+    steps: Any = wrap(reshape_p(iota(num, dtype), shape=(num,) + (1,) * np.ndim(delta)), ARRAY0D)
     step: Any = np.nan
     samples = steps * delta
     if intervals > 0:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..autodiff import shapes
 from ..autodiff.core import Value, dtype_of, ndim_of, shape_of
+from ..autodiff.dims import Dim, is_size
 from ..autodiff.dispatch import implements
 from ..autodiff.handles import ARRAY0D, value_of, wrap
 from ..autodiff.primitives.checks import refuse_p, warn_p
@@ -27,6 +28,7 @@ from ..autodiff.primitives.manipulation import concatenate_p, transpose_p
 from ..autodiff.primitives.reductions import count_values, keep_axes, sum_values
 from ..autodiff.primitives.rounding import rint_p
 from ..autodiff.rules import broadcast_to_p, convert, imag_p, real_p, reshape_p
+from ..autodiff.sizes import INTP, iota, size_value
 from .reductions import NONE, array_axes, finish, handle, is_set, mask_of
 
 _FLOAT64 = np.dtype(np.float64)
@@ -37,13 +39,16 @@ _EXACT_COUNTS = {np.dtype(np.float64): 2**53, np.dtype(np.float32): 2**24}
 def divided(total: Value, count: Value) -> Value:
     """``total / count`` in the dtype of ``total``; rounded once, from a double if it is narrow."""
     dtype = dtype_of(total)
+    if type(count) is Dim:
+        exact = dtype == _FLOAT64
+        count = size_value(count) if exact else convert(size_value(count), INTP)
     if type(count) is int and count < _EXACT_COUNTS.get(dtype, 0):
         return divide_p(total, count)
     return convert(divide_p(total, np.intp(count) if type(count) is int else count), dtype)
 
 
 def counted(x: Value, axes: tuple[int, ...], mask: Value | None, keepdims: bool) -> Value:
-    """How many elements each reduction sees: an int, or a Value where a mask decides."""
+    """How many elements each reduction sees: a size, or a Value where a mask decides."""
     shape = shape_of(x)
     if mask is None:
         return shapes.prod(shape[a] for a in axes)
@@ -77,8 +82,7 @@ def mean(
     mask = mask_of(where, x)
     keep = is_set(keepdims)
     count = counted(x, axes, mask, keep)
-    if type(count) is not int or count == 0:
-        warn_p(less_equal_p(count, 0), message="Mean of empty slice")
+    _warn_if_too_few(count, 0, "Mean of empty slice")
     working = None if dtype is None else np.dtype(dtype)
     if working is None and dtype_of(x).kind in "biu":
         working = _FLOAT64
@@ -86,6 +90,13 @@ def mean(
     total = masked_sum(x, axes, np.dtype(np.float32) if narrow else working, mask, keep)
     result = divided(total, count)
     return finish("np.mean", convert(result, dtype_of(x)) if narrow else result, out)
+
+
+def _warn_if_too_few(count: Any, least: Value, message: str) -> None:
+    if not (is_size(count) and is_size(least)):
+        warn_p(less_equal_p(size_value(count), least), message=message)
+    elif count <= least:
+        warn_p(True, message=message)
 
 
 def squared(x: Value) -> Value:
@@ -111,7 +122,7 @@ def _variance(
     axes = array_axes(axis, ndim_of(x))
     mask = mask_of(where, x)
     count = counted(x, axes, mask, True)
-    warn_p(less_equal_p(count, ddof), message=_TOO_FEW)
+    _warn_if_too_few(count, ddof, _TOO_FEW)
     working = None if dtype is None else np.dtype(dtype)
     if working is None and dtype_of(x).kind in "biu":
         working = _FLOAT64
@@ -121,7 +132,7 @@ def _variance(
         middle = value_of(center)
     squares = squared(subtract_p(x, middle))
     total = masked_sum(squares, axes, working, mask, True)
-    freedom = maximum_p(subtract_p(np.intp(count) if mask is None else count, ddof), 0)
+    freedom = maximum_p(subtract_p(convert(size_value(count), INTP), ddof), 0)
     result = convert(divide_p(total, freedom), dtype_of(total))
     return result if keep else reshape_p(result, shape=shapes.reduced(shape_of(x), axes))
 
@@ -197,7 +208,7 @@ def average(
     keep = is_set(keepdims)
     if weights is None:
         result = value_of(np.mean(handle(x), axis=axes, keepdims=keep))
-        total = dtype_of(result).type(counted(x, axes, None, keep))
+        total = convert(size_value(counted(x, axes, None, keep)), dtype_of(result))
     else:
         w = weights_for(weights, x, axis)
         dtype = np.result_type(dtype_of(x), dtype_of(w))
@@ -287,7 +298,7 @@ def cov(
 def _covariance(x: Value, w: Value | None, aw: Value | None, ddof: Any) -> Any:
     weights = None if w is None else handle(w)
     center = np.average(handle(x), axis=1, weights=weights)
-    total = shape_of(x)[1] if w is None else sum_values(w, (0,))
+    total = size_value(shape_of(x)[1]) if w is None else sum_values(w, (0,))
     if w is None or aw is None:
         factor = total - ddof
     elif ddof == 0:
@@ -325,7 +336,7 @@ def corrcoef(
     if not ndim_of(c.value):
         return c / c
     n = shape_of(c.value)[0]
-    places = np.arange(n)
+    places = handle(iota(n))
     deviation: Any = np.sqrt(np.real(c[places, places]))
     value = value_of(c / deviation[:, None] / deviation[None, :])
     if dtype_of(value).kind != "c":

@@ -86,9 +86,14 @@ class CacheFiles:
         return len(sizes), sum(sizes)
 
     def clear(self) -> None:
-        """Delete all entries, and what was left half written."""
+        """Delete all entries, and what was left half written; Trouble where that is not allowed."""
         for name, _ in self._list():
-            _remove(os.path.join(self.folder, name))
+            try:
+                os.unlink(os.path.join(self.folder, name))
+            except FileNotFoundError:  # by another process meanwhile
+                continue
+            except OSError as error:
+                raise _unwritable(self.folder, error) from None
         with self._lock:
             self._size, self._unchecked = None, 0
 

@@ -2,27 +2,18 @@
 
 The call path between Python and kernels is C in all but name. It is written in Python's syntax so
 that it reads, lints and tests like the rest, and is compiled on the user's machine, where there
-is no C compiler. Every value is a 64-bit word (an integer or an address); comparisons are
+may be no C compiler. Every value is a 64-bit word (an integer or an address); comparisons are
 signed. There are local variables, ``if``, ``while``, ``for i in range(...)``, ``break``,
-``continue``, ``return``, calls of each other and of external functions, and:
-
-    word(a), word(a, i)            the word at address a, the i-th word after it
-    int32(a), byte(a)              a 32-bit integer (sign-extended), a byte (zero-extended)
-    store(a, i, v), store8(a, v)   write a word, a byte
-    store_double(a, v)             write a double that an external function returned
-    double(a)                      read one, to give it to an external function
-    stack(n)                       n fresh words that live until the function returns
-    call3(f, x, y, z)              call the function at address f, of type i32 (ptr, ptr, ptr)
-    call2(f, x, y), call1(f, x)    the same with two arguments, with one
+``continue``, ``return``; calls of each other, of the functions declared below, and of external
+ones: ``api.Py_IncRef(x)`` calls one, ``api.list_type`` is the address of an external object,
+``at.NAME`` a constant.
 """
 
 from __future__ import annotations
 
 import ast
-import inspect
 import itertools
-import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 _TYPES = {"w": "i64", "i": "i32", "d": "double", "v": "void"}
@@ -35,26 +26,70 @@ _COMPARE: dict[type[Any], str] = {
 }  # fmt: skip
 
 
+def word(address: int, index: int = 0) -> int:
+    """The word at an address, or the index-th after it."""
+    raise NotImplementedError
+
+
+def int32(address: int) -> int:
+    """The 32-bit integer at an address, sign-extended."""
+    raise NotImplementedError
+
+
+def byte(address: int) -> int:
+    """The byte at an address."""
+    raise NotImplementedError
+
+
+def double(address: int) -> float:
+    """The double at an address, to be given to an external function."""
+    raise NotImplementedError
+
+
+def store(address: int, index: int, value: int) -> None:
+    """Write the index-th word after an address."""
+
+
+def store8(address: int, value: int) -> None:
+    """Write a byte."""
+
+
+def store_double(address: int, value: float) -> None:
+    """Write a double that an external function returned."""
+
+
+def stack(count: int) -> int:
+    """The address of so many words that live until the function returns."""
+    raise NotImplementedError
+
+
+def call(address: int, *arguments: int) -> int:
+    """Call the function at an address, which returns an int32."""
+    raise NotImplementedError
+
+
 class Names(NamedTuple):
     """What a function may refer to besides its own variables."""
 
-    constants: Mapping[str, int]
+    constants: Mapping[str, Any]
     addresses: Iterable[str]  # external objects: the name is their address
     externals: Mapping[str, str]  # functions: "wwi" returns a word, takes a word and an int32
     functions: Mapping[str, int]  # compiled together with it: name -> number of parameters
 
 
 def compile_functions(
-    functions: Iterable[Callable[..., Any]],
+    source: str,
     exported: Iterable[str],
-    constants: Mapping[str, int],
+    constants: Mapping[str, Any],
     addresses: Iterable[str],
     externals: Mapping[str, str],
 ) -> str:
-    """The LLVM IR of a module with ``functions``; those in ``exported`` are visible outside."""
-    bodies = {function.__name__: _parse(function) for function in functions}
+    """The LLVM IR of all functions in a module's source; those in ``exported`` are visible."""
+    bodies = {
+        node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)
+    }
     known = {name: len(body.args.args) for name, body in bodies.items()}
-    names = Names(constants, set(addresses), externals, known)
+    names = Names(constants, tuple(addresses), externals, known)
     lines = [f"@{name} = external global i8" for name in names.addresses]
     for name, types in externals.items():
         parameters = ", ".join(_TYPES[letter] for letter in types[1:])
@@ -62,12 +97,6 @@ def compile_functions(
     for name, body in bodies.items():
         lines += _Compiler(names).function(body, "" if name in set(exported) else "internal ")
     return "\n".join(lines)
-
-
-def _parse(function: Callable[..., Any]) -> ast.FunctionDef:
-    body = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-    assert isinstance(body, ast.FunctionDef)
-    return body
 
 
 class _Compiler:
@@ -149,9 +178,7 @@ class _Compiler:
             case _:
                 raise NotImplementedError(ast.unparse(node))
 
-    def if_statement(
-        self, test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt]
-    ) -> None:
+    def if_statement(self, test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt]) -> None:
         yes, no, end = self.label(), self.label(), self.label()
         self.branch(test, yes, no)
         for label, statements in ((yes, body), (no, orelse)):
@@ -205,6 +232,17 @@ class _Compiler:
 
     # Expressions
 
+    def truth(self, test: ast.expr) -> str:
+        """A condition as 1 or 0."""
+        result = f"truth.{next(self.numbers)}"
+        yes, end = self.label(), self.label()
+        self.assign(result, "0")
+        self.branch(test, yes, end)
+        self.lines.append(f"{yes}:")
+        self.assign(result, "1")
+        self.start(end)
+        return self.load_variable(result)
+
     def load_variable(self, name: str) -> str:
         return self.new(f"load i64, ptr %var.{name}")
 
@@ -214,15 +252,22 @@ class _Compiler:
                 return str(int(number))
             case ast.Name(name) if name in self.variables:
                 return self.load_variable(name)
-            case ast.Name(name) if name in self.names.constants:
-                return str(self.names.constants[name])
-            case ast.Name(name) if name in self.names.addresses:
+            case ast.Name(name) if isinstance(self.names.constants.get(name), int):
+                return str(int(self.names.constants[name]))
+            case ast.Attribute(ast.Name("at"), name):
+                return str(int(getattr(self.names.constants["at"], name)))
+            case ast.Attribute(ast.Name("api"), name) if name in self.names.addresses:
                 return f"ptrtoint (ptr @{name} to i64)"
             case ast.BinOp(left, op, right):
                 both = f"{self.value(left)}, {self.value(right)}"
                 return self.new(f"{_BINARY[type(op)]} i64 {both}")
+            case ast.Compare() | ast.BoolOp() | ast.UnaryOp(ast.Not()):
+                return self.truth(node)
             case ast.Call(ast.Name(name), arguments):
                 return self.call(name, arguments)
+            case ast.Call(ast.Attribute(ast.Name("api"), name), arguments):
+                values = [self.value(argument) for argument in arguments]
+                return self.external(name, self.names.externals[name], values)
             case _:
                 raise NotImplementedError(ast.unparse(node))
 
@@ -231,8 +276,6 @@ class _Compiler:
         if name in self.names.functions:
             assert len(values) == self.names.functions[name], name
             return self.new(f"call i64 @{name}({', '.join(f'i64 {value}' for value in values)})")
-        if name in self.names.externals:
-            return self.external(name, self.names.externals[name], values)
         return getattr(self, f"do_{name}")(*values)
 
     def external(self, name: str, types: str, values: list[str]) -> str:
@@ -284,12 +327,10 @@ class _Compiler:
         block = self.new(f"alloca i64, i64 {count}, align 16")
         return self.new(f"ptrtoint ptr {block} to i64")
 
-    def do_call1(self, function: str, *arguments: str) -> str:
+    def do_call(self, function: str, *arguments: str) -> str:
         typed = ", ".join(f"i64 {argument}" for argument in arguments)
         result = self.new(f"call i32 {self.pointer(function)}({typed})")
         return self.new(f"sext i32 {result} to i64")
-
-    do_call2 = do_call3 = do_call1
 
 
 def _name(name: str) -> Any:

@@ -83,8 +83,9 @@ def load(
         llvm_ir: a module's text. Its triple and data layout are set here.
         symbols: addresses of the external names it refers to; what is not there is looked up in
             the process (memcpy, libm). A name found nowhere raises RuntimeError.
-        optimize: 0 compiles fast; 1 tidies up what a code generator leaves behind; 2 is for loops
-            that are already vectors; 3 has LLVM's vectorisers too.
+        optimize: 0 compiles fast, by LLVM's simplest instruction selection; 1 tidies up what a
+            code generator leaves behind; 2 is for loops that are already vectors; 3 has LLVM's
+            vectorisers too.
 
     Raises:
         RuntimeError: the text is no valid module, or a symbol was not found.
@@ -186,23 +187,22 @@ def _parse(llvm_ir: str) -> tuple[Any, Any]:
 def _optimize(module: Any, target_machine: Any, level: int) -> None:
     import llvmlite.binding as llvm
 
-    if level == 0:
-        return
     tuning = llvm.create_pipeline_tuning_options(max(level, 2))
     tuning.loop_vectorization = tuning.slp_vectorization = level >= 3
     builder = llvm.create_pass_builder(target_machine, tuning)
-    passes = builder.getModulePassManager() if level >= 2 else _tidy_passes()
+    passes = builder.getModulePassManager() if level >= 2 else _tidy_passes(level)
     passes.run(module, builder)
 
 
-def _tidy_passes() -> Any:
+def _tidy_passes(level: int) -> Any:
     import llvmlite.binding as llvm
 
     passes = llvm.create_new_module_pass_manager()
     passes.add_sroa_pass()
-    passes.add_simplify_cfg_pass()
-    passes.add_instruction_combine_pass()
-    passes.add_new_gvn_pass()
+    if level >= 1:
+        passes.add_simplify_cfg_pass()
+        passes.add_instruction_combine_pass()
+        passes.add_new_gvn_pass()
     return passes
 
 

@@ -359,9 +359,16 @@ open:
   %epoch = atomicrmw add ptr @epoch, i32 1 seq_cst
   %sleepers = load atomic i32, ptr @sleepers seq_cst, align 4
   %some_sleep = icmp sgt i32 %sleepers, 0
-  br i1 %some_sleep, label %wake, label %work
-wake:
+  br i1 %some_sleep, label %sleepy, label %work
+sleepy:
+  %many = shl i64 %slots, 2
+  %fine = icmp sge i64 %blocks, %many
+  br i1 %fine, label %judge, label %wake
+judge:
   call void @wake_if_worth_it(i64 %seats)
+  br label %work
+wake:
+  call void @wake(ptr @epoch, i64 %seats)
   br label %work
 work:
   call void @work(i64 0)
@@ -397,6 +404,7 @@ out:
 # As with skis that one rents until the rent comes to their price: work done alone is added up while
 # regions follow each other closely, and when it comes to twice the cost, the sleepers are woken. So
 # a small region after a pause costs little more than a call, and many in a row are soon shared.
+# Where there are few blocks, one of them alone may be long, and nothing is measured first.
 _WAKING = """
 ; Run one block, to see how long one takes; then wake the others, or not. This thread has the pool.
 define internal void @wake_if_worth_it(i64 %seats) noinline {

@@ -7,7 +7,7 @@ import numpy
 
 from xnp.autodiff import trees
 from xnp.autodiff.core import Aval, aval_of
-from xnp.autodiff.dims import Scope
+from xnp.autodiff.dims import Dim, Scope
 from xnp.autodiff.handles import ARRAY0D, RESULT, WEAK, TracedArray, wrap
 from xnp.autodiff.program import Program
 from xnp.autodiff.recording import ProgramTrace
@@ -25,9 +25,7 @@ class Recorded(NamedTuple):
 
     def sizes_of(self, args: Sequence[Any]) -> dict[str, int]:
         leaves = [leaf for arg in args for leaf in leaves_of(arg)]
-        return {
-            symbol.name: size for symbol, size in self.program._sizes(leaves).items()
-        }
+        return {symbol.name: size for symbol, size in self.program._sizes(leaves).items()}
 
     def __call__(self, *args: Any) -> Any:
         found = iter(self.program(*[leaf for arg in args for leaf in leaves_of(arg)]))
@@ -97,13 +95,12 @@ def record(fun: Callable[..., Any], args: Sequence[Any], lower: int = 2) -> Reco
     with ProgramTrace() as trace:
         given = [map_leaves(symbolic, arg) for arg in args]
         outputs, unflatten = trees.flatten(fun(*given))
+        outputs = [out.traced() if type(out) is Dim else out for out in outputs]
         handles = [out for out in outputs if type(out) is TracedArray]
         program = trace.program([out.value for out in handles], "symbolic")
     scope.close()
     kinds = [out._kind if type(out) is TracedArray else None for out in outputs]
-    return Recorded(
-        program, scope, kinds, outputs, lambda leaves: trees.rebuild(unflatten, leaves)
-    )
+    return Recorded(program, scope, kinds, outputs, lambda leaves: trees.rebuild(unflatten, leaves))
 
 
 def grown(x: Any, shape: Sequence[int]) -> Any:

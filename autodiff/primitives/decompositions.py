@@ -66,12 +66,14 @@ from .matrices import (
     column,
     conjugated,
     diagonal,
+    eye,
     imag_part,
     is_complex,
     part,
     precision,
     real_part,
     row,
+    size_times,
     stack_batch,
     sum_matrices,
     transposed,
@@ -128,13 +130,13 @@ def _span(w: Value) -> Value:
 
 
 def _off_diagonal(n: Any) -> Any:
-    return ~np.eye(n, dtype=bool)
+    return logical_not_p(eye(n, n, 0, np.dtype(bool)))
 
 
 def _equal_pairs(gap: Value, size: Value, like: Value) -> Value:
     """Which pairs of different values are equal, up to rounding in values of that size."""
     n = shape_of(gap)[-1]
-    limit = size * (n * precision(like))
+    limit = size * size_times(n, precision(like), like)
     return logical_and_p(less_equal_p(absolute_p(gap), limit), _off_diagonal(n))
 
 
@@ -144,11 +146,11 @@ def _divide_gap(x: Value, gap: Value, equal: Value, exact: bool) -> Value:
     """
     n = shape_of(gap)[-1]
     kind = dtype_of(gap).type
-    skip = logical_or_p(equal, np.eye(n, dtype=bool))
+    skip = logical_or_p(equal, eye(n, n, 0, np.dtype(bool)))
     quotient = where(skip, kind(0), x) / where(skip, kind(1), gap)
     if not exact:
         return quotient
-    noise = as_scale(sum_matrices(absolute_p(x))) * (4 * n * precision(x))
+    noise = as_scale(sum_matrices(absolute_p(x))) * size_times(n, 4 * precision(x), x)
     mixed = logical_and_p(equal, greater_p(absolute_p(x), noise))
     return where(mixed, kind(np.nan), quotient)
 
@@ -216,7 +218,7 @@ def _check_phases(name: str, v: Value, at: int, mixing: Value) -> None:
     if not is_complex(v) or not shape_of(v)[-1]:
         return
     size = absolute_p(part(v, at, FULL))
-    free = less_equal_p(size, shape_of(v)[-2] * precision(v))
+    free = less_equal_p(size, size_times(shape_of(v)[-2], precision(v), v))
     used = diagonal(_large(mixing - adjoint(mixing), mixing))
     _refuse(logical_and_p(free, used), _PHASE, name)
 
@@ -379,7 +381,7 @@ def _thin(ans: Any, full: bool) -> tuple[Any, ...]:
 def _zero_values(s: Value, ans: Any) -> Value:
     """Which singular values are zero, up to rounding."""
     size = max(shape_of(ans[0])[-2], shape_of(ans[2])[-1])
-    return less_equal_p(s, _span(s) * (size * precision(s)))
+    return less_equal_p(s, _span(s) * size_times(size, precision(s), s))
 
 
 def _svd_rotations(p: Value, s: Value, zero: Value, exact: bool) -> tuple[Value, Value]:

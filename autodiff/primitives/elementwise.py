@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import shapes
+from .. import dims, shapes
 from ..core import (
     PYTHON_DTYPES,
     Aval,
@@ -136,7 +136,8 @@ class Elementwise(Primitive):
             return None
         total = fit_dtype(total, ans)
         shape = shape_of(ans)
-        return total if shape_of(total) == shape else broadcast_to_p(total, shape=shape)
+        same = shapes.is_same(shape_of(total), shape)
+        return total if same else broadcast_to_p(total, shape=shape)
 
     def pull(
         self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
@@ -169,7 +170,7 @@ class Elementwise(Primitive):
             else:
                 if g.dtype is not a.dtype:
                     g = fit_dtype(g, a)
-                if g.shape != a.shape:
+                if dims.in_use or g.shape != a.shape:
                     g = unbroadcast(g, a.shape)
             cts.append(g)
         return cts

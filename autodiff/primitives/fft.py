@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import shapes
 from ..core import Aval, Value, dtype_of, ndim_of, shape_of
-from ..rules import Linear, batch_axis, fit_dtype
+from ..rules import Linear, batch_axis, filled, fit_dtype, reshape_p, zeros
 from .elementwise import conjugate_p, multiply_p
 from .indexing import getitem_p, setitem_p
 
@@ -37,8 +37,8 @@ def resize_axis(x: Value, axis: int, size: Any) -> Value:
     if size < old:
         return getitem_p(x, index=(*lead, slice(0, size)))
     if size > old:
-        zeros = np.zeros(shapes.with_size(shape, axis, size), dtype_of(x))
-        return setitem_p(zeros, x, index=(*lead, slice(0, old)))
+        blank = zeros(shapes.with_size(shape, axis, size), dtype_of(x))
+        return setitem_p(blank, x, index=(*lead, slice(0, old)))
     return x
 
 
@@ -60,11 +60,12 @@ def _half_weights(n: Any, like: Any, axis: int) -> Any:
     """How often each coefficient of a half spectrum counts in the whole: the first once, so the
     last if n is even, the others twice, for their conjugates; shaped to multiply ``like``.
     """
-    weights = np.full(n // 2 + 1, 2.0, _real_dtype(dtype_of(like)))
-    weights[0] = 1.0
-    if n % 2 == 0:
-        weights[-1] = 1.0
-    return weights.reshape((-1,) + (1,) * (ndim_of(like) - axis - 1))
+    count, dtype = n // 2 + 1, _real_dtype(dtype_of(like))
+    weights = filled((count,), 2, dtype)
+    ends = (0, -1) if n % 2 == 0 else (0,)
+    for end in ends:
+        weights = setitem_p(weights, dtype.type(1), index=(end,))
+    return reshape_p(weights, shape=(count,) + (1,) * (ndim_of(like) - axis - 1))
 
 
 # <ct, r2c(x_dot)> = Re sum_k ct_k s sum_j x_dot_j w^(jk), so x_j gets

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..core import Aval, Primitive, Value, dtype_of, ndim_of, shape_of
-from ..rules import imag_p, real_dtype, real_p, reduce_sum_p, reshape_p
-from .elementwise import conjugate_p
+from ..rules import convert, imag_p, real_dtype, real_p, reduce_sum_p, reshape_p
+from ..sizes import iota, size_value
+from .elementwise import conjugate_p, equal_p, greater_equal_p, multiply_p
 from .indexing import getitem_p
 from .manipulation import transpose_p
 
@@ -96,21 +97,42 @@ def sum_matrices(x: Value) -> Value:
     return reduce_sum_p(x, axes=(n - 2, n - 1))
 
 
+def eye(m: Any, n: Any, k: int, dtype: np.dtype[Any]) -> Value:
+    """``np.eye(m, n, k, dtype)``."""
+    if type(m) is int and type(n) is int:
+        return np.eye(m, n, k, dtype)
+    return convert(equal_p(column(iota(m)) + k, iota(n)), dtype)
+
+
+def tri(m: Any, n: Any, k: int, dtype: np.dtype[Any]) -> Value:
+    """``np.tri(m, n, k, dtype)``."""
+    if type(m) is int and type(n) is int:
+        return np.tri(m, n, k, dtype)
+    return convert(greater_equal_p(column(iota(m)) + k, iota(n)), dtype)
+
+
+def size_times(n: Any, factor: float, like: Any) -> Value:
+    """``n * factor`` for a size, a number of the real dtype of ``like`` or a Python number."""
+    if type(n) is int:
+        return n * factor
+    return convert(multiply_p(size_value(n), factor), real_dtype(dtype_of(like)))
+
+
 def identity(n: Any, like: Any) -> Any:
     """The identity in the real dtype of ``like``."""
-    return np.eye(n, dtype=real_dtype(dtype_of(like)))
+    return eye(n, n, 0, real_dtype(dtype_of(like)))
 
 
 def lower_mask(n: Any, like: Any, k: int = 0) -> Any:
     """Ones on and below the k-th diagonal, in the real dtype of ``like``."""
-    return np.tri(n, n, k, dtype=real_dtype(dtype_of(like)))
+    return tri(n, n, k, real_dtype(dtype_of(like)))
 
 
 def triangle(x: Value, uplo: str) -> Value:
     """The Hermitian matrix that LAPACK sees where it reads one triangle of ``x``."""
     n = shape_of(x)[-1]
     strict = lower_mask(n, x, -1)
-    half = x * (strict if uplo == "L" else strict.T)
+    half = x * (strict if uplo == "L" else transposed(strict))
     return half + adjoint(half) + real_part(x) * identity(n, x)
 
 
@@ -120,7 +142,7 @@ def triangle_transpose(ct: Value, uplo: str) -> Value:
     """
     n = shape_of(ct)[-1]
     strict = lower_mask(n, ct, -1)
-    half = (ct + adjoint(ct)) * (strict if uplo == "L" else strict.T)
+    half = (ct + adjoint(ct)) * (strict if uplo == "L" else transposed(strict))
     return half + real_part(ct) * identity(n, ct)
 
 

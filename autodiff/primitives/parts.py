@@ -28,8 +28,8 @@ copy_p = Linear(
 def _diagonal_shape(x: Aval, *, offset: int, axis1: int, axis2: int) -> Aval:
     rows, columns = x.shape[axis1], x.shape[axis2]
     rest = tuple(d for i, d in enumerate(x.shape) if i not in (axis1, axis2))
-    length = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
-    return Aval((*rest, length), x.dtype)
+    length = min(rows + min(offset, 0), columns - max(offset, 0))
+    return Aval((*rest, length if length >= 0 else 0), x.dtype)
 
 
 def _diagonal_batch(

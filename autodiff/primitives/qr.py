@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Aval, Value, ndim_of, shape_of
-from ..rules import General
+from ..core import Aval, Value, dtype_of, ndim_of, shape_of
+from ..rules import General, real_dtype, zeros
 from .contraction import matmul_p
+from .indexing import setitem_p
 from .linalg import solve_p
 from .manipulation import concatenate_p
 from .matrices import (
@@ -22,6 +23,7 @@ from .matrices import (
     adjoint,
     column,
     diagonal,
+    eye,
     identity,
     imag_part,
     is_complex,
@@ -29,6 +31,7 @@ from .matrices import (
     part,
     stack_batch,
     transposed,
+    tri,
 )
 
 
@@ -58,7 +61,7 @@ def _qr_jvp(ans: Any, args: Any, dots: Sequence[Value]) -> Any:
 
 def _upper_mask(r: Value) -> Any:
     m, n = shape_of(r)[-2:]
-    return 1 - np.tri(m, n, -1, dtype=identity(0, r).dtype)
+    return 1 - tri(m, n, -1, real_dtype(dtype_of(r)))
 
 
 def _qr_shape(a: Aval) -> Any:
@@ -94,7 +97,7 @@ def _householder_jvp(ans: Any, args: Any, dots: Sequence[Value]) -> Any:
     left = solve_p(v1, m1_dot)
     lower = _over(left, safe) * lower_mask(k, v, -1)
     v1_dot = matmul_p(v1, lower)
-    w_dot = (left - matmul_p(lower, w)) * lower_mask(k, v).T
+    w_dot = (left - matmul_p(lower, w)) * transposed(lower_mask(k, v))
     if k == shape_of(v)[-2]:
         return v1_dot, w_dot
     v2, m2_dot = part(v, slice(k, None), FULL), part(m_dot, slice(k, None), FULL)
@@ -104,9 +107,8 @@ def _householder_jvp(ans: Any, args: Any, dots: Sequence[Value]) -> Any:
 
 def _trivial(k: Any, like: Value) -> Any:
     """1 as the last diagonal element of a k x k matrix."""
-    out = identity(k, like)
-    out[: k - 1] = 0
-    return out
+    zero = real_dtype(dtype_of(like)).type(0)
+    return setitem_p(identity(k, like), zero, index=(slice(0, k - 1),))
 
 
 def _over(x: Value, w: Value) -> Value:
@@ -139,7 +141,7 @@ householder_p = General(
 
 def _reflectors(q: Value) -> Any:
     m, k = shape_of(q)[-2:]
-    return householder_p(q - np.eye(m, k, dtype=identity(0, q).dtype))
+    return householder_p(q - eye(m, k, 0, real_dtype(dtype_of(q))))
 
 
 # The extra columns of the complete Q are those of 1 - V T V^H = 1 + V W V1^-H V^H.
@@ -191,10 +193,10 @@ def _padded(x: Value, rows: Any, columns: Any) -> Value:
     """``x`` with zero rows below and zero columns to the right."""
     *lead, m, n = shape_of(x)
     if rows > m:
-        blank = np.zeros((*lead, rows - m, n), identity(0, x).dtype)
+        blank = zeros((*lead, rows - m, n), real_dtype(dtype_of(x)))
         x = concatenate_p(x, blank, axis=ndim_of(x) - 2)
     if columns > n:
-        blank = np.zeros((*lead, rows, columns - n), identity(0, x).dtype)
+        blank = zeros((*lead, rows, columns - n), real_dtype(dtype_of(x)))
         x = concatenate_p(x, blank, axis=ndim_of(x) - 1)
     return x
 

@@ -20,6 +20,7 @@ from ..rules import (
     batch_axes,
     batch_axis,
     convert,
+    filled,
     reduce_sum_p,
     reshape_p,
 )
@@ -33,7 +34,7 @@ Axes = tuple[int, ...]
 def keep_axes(x: Value, shape: tuple[Any, ...], axes: Sequence[int]) -> Value:
     """The result of a reduction with its axes back, of length 1: it broadcasts to ``shape``."""
     kept = shapes.reduced(shape, axes, True)
-    return x if shape_of(x) == kept else reshape_p(x, shape=kept)
+    return x if shapes.is_same(shape_of(x), kept) else reshape_p(x, shape=kept)
 
 
 def axes_to_front(x: Value, axes: Axes) -> Value:
@@ -77,7 +78,7 @@ def _shifted(x: Value, axis: int, first: float) -> Value:
     shape = shape_of(x)
     if shape[axis] == 0:
         return x
-    head = np.full(shapes.with_size(shape, axis, 1), first, dtype_of(x))
+    head = filled(shapes.with_size(shape, axis, 1), first, dtype_of(x))
     return concatenate_p(head, slice_axis(x, 0, -1, axis), axis=axis)
 
 

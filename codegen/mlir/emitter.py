@@ -8,7 +8,7 @@ nothing has to be converted on the way to LLVM.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -52,6 +52,7 @@ class Emitter:
         self.lanes = 1
         self._count = 0
         self._constants: dict[tuple[str, str], str] = {}
+        self._literals: dict[str, Any] = {}
 
     def fresh(self) -> str:
         self._count += 1
@@ -76,7 +77,13 @@ class Emitter:
 
     def constant(self, value: Any, element: str) -> str:
         """A number of MLIR type ``element`` (f32, f64, i1, i8 ... i64) in all lanes."""
-        return self._constant(_literal(value, element), element, self.lanes)
+        name = self._constant(_literal(value, element), element, self.lanes)
+        self._literals[name] = value
+        return name
+
+    def literal(self, name: str) -> Any:
+        """The number that `constant` gave this name, or None."""
+        return self._literals.get(name)
 
     def integer(self, value: int) -> str:
         """A scalar i64, whatever the lanes: for addresses and loops."""
@@ -88,7 +95,8 @@ class Emitter:
         key = literal, element
         if key not in self._constants:
             name = self.fresh()
-            self.prologue.append(f"{name} = arith.constant {literal} : {element}")
+            kind = "" if element == "i1" else f" : {element}"  # true and false have no other
+            self.prologue.append(f"{name} = arith.constant {literal}{kind}")
             self._constants[key] = name
         return self._constants[key]
 
@@ -97,6 +105,28 @@ class Emitter:
         if self.lanes == 1:
             return name
         return self.op(f"vector.broadcast {name} : {element} to {self.type(element)}")
+
+    def lane_numbers(self) -> str:
+        """0, 1, 2, ... as i64, one in each lane."""
+        kind = self.type("i64")
+        literal = str(list(range(self.lanes)))
+        key = literal, kind
+        if key not in self._constants:
+            self._constants[key] = name = self.fresh()
+            self.prologue.append(f"{name} = arith.constant dense<{literal}> : {kind}")
+        return self._constants[key]
+
+    def from_lanes(self, names: Sequence[str], element: str) -> str:
+        """A vector of scalars."""
+        return self.op(f"vector.from_elements {', '.join(names)} : {self.type(element)}")
+
+    def to_lanes(self, name: str, element: str) -> list[str]:
+        """The scalars of a vector."""
+        kind = self.type(element)
+        return [
+            self.op(f"vector.extract {name}[{lane}] : {element} from {kind}")
+            for lane in range(self.lanes)
+        ]
 
     @contextmanager
     def scalar(self) -> Iterator[None]:
@@ -125,7 +155,9 @@ class Emitter:
         return self.op(f"arith.{which} {predicate}, {a}, {b} : {self.type(element)}")
 
     def select(self, mask: str, a: str, b: str, element: str) -> str:
-        types = self.type(element) if self.lanes == 1 else f"{self.type('i1')}, {self.type(element)}"
+        types = (
+            self.type(element) if self.lanes == 1 else f"{self.type('i1')}, {self.type(element)}"
+        )
         return self.op(f"arith.select {mask}, {a}, {b} : {types}")
 
     def cast(self, name: str, a: str, source: str, target: str) -> str:

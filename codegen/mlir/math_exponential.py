@@ -12,9 +12,11 @@ from .math_numbers import (
     Number,
     at_least,
     at_most,
+    fast_two_sum,
     fma,
     polynomial,
     power_of_two,
+    two_product,
 )
 
 LOG2_E = 1.4426950408889634
@@ -148,33 +150,37 @@ def tanh(x: Number) -> Number:
     return ans.sign_of(x)
 
 
-def _decay(size: Number) -> tuple[Number, Number, Number]:
-    """e^-size, and 1 + e^-size in two parts."""
-    k, _, r = _split(at_least(-size, -746.0))
-    q = fma(r * r, polynomial(r, _EXP, _EXP_NARROW), r)
-    p = _scale(q + 1.0, k)
-    s = power_of_two(_clamp_exponent(k))
-    one, low = s + 1.0, s * q
-    total = one + low
-    return p, total, low - (total - one)
-
-
-def _clamp_exponent(k: Number) -> Number:
-    """k + 1023, but at least 1; beside 1, what is below 2^-1022 is nothing."""
-    biased = (k & 0xFFF) + 1023  # k <= 0 modulo 4096
-    biased = biased & 0xFFF
-    return (biased > 2046)(1, (biased < 1)(1, biased))
-
-
 def logistic(x: Number) -> Number:
-    """With d = e^-|x|: 1/(1 + d), and d/(1 + d) where x < 0."""
-    d, total, _ = _decay(abs(x))
-    return (x < 0.0)(d, 1.0) / total
+    """c/(c + c e^-x), where c e^-x = s + s (e^r - 1) with a power of two s. c = 1, or 2^-100 where
+    the sum would overflow.
+    """
+    k, number, r = _split(at_least(at_most(-x, 300.0 if x.e.narrow else 746.0), -45.0))
+    q = fma(r * r, polynomial(r, _EXP, _EXP_NARROW), r)
+    if x.e.narrow:
+        return 1.0 / (_scale_small(q + 1.0, k) + 1.0)
+    large = number > 512.0
+    c = large(x.like(2.0**-100), 1.0)
+    s = power_of_two(k + large(k.like(1023 - 100), 1023))
+    return c / fma(s, q, s + c)
 
 
 def sech_squared(x: Number) -> Number:
-    """1/cosh^2 = 4 d/(1 + d)^2 with d = e^-2|x|. Twice the rounding error of 1 + d is undone."""
+    """1/cosh^2 = 4 d/(1 + d)^2 with d = e^-2|x|; numerator and denominator are sums of two, so
+    that only the last steps round.
+    """
     size = abs(x)
-    d, total, low = _decay(size + size)
-    ans = (d * 4.0) / (total * total)
-    return fma(ans * (low / total), -2.0, ans)
+    k, number, r = _split(at_least(size * -2.0, -300.0 if x.e.narrow else -750.0))
+    q = fma(r * r, polynomial(r, _EXP, _EXP_NARROW), r)
+    if x.e.narrow:
+        d = _scale_small(q + 1.0, k)
+        return (d * 4.0) / ((d + 1.0) * (d + 1.0))
+    s = power_of_two((at_least(number, -200.0) + MAGIC).bits() + 1023)
+    one, one_low = fast_two_sum(s.like(1.0), s)
+    root, root_low = fast_two_sum(one, fma(s, q, one_low))
+    bottom, bottom_low = two_product(root, root)
+    bottom_low = fma(root + root, root_low, bottom_low)
+    top, top_low = fast_two_sum(q.like(1.0), q)
+    inverse = 1.0 / bottom
+    ans = top * inverse
+    rest = fma(-ans, bottom, top) + (top_low - ans * bottom_low)
+    return _scale(fma(rest, inverse, ans), k + 2)

@@ -75,7 +75,7 @@ def _log_sum(f: Number, k: Number, low: Number | None = None) -> Number:
 def _at_edges(x: Number, ans: Number, pole: float = 0.0) -> Number:
     """``ans``, but -inf at ``pole``, nan below, inf at inf, nan at nan."""
     ans = (x < INFINITY)(ans, x)
-    return (x > pole)(ans, x.equals(pole)(-INFINITY, NAN))
+    return (x > pole)(ans, x.equals(pole)(x.like(-INFINITY), NAN))
 
 
 def log(x: Number) -> Number:
@@ -147,6 +147,9 @@ def _root(high: Number, low: Number) -> tuple[Number, Number]:
 def arcsinh(x: Number) -> Number:
     """log(1 + v) with v = |x| + x^2/(1 + sqrt(1 + x^2)), v in twice the precision."""
     size = abs(x)
+    if x.e.narrow:
+        v = size + x * x / (fma(x, x, 1.0).sqrt() + 1.0)
+        return (size < INFINITY)(log_one_plus(v), size).sign_of(x)
     large = size > 2.0**60
     size_or_1 = large(1.0, size)
     square, square_low = two_product(size_or_1, size_or_1)
@@ -163,6 +166,10 @@ def arcsinh(x: Number) -> Number:
 
 def arccosh(x: Number) -> Number:
     """log(1 + v) with v = x - 1 + sqrt(x^2 - 1), v in twice the precision."""
+    if x.e.narrow:
+        t = x - 1.0
+        ans = log_one_plus(t + (t * (t + 2.0)).sqrt())
+        return (x < INFINITY)((x < 1.0)(NAN, ans), x)
     large = x > 2.0**60
     x_or_2 = large(2.0, x)
     t, t_low = two_sum(x_or_2, -1.0)
@@ -179,12 +186,15 @@ def arctanh(x: Number) -> Number:
     """log(1 + v)/2 with v = 2 |x|/(1 - |x|), v in twice the precision."""
     size = abs(x)
     inside = size < 1.0
+    if x.e.narrow:
+        ans = log_one_plus((size + size) / (1.0 - size)) * 0.5
+        return inside(ans, size.equals(1.0)(size.like(INFINITY), NAN)).sign_of(x)
     bottom, bottom_low = two_sum(-inside(size, 0.0), 1.0)
     top = size + size
     q = top / bottom
     q_low = (fma(-q, bottom, top) - q * bottom_low) / bottom
     ans = log_one_plus(q, q_low) * 0.5
-    return inside(ans, size.equals(1.0)(INFINITY, NAN)).sign_of(x)
+    return inside(ans, size.equals(1.0)(size.like(INFINITY), NAN)).sign_of(x)
 
 
 def logaddexp(x: Number, y: Number) -> Number:

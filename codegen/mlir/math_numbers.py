@@ -18,6 +18,7 @@ INFINITY, NAN = float("inf"), float("nan")
 # 1.5 * 2^52: added to a number below 2^51, it rounds it to an integer, which the sum's last bits
 # then hold. Works on every machine, where a rounding instruction or a conversion might not.
 MAGIC = 6755399441055744.0
+MAGIC_BITS = 0x4338 << 48
 SIGN, ONE, FRACTION = 1 << 63, 0x3FF << 52, (1 << 52) - 1
 
 
@@ -28,8 +29,7 @@ class MathEmitter(Emitter):
         super().__init__()
         self.lanes = lanes
         self.narrow = narrow
-        self.needs: list[str] = []  # functions this one calls, as keys of `math_table`
-        self.external: list[str] = []  # and those of libm
+        self.external: list[str] = []  # what it calls of libm
 
     def number(self, value: float, element: str = "f64") -> Number:
         return Number(self, self.constant(value, element), element)
@@ -133,6 +133,18 @@ class Number:
     def is_nan(self) -> Number:
         return self._compare("uno", self)
 
+    def compare_unordered(self, other: Number) -> Number:
+        """Whether one of them is nan."""
+        return self._compare("uno", other)
+
+    def truncated(self) -> Number:
+        """Towards zero."""
+        return self._unary("math.trunc")
+
+    def floored(self) -> Number:
+        """Towards minus infinity."""
+        return self._unary("math.floor")
+
     def cast(self, op: str, element: str) -> Number:
         return Number(self.e, self.e.cast(op, self.name, self.element, element), element)
 
@@ -223,9 +235,7 @@ def power_of_two(biased: Number) -> Number:
     return (biased << 52).float()
 
 
-def where_rare(
-    rare: Number, value: Number, symbol: str, args: Sequence[Number]
-) -> Number:
+def where_rare(rare: Number, value: Number, symbol: str, args: Sequence[Number]) -> Number:
     """libm's ``symbol(*args)`` where ``rare``, else ``value``; a branch, so that it costs nothing
     where no lane is rare.
     """
@@ -239,9 +249,7 @@ def where_rare(
     e.effect(f"{out} = scf.if {any_rare} -> ({kind}) {{")
     names = ", ".join([rare.name, value.name, *(a.name for a in args)])
     types = ", ".join([boolean, kind] + [kind] * len(args))
-    helper = rare_name(symbol, e.lanes)
-    e.needs.append(helper)
-    slow = e.op(f"func.call @{helper}({names}) : ({types}) -> {kind}")
+    slow = e.op(f"func.call @{rare_name(symbol, e.lanes)}({names}) : ({types}) -> {kind}")
     e.effect(f"scf.yield {slow} : {kind}")
     e.effect("} else {")
     e.effect(f"scf.yield {value.name} : {kind}")

@@ -1,76 +1,116 @@
 """The table of real functions for the CPU: primitive -> f(e, element, *names) -> name.
 
-Each is a function of its own in the module, ``@xnp_exp_f64x8``, emitted when it is first used, so
-that a program's text grows by one line for a use.
+Each is a function of its own in the module, ``@xnp_exp_f64x8``, that is written when it is first
+used: a program's text grows by one line for a use. Errors are stated in units in the last place of
+the true value, the largest seen for f64 and f32; tests/test_vector_math.py holds all to 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from typing import NamedTuple
 
 from . import math_exponential as exponential
+from . import math_inverse as inverse
 from . import math_logarithm as logarithm
+from . import math_power as powers
+from . import math_steps as steps
+from . import math_trigonometric as trigonometric
 from .emitter import Emitter
 from .math_numbers import Formula, MathEmitter, Number, rare_function, rare_name
 
-# name -> (number of arguments, formula)
-_FORMULAS: dict[str, tuple[int, Formula]] = {
-    **{f.__name__: (1, f) for f in (
-        exponential.exp, exponential.exp2, exponential.expm1, exponential.sinh, exponential.cosh,
-        exponential.tanh, exponential.logistic, exponential.sech_squared,
+
+def _arities(one: Sequence[Formula], two: Sequence[Formula]) -> dict[str, tuple[int, Formula]]:
+    return {
+        **{f.__name__: (1, f) for f in one},
+        **{f.__name__: (2, f) for f in two},
+    }
+
+
+# On f64; f32 is widened and the result rounded.
+_WIDENED = _arities(
+    one=[
+        exponential.exp, exponential.exp2, exponential.expm1,
+        exponential.sinh, exponential.cosh, exponential.tanh,
+        exponential.logistic, exponential.sech_squared,
         logarithm.log, logarithm.log2, logarithm.log10, logarithm.log1p,
         logarithm.arcsinh, logarithm.arccosh, logarithm.arctanh,
-    )},
-    **{f.__name__: (2, f) for f in (logarithm.logaddexp, logarithm.logaddexp2)},
-}
+        trigonometric.sin, trigonometric.cos, trigonometric.tan, trigonometric.sinc,
+        inverse.arcsin, inverse.arccos, inverse.arctan,
+        powers.cbrt,
+        steps.arcsin_slope, steps.arctan_slope,
+        steps.arcsinh_slope, steps.arccosh_slope, steps.arctanh_slope,
+    ],
+    two=[
+        logarithm.logaddexp, logarithm.logaddexp2,
+        inverse.arctan2, powers.power, powers.hypot, steps.cosine,
+    ],
+)  # fmt: skip
+
+# On the type itself.
+_AS_GIVEN = _arities(
+    one=[steps.spacing, steps.deg2rad, steps.rad2deg],
+    two=[
+        steps.fmod, steps.remainder, steps.floor_divide,
+        steps.copysign, steps.nextafter, steps.heaviside,
+    ],
+)  # fmt: skip
+
+
+class _Function(NamedTuple):
+    symbol: str
+    type: str
+    text: str
+    external: tuple[str, ...]  # what it calls of libm, by its rare function
 
 
 @lru_cache(4096)
-def _function(name: str, element: str, lanes: int) -> tuple[str, str, str, tuple[str, ...]]:
-    """The function's name, type, text, and the texts it needs."""
-    arity, formula = _FORMULAS[name]
-    e = MathEmitter(lanes, element == "f32")
+def _function(name: str, element: str, lanes: int) -> _Function:
+    widened = name in _WIDENED
+    arity, formula = (_WIDENED if widened else _AS_GIVEN)[name]
+    e = MathEmitter(lanes, widened and element == "f32")
     kind = e.type(element)
     args = [Number(e, f"%a{i}", element) for i in range(arity)]
-    if element == "f32":
+    if e.narrow:
         ans = formula(*(a.cast("arith.extf", "f64") for a in args)).cast("arith.truncf", "f32")
     else:
         ans = formula(*args)
     symbol = f"xnp_{name}_{element}x{lanes}"
     signature = ", ".join(f"{a.name}: {kind}" for a in args)
-    body = "\n".join([*e.prologue, *e.lines])
-    text = (
+    lines = [
         f"func.func private @{symbol}({signature}) -> {kind} attributes "
-        f"{{llvm.linkage = #llvm.linkage<internal>}} {{\n{body}\nreturn {ans.name} : {kind}\n}}"
-    )
-    return symbol, f"({', '.join([kind] * arity)}) -> {kind}", text, tuple(e.external)
+        "{llvm.linkage = #llvm.linkage<internal>} {",
+        *e.prologue,
+        *e.lines,
+        f"return {ans.name} : {kind}",
+        "}",
+    ]
+    types = ", ".join([kind] * arity)
+    return _Function(symbol, f"({types}) -> {kind}", "\n".join(lines), tuple(e.external))
 
 
 def _call(name: str, e: Emitter, element: str, *args: str) -> str:
-    symbol, kind, text, external = _function(name, element, e.lanes)
-    if symbol not in e.functions:
-        e.functions[symbol] = text
-        for libm in external:
-            arity = _ARITY.get(libm, 1)
-            e.functions[libm] = EXTERNAL[libm]
-            e.functions[rare_name(libm, e.lanes)] = rare_function(libm, arity, e.lanes)
-    return e.op(f"func.call @{symbol}({', '.join(args)}) : {kind}")
+    function = _function(name, element, e.lanes)
+    if function.symbol not in e.functions:
+        e.functions[function.symbol] = function.text
+        for symbol in function.external:
+            e.functions[symbol] = EXTERNAL[symbol]
+            rare = rare_function(symbol, _EXTERNAL_ARITY[symbol], e.lanes)
+            e.functions[rare_name(symbol, e.lanes)] = rare
+    return e.op(f"func.call @{function.symbol}({', '.join(args)}) : {function.type}")
 
 
-_ARITY = {"pow": 2, "atan2": 2, "fmod": 2, "hypot": 2}
+_EXTERNAL_ARITY = {"sin": 1, "cos": 1, "tan": 1, "fmod": 2}
 
-
-def _declaration(symbol: str) -> str:
-    args = ", ".join(["f64"] * _ARITY.get(symbol, 1))
-    return f"llvm.func @{symbol}({args}) -> f64"
-
-
-# what libm must give, and its declaration in a module; LLVM finds them in the process
+# What libm must give, and its declaration in a module. LLVM finds them in the process.
 EXTERNAL: dict[str, str] = {
-    symbol: _declaration(symbol) for symbol in ("sin", "cos", "tan", "fmod")
+    symbol: f"llvm.func @{symbol}({', '.join(['f64'] * arity)}) -> f64"
+    for symbol, arity in _EXTERNAL_ARITY.items()
 }
 
 TRANSCENDENTAL: dict[str, Callable[..., str]] = {
-    name: partial(_call, name) for name in _FORMULAS
+    name: partial(_call, name) for name in [*_WIDENED, *_AS_GIVEN]
 }
+TRANSCENDENTAL["radians"] = TRANSCENDENTAL["deg2rad"]
+TRANSCENDENTAL["degrees"] = TRANSCENDENTAL["rad2deg"]

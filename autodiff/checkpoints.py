@@ -1,0 +1,121 @@
+"""`checkpoint_p`: a Program whose reverse mode stores its operands only, and runs it once more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from .core import Aval, OptionalValues, Params, Value, Values, aval_of
+from .forward import JVPTrace
+from .program import Program
+from .recording import record
+from .regions import (
+    Flags,
+    Looped,
+    batch_region,
+    check_avals,
+    dependent,
+    inexact,
+    jvp_region,
+    marked,
+    on_tape,
+    paired,
+    split_at,
+    split_region,
+)
+from .structured import Structured, filled
+from .tape import Node, TapeTrace
+
+
+class Checkpoint(Structured):
+    """``checkpoint(*operands; program)``: the results of ``program(*operands)``.
+
+    What the backward pass runs is a `checkpoint` too: a compiler that finds the forward one's
+    values in it again must not keep them for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "checkpoint",
+            lambda *operands, program: tuple(program(*operands)),
+            shape=self._result_avals,
+        )
+
+    def _result_avals(self, *avals: Aval, program: Program) -> tuple[Aval, ...]:
+        check_avals(self.name, "the parameters of the Program", program.in_avals, avals)
+        return program.out_avals
+
+    def process_jvp(
+        self, trace: JVPTrace, primals: Values, x_dots: OptionalValues, params: Params
+    ) -> tuple[Value, ...]:
+        return paired(trace, *self.with_tangents(primals, x_dots, params))
+
+    def with_tangents(
+        self, primals: Values, x_dots: OptionalValues, params: Params
+    ) -> tuple[Sequence[Value], Flags]:
+        """The results, then the tangents of those that have one; and which have."""
+        program = params["program"]
+        moving = tuple(x_dot is not None for x_dot in x_dots)
+        both, has_dot = jvp_region(program, moving, (False,) * len(program.results))
+        return self(*primals, *(x for x in x_dots if x is not None), program=both), has_dot
+
+    def process_tape(
+        self, trace: TapeTrace, values: Values, parents: Sequence[Node | None], params: Params
+    ) -> tuple[Value, ...]:
+        wanted = tuple(
+            p is not None and inexact(aval_of(x)) for x, p in zip(values, parents, strict=True)
+        )
+        outs = self(*values, **params)
+        kept = {"primitive": self, "params": params, "wanted": wanted}
+        node = Node(checkpointed_p, parents, values, [aval_of(out) for out in outs], kept)
+        pulled = tuple(
+            d and inexact(v.aval)
+            for d, v in zip(
+                dependent(params["program"], wanted), params["program"].results, strict=True
+            )
+        )
+        kept["pulled"] = pulled
+        return on_tape(trace, node, outs, pulled)
+
+    def batch(
+        self, size: Any, args: Sequence[Value], batched: Sequence[bool], params: Params
+    ) -> tuple[Any, Any]:
+        program = params["program"]
+        none = (False,) * len(program.results)
+        wide, out_batched = batch_region(program, size, tuple(batched), none)
+        return self(*args, program=wide), out_batched
+
+
+checkpoint_p = Checkpoint()
+
+
+@lru_cache(maxsize=512)
+def recomputing(program: Program, wanted: Flags, pulled: Flags, masked: bool) -> Any:
+    """(operands, cotangents of the results in ``pulled``) -> cotangents of operands, and of which."""
+    none = (False,) * len(program.parameters)
+    split = split_region(program, wanted, pulled, none, masked)
+
+    def run(*args: Value) -> Sequence[Value]:
+        operands, cts = split_at(args, len(program.parameters))
+        found = split.forward(*operands)
+        given = iter(cts)
+        cts = [next(given) for p, q in zip(split.pulled, pulled, strict=True) if p and q]
+        return split.backward(*found[len(program.results) :], *cts)
+
+    avals = [*program.in_avals, *(Aval(a.shape, a.dtype) for a in marked(program.out_avals, pulled))]
+    return record(run, avals, f"again_{program.name}")[0], split.reached
+
+
+class _Checkpointed(Looped):
+    def pull(
+        self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
+    ) -> OptionalValues:
+        program, pulled = params["params"]["program"], params["pulled"]
+        again, reached = recomputing(program, params["wanted"], pulled, strong)
+        cts = marked(filled(ct, ans), pulled)
+        found = iter(checkpoint_p(*args, *cts, program=again))
+        return [next(found) if r else None for r in reached]
+
+
+checkpointed_p = _Checkpointed("checkpointed")

@@ -1,0 +1,124 @@
+"""Functions of the representation: remainders, neighbours, signs; and slopes of inverse functions.
+
+Those of the first part are exact or, as in NumPy, a few operations rounded in the type itself, so
+they work in f32 and in f64 as they are given.
+"""
+
+from __future__ import annotations
+
+import math
+
+from .math_numbers import INFINITY, NAN, Number, fma, where_rare
+from .math_power import hypot
+
+
+def _exact_fmod(x: Number, y: Number) -> Number:
+    """x - y trunc(x/y), exactly, in f64. The rounded quotient may be one too large."""
+    a, b = abs(x), abs(y)
+    quotient = (a / b).truncated()
+    r = fma(-quotient, b, a)
+    r = (r < 0.0)(r + b, r)
+    usual = (quotient < 2.0**53) & (b < INFINITY)
+    return where_rare(~usual, r.sign_of(x), "fmod", [x, y])
+
+
+def fmod(x: Number, y: Number) -> Number:
+    if x.element == "f64":
+        return _exact_fmod(x, y)
+    wide = [a.cast("arith.extf", "f64") for a in (x, y)]
+    return _exact_fmod(*wide).cast("arith.truncf", "f32")
+
+
+def _floor_remainder(x: Number, y: Number) -> tuple[Number, Number]:
+    """fmod, and the remainder with the sign of y. fmod by 0 is nan."""
+    plain = fmod(x, y)
+    other_sign = (plain < 0.0) ^ (y < 0.0)
+    moved = other_sign(plain + y, plain)
+    return plain, plain.equals(0.0)(plain.sign_of(y), moved)
+
+
+def remainder(x: Number, y: Number) -> Number:
+    return _floor_remainder(x, y)[1]
+
+
+def floor_divide(x: Number, y: Number) -> Number:
+    """NumPy's: (x - fmod)/y, one less where the remainder was moved, to the next integer."""
+    plain, _ = _floor_remainder(x, y)
+    moved = plain.is_not(0.0) & ((plain < 0.0) ^ (y < 0.0))
+    quotient = (x - plain) / y
+    quotient = moved(quotient - 1.0, quotient)
+    floor = quotient.floored()
+    whole = (quotient - floor > 0.5)(floor + 1.0, floor)
+    plain_quotient = x / y
+    whole = quotient.equals(0.0)(quotient.like(0.0).sign_of(plain_quotient), whole)
+    return y.equals(0.0)(plain_quotient, whole)
+
+
+def copysign(x: Number, y: Number) -> Number:
+    return x.sign_of(y)
+
+
+def nextafter(x: Number, y: Number) -> Number:
+    """One step of the bits away from zero or towards it."""
+    bits = x.bits()
+    outwards = ~((x < y) ^ (x > 0.0))
+    moved = outwards(bits + 1, bits - 1).float()
+    least = x.equals(0.0)(bits.like(1).float().sign_of(y), moved)
+    ans = x.equals(y)(y, least)
+    return x.compare_unordered(y)(x + y, ans)
+
+
+def spacing(x: Number) -> Number:
+    """From x to its neighbour away from zero."""
+    step = (x.bits() + 1).float() - x
+    step = x.equals(0.0)(x.bits().like(1).float(), step)
+    return (abs(x) < INFINITY)(step, NAN)
+
+
+def heaviside(x: Number, h: Number) -> Number:
+    ans = x.equals(0.0)(h, (x > 0.0)(x.like(1.0), 0.0))
+    return x.is_nan()(x, ans)
+
+
+def deg2rad(x: Number) -> Number:
+    return x * _quotient(x, math.pi, 180.0)
+
+
+def rad2deg(x: Number) -> Number:
+    return x * _quotient(x, 180.0, math.pi)
+
+
+def _quotient(x: Number, a: float, b: float) -> Number:
+    """Rounded in the type of x; folded when compiled."""
+    return x.like(a) / b
+
+
+# --- slopes
+
+
+def cosine(x: Number, y: Number) -> Number:
+    """x/hypot(x, y), 0 at the origin, the sign of x where x alone is infinite."""
+    size = hypot(x, y)
+    ans = x / size.equals(0.0)(1.0, size)
+    alone = abs(x).equals(INFINITY) & (abs(y) < INFINITY)
+    return alone(x.like(1.0).sign_of(x), ans)
+
+
+def arcsin_slope(x: Number) -> Number:
+    return 1.0 / ((1.0 - x) * (x + 1.0)).sqrt()
+
+
+def arctan_slope(x: Number) -> Number:
+    return 1.0 / fma(x, x, 1.0)
+
+
+def arcsinh_slope(x: Number) -> Number:
+    return 1.0 / hypot(x, 1.0)
+
+
+def arccosh_slope(x: Number) -> Number:
+    return 1.0 / ((x - 1.0).sqrt() * (x + 1.0).sqrt())
+
+
+def arctanh_slope(x: Number) -> Number:
+    return (1.0 / (1.0 - x)) * (1.0 / (x + 1.0))

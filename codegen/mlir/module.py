@@ -1,0 +1,346 @@
+"""A whole Program as one MLIR module with one function to call.
+
+``i32 run(ptr inputs, ptr outputs, ptr sizes)``: the data pointers of parameters and of results, the
+values of the symbols (`symbols_of_program`); 0, or the number of what went wrong. Parameters are
+dense, in C order; so are results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ...autodiff.dims import Dim
+from ...autodiff.program import Equation, Literal, Program
+from ...autodiff.size_bounds import Atom, Symbol
+from ..affine import lower_bound, product
+from ..places import CONSTANT, PARAMETER, RESULT, Buffer
+from ..plan import Cluster, Operation, Plan, Planner
+from .equations import is_elementwise
+from .emitter import Emitter
+from .loops import Context, LoopNest
+from .memory import shifted
+from .operations import OPERATIONS
+
+STACK_BYTES = 1 << 14  # temporaries up to this size lie on the stack
+STACK_TOTAL = 1 << 18
+SHARED_WORK = 1 << 16  # operations from which on threads share a cluster
+
+
+class Module(NamedTuple):
+    """What the code generator hands to the runtime."""
+
+    text: str
+    plan: Plan
+    constants: list[Literal]
+    callbacks: list[Operation]
+    symbols: list[Symbol]
+    is_parallel: bool
+    clusters: list[Cluster]
+
+
+def symbols_of_program(program: Program) -> list[Symbol]:
+    """The symbols of the parameters' sizes, in order of first occurrence."""
+    found: dict[Symbol, None] = {}
+    for aval in program.in_avals:
+        for dim in aval.shape:
+            if isinstance(dim, Dim) and dim.symbol is not None:
+                found.setdefault(dim.symbol)
+    return list(found)
+
+
+class FunctionWriter:
+    """One function: its emitter, and the SSA names of its buffers and sizes."""
+
+    def __init__(self, module: ModuleWriter) -> None:
+        self.module = module
+        self.e = Emitter()
+        self.e.functions = module.functions
+        self.head: list[str] = []  # after the constants: sizes and pointers
+        self.pointers: dict[Buffer, str] = {}
+        self.size_names: dict[Any, str] = {}
+
+    def at_top(self, text: str) -> str:
+        name = self.e.fresh()
+        self.head.append(f"{name} = {text}")
+        return name
+
+    def pointer(self, buffer: Buffer) -> str:
+        if buffer not in self.pointers:
+            self.pointers[buffer] = self.new_pointer(buffer)
+        return self.pointers[buffer]
+
+    def new_pointer(self, buffer: Buffer) -> str:
+        raise NotImplementedError
+
+    def symbol(self, symbol: Symbol) -> str:
+        raise NotImplementedError
+
+    def size(self, dim: Any) -> str:
+        """A size as an i64, computed at the top of the function."""
+        if type(dim) is int:
+            return self.e.integer(dim)
+        if dim.key not in self.size_names:
+            self.size_names[dim.key] = self._sum(dim)
+        return self.size_names[dim.key]
+
+    def _sum(self, dim: Dim) -> str:
+        total = ""
+        for coefficient, factors in dim.terms():
+            term = self.e.integer(coefficient)
+            for factor in factors:
+                term = self.at_top(f"arith.muli {term}, {self._factor(factor)} : i64")
+            total = term if not total else self.at_top(f"arith.addi {total}, {term} : i64")
+        return total
+
+    def _factor(self, factor: Symbol | Atom) -> str:
+        if isinstance(factor, Symbol):
+            return self.symbol(factor)
+        name = {"//": "floordivsi", "%": "remsi", "min": "minsi", "max": "maxsi"}[factor.op]
+        a, b = self.size(factor.a), self.size(factor.b)
+        return self.at_top(f"arith.{name} {a}, {b} : i64")
+
+    def element_pointer(self, base: str, number: int, element: str) -> str:
+        """What lies in a table of 8-byte slots."""
+        at = self.at_top(f"llvm.getelementptr {base}[{number}] : (!llvm.ptr) -> !llvm.ptr, i64")
+        return self.at_top(f"llvm.load {at} {{alignment = 8 : i64}} : !llvm.ptr -> {element}")
+
+    def body(self) -> str:
+        return "\n".join([*self.e.prologue, *self.head, *self.e.lines])
+
+
+class MainWriter(FunctionWriter):
+    """The function that is called from outside. Temporaries lie on the stack or in an arena."""
+
+    def __init__(self, module: ModuleWriter) -> None:
+        super().__init__(module)
+        self.arena: list[tuple[Buffer, str]] = []
+        self.stack_used = 0
+        self.status = self.at_top(f"llvm.alloca {self.e.integer(1)} x i64 : (i64) -> !llvm.ptr")
+        self.head.append(f"llvm.store {self.e.integer(0)}, {self.status} : i64, !llvm.ptr")
+
+    def new_pointer(self, buffer: Buffer) -> str:
+        if buffer.kind == PARAMETER:
+            return self.element_pointer("%inputs", buffer.number, "!llvm.ptr")
+        if buffer.kind == RESULT:
+            return self.element_pointer("%outputs", buffer.number, "!llvm.ptr")
+        if buffer.kind == CONSTANT:
+            table = self.at_top(f"llvm.mlir.addressof @{self.module.name}_constants : !llvm.ptr")
+            return self.element_pointer(table, buffer.number, "!llvm.ptr")
+        return self.temporary(buffer.nbytes)
+
+    def temporary(self, size: Any) -> str:
+        """Memory for as long as the function runs."""
+        small = type(size) is int and size <= STACK_BYTES
+        if small and self.stack_used + size <= STACK_TOTAL:
+            self.stack_used += size
+            count = self.e.integer(max(size, 1))
+            return self.at_top(
+                f"llvm.alloca {count} x i8 {{alignment = 64 : i64}} : (i64) -> !llvm.ptr"
+            )
+        found = self.at_top(f"llvm.call @malloc({self.size(size)}) : (i64) -> !llvm.ptr")
+        self.arena.append((Buffer("arena", 0, size), found))
+        return found
+
+    def symbol(self, symbol: Symbol) -> str:
+        if symbol not in self.size_names:
+            number = self.module.symbols.index(symbol)
+            self.size_names[symbol] = self.element_pointer("%sizes", number, "i64")
+        return self.size_names[symbol]
+
+    def text(self) -> str:
+        for _, pointer in self.arena:
+            self.e.effect(f"llvm.call @free({pointer}) : (!llvm.ptr) -> ()")
+        code = self.e.op(f"llvm.load {self.status} : !llvm.ptr -> i64")
+        code = self.e.op(f"arith.trunci {code} : i64 to i32")
+        return (
+            f"llvm.func @{self.module.name}(%inputs: !llvm.ptr, %outputs: !llvm.ptr, "
+            f"%sizes: !llvm.ptr) -> i32 {{\n{self.body()}\nllvm.return {code} : i32\n}}"
+        )
+
+
+class PartWriter(FunctionWriter):
+    """The body of a cluster that threads share: a function of a table of pointers and sizes, and
+    of the range of the outermost loop.
+    """
+
+    def __init__(self, module: ModuleWriter, name: str) -> None:
+        super().__init__(module)
+        self.name = name
+        self.frame: list[Buffer | Symbol] = []
+
+    def _slot(self, x: Buffer | Symbol, element: str) -> str:
+        self.frame.append(x)
+        return self.element_pointer("%frame", len(self.frame) - 1, element)
+
+    def new_pointer(self, buffer: Buffer) -> str:
+        return self._slot(buffer, "!llvm.ptr")
+
+    def symbol(self, symbol: Symbol) -> str:
+        if symbol not in self.size_names:
+            self.size_names[symbol] = self._slot(symbol, "i64")
+        return self.size_names[symbol]
+
+    def text(self) -> str:
+        return (
+            f"llvm.func internal @{self.name}(%frame: !llvm.ptr, %begin: i64, %end: i64) {{\n"
+            f"{self.body()}\nllvm.return\n}}"
+        )
+
+
+class ModuleWriter:
+    """Writes the module of a Program. ``name``: of the function to call, unique in a process."""
+
+    def __init__(self, program: Program, name: str, vector_bytes: int, parallel: bool) -> None:
+        self.program, self.name, self.vector_bytes = program, name, vector_bytes
+        self.parallel = parallel
+        self.symbols = symbols_of_program(program)
+        self.functions: dict[str, str] = {}
+        self.parts: list[str] = []
+        self.callbacks: list[Operation] = []
+        self.clusters: list[Cluster] = []
+        self.constants: list[Literal] = []
+        self.main = MainWriter(self)
+
+    def module(self) -> Module:
+        plan = Planner(self.program, is_elementwise).plan()
+        self.constants = plan.constants
+        self.write(plan)
+        is_parallel = any(self.parts)
+        return Module(
+            self._text(is_parallel),
+            plan,
+            self.constants,
+            self.callbacks,
+            self.symbols,
+            is_parallel,
+            self.clusters,
+        )
+
+    def _text(self, is_parallel: bool) -> str:
+        main = self.main.text()
+        lines = ["llvm.func @malloc(i64) -> !llvm.ptr", "llvm.func @free(!llvm.ptr)"]
+        if is_parallel:
+            lines.append("llvm.func @xnp_parallel(!llvm.ptr, !llvm.ptr, i64, i64)")
+        if self.callbacks:
+            lines.append(f"llvm.func @{self.name}_callback(i64, !llvm.ptr, !llvm.ptr, !llvm.ptr)")
+        if self.constants:
+            count = len(self.constants)
+            lines.append(
+                f"llvm.mlir.global external @{self.name}_constants() {{addr_space = 0 : i32}} : "
+                f"!llvm.array<{count} x ptr> {{\n%z = llvm.mlir.zero : !llvm.array<{count} x ptr>\n"
+                f"llvm.return %z : !llvm.array<{count} x ptr>\n}}"
+            )
+        return "\n".join([*lines, *self.functions.values(), *self.parts, main])
+
+    def write(self, plan: Plan) -> None:
+        """The steps of a plan, into the main function."""
+        for step in plan.steps:
+            if isinstance(step, Cluster):
+                self._write_cluster(plan, step)
+            else:
+                self._write_operation(plan, step)
+
+    def _write_cluster(self, plan: Plan, cluster: Cluster) -> None:
+        if not cluster.stores:
+            return
+        self.clusters.append(cluster)
+        if self.parallel and lower_bound(work_of(cluster)) >= SHARED_WORK:
+            part = PartWriter(self, f"{self.name}_part{len(self.parts)}")
+            nest = self._nest(plan, cluster, part)
+            if nest.row_loops:
+                nest.write(("%begin", "%end"))
+                self._call_part(part, nest, work_of(cluster))
+                return
+        self._nest(plan, cluster, self.main).write()
+
+    def _nest(self, plan: Plan, cluster: Cluster, writer: FunctionWriter) -> LoopNest:
+        context = Context(writer.e, writer.pointer, writer.size, self.vector_bytes)
+        return LoopNest(plan, cluster, context)
+
+    def _call_part(self, part: PartWriter, nest: LoopNest, work: Any) -> None:
+        main, e = self.main, self.main.e
+        self.parts.append(part.text())
+        count = e.integer(max(len(part.frame), 1))
+        frame = main.at_top(f"llvm.alloca {count} x i64 : (i64) -> !llvm.ptr")
+        for i, x in enumerate(part.frame):
+            at = e.op(f"llvm.getelementptr {frame}[{i}] : (!llvm.ptr) -> !llvm.ptr, i64")
+            if isinstance(x, Buffer):
+                e.effect(f"llvm.store {main.pointer(x)}, {at} : !llvm.ptr, !llvm.ptr")
+            else:
+                e.effect(f"llvm.store {main.symbol(x)}, {at} : i64, !llvm.ptr")
+        body = e.op(f"llvm.mlir.addressof @{part.name} : !llvm.ptr")
+        steps = nest.steps
+        share = -(-SHARED_WORK * steps // work) if type(work) is int else 1
+        e.effect(
+            f"llvm.call @xnp_parallel({body}, {frame}, {main.size(steps)}, "
+            f"{main.size(max(share, 1) if type(share) is int else share)}) : "
+            "(!llvm.ptr, !llvm.ptr, i64, i64) -> ()"
+        )
+
+    def _write_operation(self, plan: Plan, step: Operation) -> None:
+        write: Callable[..., bool] | None = OPERATIONS.get(step.equation.primitive.name)
+        if write is not None and write(self, plan, step):
+            return
+        self._write_callback(step)
+
+    def _write_callback(self, step: Operation) -> None:
+        """A call back to the primitive's NumPy implementation, with the addresses of all places."""
+        main, e = self.main, self.main.e
+        number = len(self.callbacks)
+        self.callbacks.append(step)
+        places = [x for x in step.operands if not isinstance(x, Literal)] + step.results
+        count = e.integer(max(len(places), 1))
+        table = main.at_top(f"llvm.alloca {count} x i64 : (i64) -> !llvm.ptr")
+        for i, place in enumerate(places):
+            at = e.op(f"llvm.getelementptr {table}[{i}] : (!llvm.ptr) -> !llvm.ptr, i64")
+            pointer = main.pointer(place.buffer)
+            if not (type(place.offset) is int and place.offset == 0):
+                pointer = shifted(e, pointer, main.size(place.offset))
+            e.effect(f"llvm.store {pointer}, {at} : !llvm.ptr, !llvm.ptr")
+        e.effect(
+            f"llvm.call @{self.name}_callback({e.integer(number)}, {table}, %sizes, "
+            f"{main.status}) : (i64, !llvm.ptr, !llvm.ptr, !llvm.ptr) -> ()"
+        )
+
+
+def work_of(cluster: Cluster) -> Any:
+    """About how many simple operations a cluster takes."""
+    weight = len(cluster.stores) + sum(map(_weight, cluster.equations))
+    return product(cluster.shape) * weight
+
+
+_HEAVY = frozenset(
+    {
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "arctan2",
+        "arcsinh",
+        "arccosh",
+        "arctanh",
+        "power",
+        "cbrt",
+        "hypot",
+        "logaddexp",
+        "logaddexp2",
+        "logistic",
+    }
+)
+
+
+def _weight(equation: Equation) -> int:
+    return 10 if equation.primitive.name in _HEAVY else 1

@@ -1,0 +1,173 @@
+"""Accumulators: what a reduction starts from, how it takes a value, how lanes are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...autodiff.program import Equation
+from .convert import cast
+from .emitter import Emitter, Operand, element_type
+
+
+class Reduction:
+    """The accumulators of one reduction are SSA names of MLIR types ``types`` (with lanes).
+
+    A sum of many floats keeps the rounding errors of its additions in a second accumulator
+    (Knuth's two-sum), so that its error does not grow with the number of elements; NumPy's
+    pairwise sum has an error that grows with the logarithm.
+    """
+
+    def __init__(self, name: str, dtype: np.dtype[Any], compensated: bool) -> None:
+        self.name = name.removeprefix("reduce_")
+        self.dtype = np.dtype(bool) if self.name in ("any", "all") else dtype
+        self.element = element_type(self.dtype)
+        self.parts = 2 if self.dtype.kind == "c" else 1
+        self.compensated = compensated and self.name == "sum" and self.dtype.kind in "fc"
+        self.count = self.parts * (2 if self.compensated else 1)
+
+    def start(self, e: Emitter) -> list[str]:
+        neutral = self._neutral(e)
+        return neutral + ([e.constant(0, self.element)] * self.parts if self.compensated else [])
+
+    def _neutral(self, e: Emitter) -> list[str]:
+        match self.name:
+            case "prod":
+                one = e.constant(1, self.element)
+                return [one] if self.parts == 1 else [one, e.constant(0, self.element)]
+            case "max" | "min":
+                return [e.constant(self._extreme(), self.element)]
+            case "all":
+                return [e.constant(True, "i1")]
+            case "sum" if self.dtype.kind in "fc":  # the sum of nothing but -0.0 is -0.0
+                return [e.constant(0.0, self.element)] * self.parts
+            case _:
+                return [e.constant(0, self.element)]
+
+    def _extreme(self) -> Any:
+        least = self.name == "max"
+        if self.dtype.kind == "f":
+            return -np.inf if least else np.inf
+        if self.dtype.kind == "b":
+            return not least
+        info = np.iinfo(self.dtype)
+        return info.min if least else info.max
+
+    def take(
+        self, e: Emitter, accumulators: Sequence[str], x: Operand, mask: str | None
+    ) -> list[str]:
+        """The accumulators with a value taken in; lanes where ``mask`` is false are left out."""
+        x = cast(e, x, self.dtype)
+        values = list(x.name) if self.parts == 2 else [x.name]
+        if mask is not None:
+            neutral = self._neutral(e)
+            values = [
+                e.select(mask, v, n, self.element) for v, n in zip(values, neutral, strict=True)
+            ]
+        if not self.compensated:
+            return self._combine(e, accumulators, values)
+        found, errors = [], []
+        for s, c, v in zip(
+            accumulators[: self.parts], accumulators[self.parts :], values, strict=True
+        ):
+            total, error = self._two_sum(e, s, v)
+            found.append(total)
+            errors.append(e.binary("arith.addf", c, error, self.element))
+        return found + errors
+
+    def _two_sum(self, e: Emitter, a: str, b: str) -> tuple[str, str]:
+        """A + b rounded, and what rounding lost."""
+
+        def sub(x: str, y: str) -> str:
+            return e.binary("arith.subf", x, y, self.element)
+
+        total = e.binary("arith.addf", a, b, self.element)
+        virtual = sub(total, a)
+        left = sub(a, sub(total, virtual))
+        return total, e.binary("arith.addf", left, sub(b, virtual), self.element)
+
+    def _combine(self, e: Emitter, a: Sequence[str], b: Sequence[str]) -> list[str]:
+        if self.parts == 2 and self.name == "prod":
+            return self._complex_product(e, a, b)
+        operation = self._operation()
+        return [e.binary(operation, x, y, self.element) for x, y in zip(a, b, strict=True)]
+
+    def _complex_product(self, e: Emitter, a: Sequence[str], b: Sequence[str]) -> list[str]:
+        def mul(x: str, y: str) -> str:
+            return e.binary("arith.mulf", x, y, self.element)
+
+        re = e.binary("arith.subf", mul(a[0], b[0]), mul(a[1], b[1]), self.element)
+        im = e.binary("arith.addf", mul(a[0], b[1]), mul(a[1], b[0]), self.element)
+        return [re, im]
+
+    def _operation(self) -> str:
+        kind = self.dtype.kind
+        match self.name, kind:
+            case "sum", _:
+                return "arith.addf" if kind in "fc" else "arith.addi"
+            case "prod", _:
+                return "arith.mulf" if kind in "fc" else "arith.muli"
+            case "any", _:
+                return "arith.ori"
+            case "all", _:
+                return "arith.andi"
+            case name, "f":
+                return f"arith.{name}imumf"
+            case name, "b":
+                return "arith.ori" if name == "max" else "arith.andi"
+            case name, _:
+                return f"arith.{name}{'s' if kind == 'i' else 'u'}i"
+
+    def finish(self, e: Emitter, accumulators: Sequence[str], lanes: int) -> Operand:
+        """The result; ``lanes`` partial ones are put together two by two."""
+        names = list(accumulators)
+        while lanes > 1:
+            half = lanes // 2
+            e.lanes = half
+            low = [self._part(e, n, 0, half, lanes) for n in names]
+            high = [self._part(e, n, half, half, lanes) for n in names]
+            names = self._join(e, low, high)
+            lanes = half
+        e.lanes = lanes
+        if self.compensated:
+            names = [
+                self._with_error(e, s, c)
+                for s, c in zip(names[: self.parts], names[self.parts :], strict=True)
+            ]
+        return Operand(tuple(names) if self.parts == 2 else names[0], self.dtype)
+
+    def _with_error(self, e: Emitter, total: str, error: str) -> str:
+        """Their sum; where the total is infinite or NaN the error means nothing."""
+        fixed = e.binary("arith.addf", total, error, self.element)
+        usable = e.compare("ord", error, error, self.element)
+        return e.select(usable, fixed, total, self.element)
+
+    def _join(self, e: Emitter, low: list[str], high: list[str]) -> list[str]:
+        if not self.compensated:
+            return self._combine(e, low, high)
+        found, errors = [], []
+        for i in range(self.parts):
+            total, error = self._two_sum(e, low[i], high[i])
+            both = e.binary("arith.addf", low[i + self.parts], high[i + self.parts], self.element)
+            found.append(total)
+            errors.append(e.binary("arith.addf", both, error, self.element))
+        return found + errors
+
+    def _part(self, e: Emitter, name: str, start: int, size: int, lanes: int) -> str:
+        whole = f"vector<{lanes}x{self.element}>"
+        if size == 1:
+            return e.op(f"vector.extract {name}[{start}] : {self.element} from {whole}")
+        return e.op(
+            f"vector.extract_strided_slice {name} {{offsets = [{start}], sizes = [{size}], "
+            f"strides = [1]}} : {whole} to vector<{size}x{self.element}>"
+        )
+
+
+def reduction_of(equation: Equation, compensated: bool = False) -> Reduction | None:
+    """The accumulators of an equation that reduces, else None."""
+    name = equation.primitive.name
+    if not name.startswith("reduce_"):
+        return None
+    return Reduction(name, equation.results[0].aval.dtype, compensated)

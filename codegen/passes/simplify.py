@@ -1,0 +1,31 @@
+"""Simplification: the rules of algebra, of moving elements, and of constants, in one walk.
+
+Rules keep every bit of every result, with these exceptions, which the tests know:
+
+* sums may be formed in another order, and a sum of n equal terms is a product with n;
+* which of several NaNs comes out, and a NaN's sign, as IEEE 754 leaves open;
+* the sign of a zero out of `strong_multiply`, which NumPy's own code leaves open.
+
+A simplified Program is for code generation, not for differentiation: `stop_gradient` is gone.
+"""
+
+from __future__ import annotations
+
+from ...autodiff.program import Program
+from . import arithmetic, constants, forwarding, movement, sums
+from .rewriting import Rewriter, Rules
+from .stretching import shrink_elementwise
+
+FAMILIES = (arithmetic, movement, sums, forwarding)
+RULES: Rules = {
+    name: [rule for family in FAMILIES for rule in family.RULES.get(name, ())]
+    for family in FAMILIES
+    for name in family.RULES
+}
+ELEMENTWISE = (shrink_elementwise,)
+EVERYWHERE = (constants.fold, constants.share_uniform)
+
+
+def simplify(program: Program) -> Program:
+    """The Program with every equation replaced that a rule knows something cheaper for."""
+    return Rewriter(RULES, ELEMENTWISE, EVERYWHERE).run(program)

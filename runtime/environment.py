@@ -1,0 +1,469 @@
+"""What a function reads besides its arguments, and whether it has changed.
+
+A plain function sees a changed global, closure or attribute at its next call, so a Program that was
+recorded before must not be used then. `Environment` lists what a function can reach: the names it
+reads in its globals and closures, its defaults, the functions it calls, recursively; objects, lists
+and dicts by their contents; ndarrays by identity and a digest of their elements. What belongs to
+NumPy, the standard library and other installed packages is taken as constant.
+"""
+
+from __future__ import annotations
+
+import collections
+import dis
+import functools
+import sys
+import types
+from array import array
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..autodiff.foreign import digest
+from ..autodiff.handles import TracedArray
+from .signature import typed_key
+
+NODES = 20_000  # objects looked at, for one function
+DEPTH = 60
+
+_MISSING = object()
+_ATOMS = frozenset({int, bool, str, bytes, type(None), type(...), float, complex, range, slice})
+_PACKAGE = __name__.partition(".")[0]
+_OWN = frozenset({"numpy", "scipy", "optree", "mlir", "llvmlite", _PACKAGE})
+
+
+class Environment:
+    """What was reached. Two environments with one ``key`` are equal. ``refs`` keeps alive what the
+    key names by identity, ``arrays`` are the ndarrays among it.
+    """
+
+    __slots__ = ("arrays", "generators", "key", "names", "overflow", "probes", "refs")
+
+    def __init__(self, function: Any, objects: Iterable[Any], names: bool = False) -> None:
+        reader = _Reader(names)
+        reader.run(function, objects)
+        self.key = tuple(reader.tokens)
+        self.probes = reader.probes
+        self.refs = reader.refs
+        self.arrays = reader.arrays
+        self.generators = reader.generators
+        self.names = reader.names
+        self.overflow = reader.overflow
+
+    def unchanged(self) -> bool:
+        """Whether all is as it was, by a fast look. False may be a false alarm."""
+        return all(get(name) is wanted for get, name, wanted in self.probes)
+
+    def changes(self, new: Environment) -> list[str]:
+        """The names of what differs in ``new``, as the function's author writes them."""
+        before, after = dict(self.names), dict(new.names)
+        found = [name for name in after if before.get(name, _MISSING) != after[name]]
+        return found + [name for name in before if name not in after]
+
+
+Probe = tuple[Callable[[Any], Any], Any, Any]
+
+
+class _Reader:
+    """Walks from a function to all it reads."""
+
+    def __init__(self, with_names: bool) -> None:
+        self.tokens: list[Hashable] = []
+        self.probes: list[Probe] = []
+        self.refs: list[Any] = []
+        self.arrays: list[np.ndarray[Any, Any]] = []
+        self.generators: list[Any] = []
+        self.names: list[tuple[str, Hashable]] = []
+        self.with_names = with_names
+        self.seen: dict[int, int] = {}
+        self.overflow = False
+        self.depth = 0
+        self.home = ""
+
+    def run(self, function: Any, objects: Iterable[Any]) -> None:
+        inner = function
+        while isinstance(inner, functools.partial):
+            inner = inner.func
+        self.home = _top_of(inner)
+        self.value(function, "")
+        for x in objects:
+            self.value(x, type(x).__name__)
+
+    # -- values --
+
+    def value(self, x: Any, name: str) -> None:
+        kind = type(x)
+        if kind in _ATOMS:
+            self.token(typed_key(x), name)
+            return
+        if id(x) in self.seen:
+            self.tokens.append(("again", self.seen[id(x)]))
+            return
+        if self.depth > DEPTH or len(self.seen) > NODES:
+            self.overflow = True
+            self.identity(x, name)
+            return
+        self.seen[id(x)] = len(self.seen)
+        self.refs.append(x)
+        self.depth += 1
+        try:
+            self.contents(x, kind, name)
+        finally:
+            self.depth -= 1
+
+    def token(self, token: Hashable, name: str) -> None:
+        self.tokens.append(token)
+        if self.with_names and name:
+            self.names.append((name, token))
+
+    def identity(self, x: Any, name: str) -> None:
+        self.refs.append(x)
+        self.token(("is", id(x)), name)
+
+    def contents(self, x: Any, kind: type, name: str) -> None:
+        reader = _READERS.get(kind)
+        parts = getattr(kind, "_environment_parts", None)
+        if parts is not None:
+            self.value(parts(x), name)
+        elif reader is not None:
+            reader(self, x, name)
+        elif isinstance(x, np.ndarray):
+            self.array(x, name)
+        elif isinstance(x, np.generic):
+            self.token(typed_key(x), name)
+        elif isinstance(x, type):
+            self.klass(x, name)
+        elif kind is TracedArray:
+            self.refs.append(x.value)
+            self.token((id(x), id(x.value)), name)
+        elif kind.__module__.startswith("numpy.random"):
+            self.generators.append(x)
+            self.identity(x, name)
+        elif isinstance(x, (bytearray, array)):
+            self.buffer(x, name)
+        else:
+            if (reader := _container_reader(x)) is not None:
+                reader(self, x, name)
+            self.instance(x, name)
+
+    def sequence(self, x: Any, name: str) -> None:
+        self.token((type(x), len(x)), f"the number of items of {name}")
+        if not isinstance(x, tuple):
+            self.probes.append((functools.partial(_same_items, x), tuple(x), True))
+        for i, item in enumerate(x):
+            self.value(item, f"{name}[{i}]")
+
+    def mapping(self, x: Any, name: str) -> None:
+        self.token((type(x), tuple(map(_name_key, x))), f"the keys of {name}")
+        self.probes.append((functools.partial(_same_dict, x), dict(x), True))
+        for key, item in x.items():
+            self.value(item, f"{name}[{key!r}]")
+
+    def set(self, x: Any, name: str) -> None:
+        self.token((type(x), frozenset(map(typed_key, x))), name)
+        self.probes.append((functools.partial(_same_set, x), set(x), True))
+
+    def buffer(self, x: Any, name: str) -> None:
+        self.token((type(x), bytes(x)), name)
+        self.probes.append((functools.partial(_same_bytes, x), bytes(x), True))
+
+    def array(self, x: np.ndarray[Any, Any], name: str) -> None:
+        self.arrays.append(x)
+        number = contents_of(x)
+        self.token(("array", id(x), x.dtype, x.shape, x.strides, number), name)
+        self.probes.append((_same_contents(x, number), None, True))
+
+    def module(self, x: types.ModuleType, name: str) -> None:
+        self.identity(x, name)
+
+    def instance(self, x: Any, name: str) -> None:
+        """An object of some class: itself, its class, its attributes."""
+        kind = type(x)
+        if kind.__eq__ is not object.__eq__ and kind.__hash__ not in (None, object.__hash__):
+            self.token((kind, _Equal(x)), name)
+        else:
+            self.identity(x, name)
+        if self.is_users(kind.__module__):
+            self.value(kind, name and f"type({name})")
+        attributes = getattr(x, "__dict__", None)
+        if type(attributes) is dict and attributes:
+            self.probes.append((functools.partial(_same_dict, attributes), dict(attributes), True))
+            for key, item in attributes.items():
+                self.value(item, f"{name}.{key}" if name else str(key))
+        for key, item in _slots_of(x):
+            self.probes.append((functools.partial(_attribute, x), key, item))
+            self.value(item, f"{name}.{key}" if name else str(key))
+
+    def klass(self, x: type, name: str) -> None:
+        self.identity(x, name)
+        for cls in x.__mro__:
+            if not self.is_users(cls.__module__):
+                continue
+            members = {k: v for k, v in vars(cls).items() if k not in _CLASS_NOISE}
+            self.probes.append((functools.partial(_same_members, cls), members, True))
+            for key, item in members.items():
+                self.value(item, f"{name}.{key}")
+
+    def wrapped(self, x: Any, name: str) -> None:
+        self.value(x.__func__, name)
+
+    def prop(self, x: property, name: str) -> None:
+        for part in (x.fget, x.fset, x.fdel):
+            self.value(part, name)
+
+    def method(self, x: types.MethodType, name: str) -> None:
+        self.value(x.__func__, name)
+        self.value(x.__self__, "self")
+
+    def partial(self, x: Any, name: str) -> None:
+        self.value(x.func, name)
+        self.value(x.args, f"{name}.args")
+        self.value(x.keywords, f"{name}.keywords")
+
+    # -- functions --
+
+    def function(self, f: types.FunctionType, name: str) -> None:
+        self.token(f.__code__, name)
+        self.value(f.__defaults__, f"the defaults of {f.__name__}")
+        if f.__kwdefaults__:
+            self.value(f.__kwdefaults__, f"the defaults of {f.__name__}")
+        for part in ("__code__", "__defaults__"):
+            self.probes.append((functools.partial(getattr, f), part, getattr(f, part)))
+        if f.__dict__:
+            self.value(f.__dict__, f"vars({f.__name__})")
+        for freevar, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
+            reads = _closure_reads(f.__code__)
+            self.root(_contents(cell), freevar, (_contents, cell), reads)
+        if self.is_users(f.__globals__.get("__name__")):
+            self.token(id(f.__globals__), "")
+            self.refs.append(f.__globals__)
+            for variable, chains in _global_reads(f.__code__).items():
+                self.global_name(f.__globals__, variable, chains)
+
+    def global_name(self, space: dict[str, Any], name: str, chains: Chains) -> None:
+        found = space.get(name, _MISSING)
+        if found is _MISSING:  # a builtin, or not there yet
+            self.probes.append((functools.partial(_is_missing, space), name, True))
+            self.token(("missing", name), name)
+            return
+        self.root(found, name, (space.get, name), {name: chains})
+
+    def root(self, x: Any, name: str, get: tuple[Any, Any], reads: dict[str, Chains]) -> None:
+        """A variable that the code reads: its value, or of a user's module what is read in it."""
+        self.probes.append((*get, x))
+        if x is _MISSING:
+            self.token("empty", name)
+        elif not isinstance(x, types.ModuleType) or not self.is_users(x.__name__):
+            self.value(x, name)
+        else:
+            self.identity(x, name)
+            for chain in reads.get(name, ()):
+                self.chain(x, name, chain)
+
+    def chain(self, x: Any, name: str, chain: tuple[str, ...]) -> None:
+        """``module.a.b``: through modules, up to what is none."""
+        for attribute in chain:
+            found = getattr(x, attribute, _MISSING)
+            name = f"{name}.{attribute}"
+            self.probes.append((functools.partial(_attribute, x), attribute, found))
+            if isinstance(found, types.ModuleType) and self.is_users(found.__name__):
+                x = found
+                continue
+            if found is not _MISSING:
+                self.value(found, name)
+            return
+
+    def is_users(self, module: str | None) -> bool:
+        """Whether a module may change while the program runs: it is no installed library, or that
+        of the function itself.
+        """
+        top = (module or "").partition(".")[0]
+        return not _is_library(top) or (bool(self.home) and top == self.home and top not in _OWN)
+
+
+class _Equal:
+    """Compares as the object does; a user's __eq__ may raise or give anything."""
+
+    __slots__ = ("hash", "x")
+
+    def __init__(self, x: Any) -> None:
+        self.x, self.hash = x, hash(x)
+
+    def __hash__(self) -> int:
+        return self.hash
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is _Equal and (self.x is other.x or bool(self.x == other.x))
+
+
+# -- probes --
+
+
+def _contents(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return _MISSING
+
+
+def _attribute(x: Any, name: str) -> Any:
+    return getattr(x, name, _MISSING)
+
+
+def _is_missing(space: dict[str, Any], name: str) -> bool:
+    return name not in space
+
+
+def _same_items(x: list[Any], wanted: tuple[Any, ...]) -> bool:
+    return len(x) == len(wanted) and all(a is b for a, b in zip(x, wanted, strict=False))
+
+
+def _same_dict(x: dict[Any, Any], wanted: dict[Any, Any]) -> bool:
+    return len(x) == len(wanted) and all(
+        a is b and x[a] is wanted[b] for a, b in zip(x, wanted, strict=False)
+    )
+
+
+def _same_bytes(x: Any, wanted: bytes) -> bool:
+    return bytes(x) == wanted
+
+
+def _same_set(x: set[Any], wanted: set[Any]) -> bool:
+    return len(x) == len(wanted) and {id(a) for a in x} == {id(a) for a in wanted}
+
+
+def _same_members(cls: type, wanted: dict[str, Any]) -> bool:
+    members = vars(cls)
+    return all(members.get(k) is v for k, v in wanted.items()) and (
+        sum(k not in _CLASS_NOISE for k in members) == len(wanted)
+    )
+
+
+def contents_of(x: np.ndarray[Any, Any]) -> int:
+    """A number that changes with the elements."""
+    return 0 if x.dtype.hasobject else digest(x)
+
+
+def _same_contents(x: np.ndarray[Any, Any], wanted: int) -> Callable[[Any], bool]:
+    shape, strides, dtype = x.shape, x.strides, x.dtype
+
+    def same(_: Any) -> bool:
+        is_same = x.shape == shape and x.strides == strides and x.dtype is dtype
+        return is_same and contents_of(x) == wanted
+
+    return same
+
+
+_CLASS_NOISE = frozenset(
+    {
+        *("__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__annotations__"),
+        *("__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl"),
+        *("__dataclass_fields__", "__dataclass_params__", "__match_args__", "__slots__"),
+        *("__orig_bases__", "__parameters__", "__hash__"),
+    }
+)
+
+
+def _name_key(key: Any) -> Hashable:
+    return key if type(key) is str else typed_key(key)
+
+
+def _slots_of(x: Any) -> Iterator[tuple[str, Any]]:
+    for cls in type(x).__mro__:
+        slots = vars(cls).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__") and hasattr(x, name):
+                yield name, getattr(x, name)
+
+
+# -- the names that code reads --
+
+Chains = frozenset[tuple[str, ...]]
+
+
+class _Read(NamedTuple):
+    is_global: bool
+    name: str
+    chain: tuple[str, ...]
+
+
+_ATTRIBUTE_CODES = ("LOAD_ATTR", "LOAD_METHOD")
+_CLOSURE_CODES = ("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF")
+_GLOBAL_CODES = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
+
+
+def _reads_of(code: types.CodeType) -> Iterator[_Read]:
+    """``name.a.b`` for every variable from outside that the code reads, nested code too."""
+    current: _Read | None = None
+    for op in dis.get_instructions(code):
+        if op.opname in _ATTRIBUTE_CODES and current is not None:
+            current = current._replace(chain=(*current.chain, op.argval))
+            continue
+        if current is not None:
+            yield current
+        current = None
+        if op.opname in _GLOBAL_CODES or op.opname in _CLOSURE_CODES:
+            current = _Read(op.opname in _GLOBAL_CODES, op.argval, ())
+    if current is not None:
+        yield current
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _reads_of(inner)
+
+
+@functools.lru_cache(maxsize=4096)
+def _reads(code: types.CodeType, is_global: bool) -> dict[str, Chains]:
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for read in _reads_of(code):
+        if read.is_global == is_global:
+            found.setdefault(read.name, set()).add(read.chain)
+    return {name: frozenset(chains) for name, chains in found.items()}
+
+
+def _global_reads(code: types.CodeType) -> dict[str, Chains]:
+    return _reads(code, True)
+
+
+def _closure_reads(code: types.CodeType) -> dict[str, Chains]:
+    return _reads(code, False)
+
+
+# -- libraries --
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_library(top: str) -> bool:
+    if top in _OWN or (top in sys.stdlib_module_names and top != "__main__"):
+        return True
+    file = getattr(sys.modules.get(top), "__file__", None) or ""
+    return any(f"{folder}" in file for folder in ("site-packages", "dist-packages"))
+
+
+def _top_of(x: Any) -> str:
+    return (getattr(x, "__module__", None) or "").partition(".")[0]
+
+
+def _container_reader(x: Any) -> Callable[[_Reader, Any, str], None] | None:
+    """For instances of subclasses of Python's containers."""
+    if isinstance(x, dict):
+        return _Reader.mapping
+    if isinstance(x, (list, tuple, collections.deque)):
+        return _Reader.sequence
+    return _Reader.set if isinstance(x, (set, frozenset)) else None
+
+
+_READERS: dict[type, Callable[[_Reader, Any, str], None]] = {
+    list: _Reader.sequence,
+    tuple: _Reader.sequence,
+    dict: _Reader.mapping,
+    set: _Reader.set,
+    frozenset: _Reader.set,
+    types.FunctionType: _Reader.function,
+    types.MethodType: _Reader.method,
+    types.ModuleType: _Reader.module,
+    functools.partial: _Reader.partial,
+    staticmethod: _Reader.wrapped,
+    classmethod: _Reader.wrapped,
+    property: _Reader.prop,
+}

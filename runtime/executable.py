@@ -1,0 +1,75 @@
+"""From a Program to something that computes it on ndarrays.
+
+An `Executable` takes one ndarray or scalar for each parameter and gives one for each result: a new
+array of its own in C order, or where there are no dimensions a NumPy scalar (a Python number where
+the type is weak). What runs natively is decided by `NATIVE`; without it, or where it declines, the
+Program is evaluated with NumPy, equation by equation.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..autodiff.calls import set_executor
+from ..autodiff.core import Aval
+from ..autodiff.program import Literal, Program
+
+Executable = Callable[[Sequence[Any]], list[Any]]
+Strides = tuple[int, ...] | None  # of a parameter; None is C order
+
+# Compiles a Program, or says None: it cannot be compiled here.
+NATIVE: Callable[[Program, Sequence[Strides]], Executable | None] | None = None
+
+
+def make_executable(program: Program, strides: Sequence[Strides] | None = None) -> Executable:
+    """What computes ``program``; ``strides`` are those of its parameters, C order by default."""
+    if NATIVE is not None:
+        compiled = NATIVE(program, strides or (None,) * len(program.parameters))
+        if compiled is not None:
+            return compiled
+    return Interpreter(program)
+
+
+class Interpreter:
+    """Evaluates a Program with NumPy."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.avals = program.out_avals
+        atoms = [*program.results, *(x for e in program.equations for x in e.inputs)]
+        self.literals = {id(x.value) for x in atoms if type(x) is Literal}
+
+    def __call__(self, values: Sequence[Any]) -> list[Any]:
+        found = self.program(*values)
+        taken = self.literals.union(map(id, values))
+        return [_owned(x, aval, taken) for x, aval in zip(found, self.avals, strict=True)]
+
+
+def _owned(x: Any, aval: Aval, taken: set[int]) -> Any:
+    """``x`` as a result: nothing else refers to its memory."""
+    if not aval.shape:
+        number = x.item() if isinstance(x, (np.ndarray, np.generic)) and aval.weak else x
+        return number if aval.weak else np.asarray(number, aval.dtype)[()]
+    shared = id(x) in taken or x.base is not None
+    if shared or not x.flags.c_contiguous or not x.flags.writeable:
+        x = np.array(x, order="C")
+    taken.add(id(x))
+    return x
+
+
+_executables: weakref.WeakKeyDictionary[Program, Executable] = weakref.WeakKeyDictionary()
+
+
+def execute(*values: Any, program: Program) -> tuple[Any, ...]:
+    """What `call_p` does with ndarrays and numbers."""
+    executable = _executables.get(program)
+    if executable is None:
+        executable = _executables[program] = make_executable(program)
+    return tuple(executable(values))
+
+
+set_executor(execute)

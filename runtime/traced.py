@@ -1,0 +1,225 @@
+"""A call recorded: the Program, and how the caller's results are made of what it computes.
+
+The Program computes every array that the function made and returns, or that it wrote to among its
+arguments, once. Views are made again, by NumPy's own operations, of those arrays or of the caller's
+arguments, so that what shares memory in plain NumPy shares it here.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..autodiff.boundary import describe_any, function_name
+from ..autodiff.core import PYTHON_DTYPES, Value, dtype_of, shape_of
+from ..autodiff.handles import (
+    ARRAY0D,
+    WEAK,
+    TracedArray,
+    View,
+    axes_in_memory,
+    view_of,
+    wrap,
+)
+from ..autodiff.primitives.manipulation import transpose_p
+from ..autodiff.program import Program
+from ..autodiff.recording import ProgramTrace
+from ..autodiff.shapes import inverse_permutation
+from .environment import Environment
+from .signature import PLAIN, Call, Type, is_writeable, spec_of
+
+ARGUMENT, COMPUTED, STATIC, CONSTANT, COPIED = range(5)
+
+
+class Result(NamedTuple):
+    """One leaf of what the function returns. ``source`` says what ``of`` means: the number of a
+    traced leaf (ARGUMENT), of an array the Program computes (COMPUTED), of a static leaf (STATIC),
+    the leaf itself (CONSTANT), or an ndarray made while tracing (COPIED). ``views``: from the root.
+    """
+
+    source: int
+    of: Any
+    views: tuple[View, ...] = ()
+
+
+class Root(NamedTuple):
+    """An array that the Program computes: which of its results, the kind of handle, and if it is
+    not in C order the axes as they lie in memory.
+    """
+
+    output: int
+    kind: int
+    order: tuple[int, ...] | None
+    writeable: bool
+
+
+class Write(NamedTuple):
+    """An argument that the function wrote to: which leaf, which result of the Program."""
+
+    leaf: int
+    output: int | None  # None: only its shape was changed
+    shape: tuple[Any, ...]
+
+
+class Traced:
+    """What one run of the function recorded."""
+
+    def __init__(self, function: Callable[..., Any], call: Call, environment: Environment) -> None:
+        self.name = function_name(function)
+        recorder = _Recorder(call, environment)
+        with ProgramTrace() as trace:
+            given = [_parameter(trace, t) for t in call.types]
+            recorder.begin(given)
+            args, kwargs = call.rebuilt(list(given))
+            result = function(*args, **kwargs)
+            leaves: list[Any] = []
+            self.spec = spec_of(result, _is_array, leaves)
+            self.results = [recorder.result(self.name, leaf) for leaf in leaves]
+            self.writes = recorder.writes()
+            self.roots = recorder.roots
+            self.program: Program = trace.program(recorder.outputs, self.name)
+        self.captures = [value for value, _ in trace.captures]
+        self.live = trace.live_arrays()
+
+
+class _Recorder:
+    """Collects what the Program has to compute."""
+
+    def __init__(self, call: Call, environment: Environment) -> None:
+        self.statics = {id(x): i for i, x in enumerate(call.objects)}
+        self.known = {id(x) for x in environment.refs}
+        self.arrays = environment.arrays
+        self.outputs: list[Value] = []
+        self.roots: list[Root] = []
+        self.numbers: dict[int, tuple[int, TracedArray]] = {}  # by id of a root's handle
+
+    def begin(self, given: Sequence[TracedArray]) -> None:
+        self.bases = [_root_of(h)[0] for h in given]
+        self.first = [base.value for base in self.bases]
+
+    def result(self, name: str, leaf: Any) -> Result:
+        if type(leaf) is TracedArray:
+            return self.traced_result(leaf)
+        if id(leaf) in self.statics:
+            return Result(STATIC, self.statics[id(leaf)])
+        if isinstance(leaf, np.ndarray):
+            outside = any(np.may_share_memory(leaf, x) for x in self.arrays)
+            return Result(CONSTANT, leaf) if outside else Result(COPIED, leaf.copy("K"))
+        kind = type(leaf)
+        if not (kind in _CONSTANT or isinstance(leaf, _CONSTANT_KINDS) or id(leaf) in self.known):
+            raise TypeError(
+                f"jit: {name} returned {describe_any(leaf)}; wanted arrays, numbers, strings, or a "
+                "tree of them. Make a class of results a tree: "
+                "@optree.dataclasses.dataclass(namespace='xnp')."
+            )
+        return Result(CONSTANT, leaf)
+
+    def traced_result(self, handle: TracedArray) -> Result:
+        root, steps = _root_of(handle)
+        exact = all(view.exact for view in steps)
+        for i, base in enumerate(self.bases):
+            if base is root and exact:
+                return Result(ARGUMENT, i, steps)
+        if not exact:
+            root, steps = handle, ()
+        if id(root) not in self.numbers:
+            self.numbers[id(root)] = len(self.roots), root
+            self.roots.append(self.root(root))
+        return Result(COMPUTED, self.numbers[id(root)][0], steps)
+
+    def root(self, handle: TracedArray) -> Root:
+        value, view = handle.value, handle._view
+        order = None
+        layout = handle.layout()
+        if not layout.flags.c_contiguous:
+            order = axes_in_memory(layout)
+            value = transpose_p(value, axes=order)
+        self.outputs.append(value)
+        writeable = view is None or is_writeable(handle)
+        return Root(len(self.outputs) - 1, handle._kind, order, writeable)
+
+    def writes(self) -> list[Write]:
+        found = []
+        for i, (base, first) in enumerate(zip(self.bases, self.first, strict=True)):
+            value = base.value
+            if base._version:
+                self.outputs.append(value)
+                found.append(Write(i, len(self.outputs) - 1, shape_of(value)))
+            elif value is not first:
+                found.append(Write(i, None, shape_of(value)))
+        return found
+
+
+_CONSTANT = PLAIN | {float, complex}
+_CONSTANT_KINDS = (np.generic, np.dtype, type, enum.Enum)
+
+
+def _parameter(trace: ProgramTrace, t: Type) -> TracedArray:
+    memory = None
+    if t.strides is not None:
+        memory = np.lib.stride_tricks.as_strided(np.empty(1, t.dtype), t.shape, t.strides)
+    handle = wrap(trace.parameter(t.aval, memory), t.kind)
+    if t.writeable or t.kind != ARRAY0D:
+        return handle
+    return view_of(handle, lambda base: base, None, lambda layout: layout)
+
+
+def _is_array(x: Any) -> bool:
+    return type(x) is TracedArray or isinstance(x, np.ndarray)
+
+
+def _root_of(handle: TracedArray) -> tuple[TracedArray, tuple[View, ...]]:
+    """The handle that holds the memory, and the views from it to this one."""
+    steps: list[View] = []
+    while (view := handle._view) is not None:
+        steps.append(view)
+        handle = view.base
+    return handle, tuple(reversed(steps))
+
+
+# -- making results --
+
+
+def finished(found: Any, root: Root) -> Any:
+    """A computed array as the function returns it."""
+    if root.order is not None:
+        return found.transpose(inverse_permutation(root.order))
+    if not isinstance(found, np.ndarray):
+        return as_kind(found, root.kind)
+    if not root.writeable:
+        found.flags.writeable = False
+    return found
+
+
+def as_kind(number: Any, kind: int) -> Any:
+    """What has no dimensions, as a NumPy scalar, an array or a Python number."""
+    if kind == ARRAY0D:
+        return np.array(number)
+    if kind == WEAK:
+        return number.item() if isinstance(number, np.generic) else number
+    return dtype_of(number).type(number) if type(number) in PYTHON_DTYPES else number
+
+
+def finished_handle(found: Value, root: Root) -> TracedArray:
+    """The same under a transformation."""
+    if root.order is not None:
+        found = transpose_p(found, axes=inverse_permutation(root.order))
+    handle = wrap(found, root.kind)
+    if root.writeable:
+        return handle
+    return view_of(handle, lambda base: base, None, lambda layout: layout)
+
+
+def seen_through(x: Any, steps: Sequence[View]) -> Any:
+    """The view of ``x``, an array or a handle, that the steps lead to."""
+    for step in steps:
+        if type(x) is TracedArray:
+            x = view_of(x, step.get, step.put, step.layout, step.exact)
+        else:
+            x = step.layout(x)
+            if step.put is None and isinstance(x, np.ndarray):
+                x.flags.writeable = False
+    return x

@@ -1,0 +1,48 @@
+"""Functions of arrays as Programs, the way `jit` records them, for tests of what is done with them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy
+
+from xnp.autodiff import trees
+from xnp.autodiff.core import Tracer, aval_of
+from xnp.autodiff.handles import ARRAY0D, RESULT, WEAK, TracedArray, value_of, wrap
+from xnp.autodiff.program import Program
+from xnp.autodiff.recording import ProgramTrace
+from xnp.testing.vectors import leaves_of, map_leaves
+
+
+def program_of(fun: Callable[..., Any], args: Sequence[Any]) -> Program:
+    """``fun`` recorded on values with the types of the leaves of ``args``. Results that are traced
+    are the Program's, in the order of the leaves.
+    """
+    with ProgramTrace(getattr(fun, "__name__", "f").strip("<>")) as trace:
+
+        def handle(leaf: Any) -> TracedArray:
+            kind = RESULT if isinstance(leaf, numpy.generic) else ARRAY0D
+            kind = kind if isinstance(leaf, (numpy.ndarray, numpy.generic)) else WEAK
+            return wrap(trace.parameter(aval_of(leaf)), kind)
+
+        found, _ = trees.flatten(fun(*(map_leaves(handle, arg) for arg in args)))
+        values = [value_of(x) for x in found if type(x) is TracedArray]
+        return trace.program([v for v in values if isinstance(v, Tracer)], trace.name)
+
+
+def values_of(args: Sequence[Any]) -> list[Any]:
+    """The leaves, in the order of the parameters."""
+    return leaves_of(tuple(args))
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Equal types and equal numbers, -0.0 and 0.0 told apart; NaNs are all alike."""
+    a, b = numpy.asarray(a), numpy.asarray(b)
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.dtype.kind not in "fc":
+        return bool((a == b).all())
+    if a.dtype.kind == "c":
+        return same_bits(a.real, b.real) and same_bits(a.imag, b.imag)
+    nan = numpy.isnan(a)
+    signs = (numpy.signbit(a) == numpy.signbit(b)) | nan
+    return bool(((a == b) | (nan & numpy.isnan(b))).all() and signs.all())
