@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 import numpy as _numpy
 
+from .autodiff.control import checkpoint, cond, fori_loop, map, scan, switch, while_loop
 from .autodiff.differentiate import grad, jvp, linearize, stop_gradient, value_and_grad, vjp
 from .autodiff.errors import (
     BatchingError,
@@ -21,6 +22,7 @@ from .autodiff.errors import (
 from .autodiff.jacobians import derivative, hessian, hvp, jacfwd, jacobian, jacrev
 from .autodiff.vectorize import vmap
 from .numpy_api.namespace import OURS as _OURS
+from .runtime.jit import explain, jit
 
 if _TYPE_CHECKING:
     from numpy import *  # noqa: F403 # pyright: ignore[reportWildcardImportFromLibrary] - meant
@@ -32,19 +34,28 @@ __all__ = [
     "LeakedTracerError",
     "MutationError",
     "UnsupportedError",
+    "checkpoint",
+    "cond",
     "derivative",
+    "explain",
+    "fori_loop",
     "grad",
     "hessian",
     "hvp",
     "jacfwd",
     "jacobian",
     "jacrev",
+    "jit",
     "jvp",
     "linearize",
+    "map",
+    "scan",
     "stop_gradient",
+    "switch",
     "value_and_grad",
     "vjp",
     "vmap",
+    "while_loop",
 ]
 __all__ += [name for name in _numpy.__all__ if name not in __all__]
 

@@ -39,7 +39,7 @@ class BatchTracer(Tracer):
 
     def layout(self) -> Any:
         layout = layout_of(self.values)
-        return layout[0] if len(layout) else np.empty(self.shape, np.int8)
+        return layout[0] if layout.shape[0] else np.empty(self.shape, np.int8)
 
     def concrete(self) -> Value:
         """The one value that all examples agree on; an error where they do not."""

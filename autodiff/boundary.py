@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import foreign, trees
+from . import dims, foreign, trees
 from .core import PYTHON_DTYPES, Tracer, Value, describe_type, dtype_of, shape_of, thread_state
 from .errors import DifferentiationError
 from .handles import ARRAY0D, RESULT, WEAK, TracedArray, wrap
@@ -192,6 +192,8 @@ def result_leaves(what: str, fun: Callable[..., Any], result: Any) -> tuple[list
             f"{what}: {function_name(fun)} returned None; does it lack a return statement?"
         )
     leaves, unflatten = trees.flatten(result)
+    if dims.in_use:
+        leaves = [leaf.traced() if type(leaf) is dims.Dim else leaf for leaf in leaves]
     for leaf in leaves:
         ok = isinstance(leaf, (TracedArray, np.ndarray, np.generic)) or type(leaf) in PYTHON_DTYPES
         if not ok:

@@ -15,7 +15,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .calls import CHEAP
-from .core import Aval, OptionalValues, Params, Value, Values, aval_of, dtype_of, ndim_of
+from .core import (
+    Aval,
+    OptionalValues,
+    Params,
+    Value,
+    Values,
+    aval_of,
+    dtype_of,
+    ndim_of,
+    thread_state,
+)
 from .forward import JVPTrace
 from .primitives.elementwise import Elementwise, Test, equal_p, maximum_p, minimum_p, select_p
 from .primitives.indexing import gather_p
@@ -30,7 +40,6 @@ from .regions import (
     check_avals,
     coerce,
     dependent,
-    inexact,
     jvp_region,
     marked,
     may_raise,
@@ -39,6 +48,7 @@ from .regions import (
     split_at,
     split_region,
     strong,
+    wanted_flags,
     zeros_of,
 )
 from .rules import convert, lead_batch, reshape_p
@@ -55,8 +65,8 @@ def _branch(index: Any, *operands: Any, branches: Branches) -> Any:
 class Branch(Structured):
     """``branch(index, *operands; branches)``: the results of ``branches[index](*operands)``.
 
-    ``index`` is an integer scalar, clamped to the branches there are; or of two branches a bool, the
-    first being the one for False. All branches have the same parameters, the operands, and give
+    ``index`` is an integer scalar, clamped to the branches there are; or of two branches a bool,
+    the first being the one for False. All branches have the same parameters, the operands, and give
     results of the same types.
     """
 
@@ -95,19 +105,22 @@ class Branch(Structured):
     def process_tape(
         self, trace: TapeTrace, values: Values, parents: Sequence[Node | None], params: Params
     ) -> tuple[Value, ...]:
-        wanted = tuple(
-            p is not None and inexact(aval_of(x))
-            for x, p in zip(values[1:], parents[1:], strict=True)
-        )
+        wanted = wanted_flags(values[1:], parents[1:])
         split = split_branches(params["branches"], wanted, False)
         found = self(*values, branches=split.forward)
         outs, stored = split_at(found, len(split.pulled))
         node = Node(
-            pulled_branch_p,
+            _pulled_branch,
             parents,
             values,
             [aval_of(out) for out in outs],
-            {"primitive": self, "params": params, "split": split, "wanted": wanted, "stored": stored},
+            {
+                "primitive": self,
+                "params": params,
+                "split": split,
+                "wanted": wanted,
+                "stored": stored,
+            },
         )
         return on_tape(trace, node, outs, split.pulled)
 
@@ -240,7 +253,7 @@ class _PulledBranch(Looped):
         return [None, *(next(grads) if r else None for r in split.reached)]
 
 
-pulled_branch_p = _PulledBranch("pulled_branch")
+_pulled_branch = _PulledBranch()
 
 
 # -- batches whose examples choose differently --
@@ -248,7 +261,7 @@ pulled_branch_p = _PulledBranch("pulled_branch")
 
 def batch_choice(
     size: Any, index: Value, operands: Sequence[Value], batched: Flags, branches: Branches
-) -> tuple[list[Value], Flags]:
+) -> tuple[Sequence[Value], Flags]:
     """Every branch for those examples that have chosen it."""
     if dtype_of(index).kind == "b":
         chosen = [equal_p(index, False), index]
@@ -279,9 +292,11 @@ def _chosen_results(
     does not matter.
     """
     wide, _ = batch_region(branch, size, batched, (True,) * len(branch.results))
-    if is_plain(branch):
+    recorded = thread_state.program is not None
+    if recorded and is_plain(branch):
         return wide(*operands)
-    guarded = guarded_branch(wide, size, batched, may_raise(branch))
+    lend = not recorded or may_raise(branch)  # NumPy warns, compiled arithmetic does not
+    guarded = guarded_branch(wide, size, batched, lend)
     return branch_p(reduce_any_p(mask, axes=(0,)), mask, *operands, branches=guarded)
 
 

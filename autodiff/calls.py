@@ -251,12 +251,14 @@ def partition(
 ) -> tuple[Program, Program]:
     """Cuts a Program of results and gradients in two; see `split_program`."""
     outs, grads = joint.results[:out_count], joint.results[out_count:]
-    first = needed(joint.equations, outs)
+    cts = [v for v in joint.parameters if v not in set(parameters)]
+    late = dependents(joint.equations, cts)
+    first = needed([e for e in joint.equations if e not in late], outs)
     producer = {v: e for e in joint.equations for v in e.results}
     early = {v for e in first for v in e.results} | set(parameters)
-    cts = [v for v in joint.parameters if v not in set(parameters)]
 
-    later = needed(joint.equations, grads, stop=early)
+    checks = [v for e in late if has_effect(e) for v in e.results]  # errors that cotangents decide
+    later = needed(joint.equations, [*grads, *checks], stop=early)
     # What the backward Program reads of the forward one: stored, or if cheap computed again.
     read: list[Atom] = [x for e in later for x in e.inputs] + list(grads)
     stored: dict[Variable, None] = {}
@@ -297,6 +299,16 @@ def needed(
                 if type(x) is Variable and (stop is None or x not in stop):
                     live.add(x)
     return kept[::-1]
+
+
+def dependents(equations: Sequence[Equation], sources: Sequence[Variable]) -> dict[Equation, None]:
+    """The equations that read ``sources``, or what follows from them, in order."""
+    reached, found = set(sources), {}
+    for equation in equations:
+        if any(x in reached for x in equation.inputs):
+            found[equation] = None
+            reached.update(equation.results)
+    return found
 
 
 def has_effect(equation: Equation) -> bool:

@@ -15,14 +15,13 @@ from .regions import (
     Looped,
     batch_region,
     check_avals,
-    dependent,
-    inexact,
     jvp_region,
     marked,
     on_tape,
     paired,
-    split_at,
     split_region,
+    strong,
+    wanted_flags,
 )
 from .structured import Structured, filled
 from .tape import Node, TapeTrace
@@ -63,19 +62,11 @@ class Checkpoint(Structured):
     def process_tape(
         self, trace: TapeTrace, values: Values, parents: Sequence[Node | None], params: Params
     ) -> tuple[Value, ...]:
-        wanted = tuple(
-            p is not None and inexact(aval_of(x)) for x, p in zip(values, parents, strict=True)
-        )
+        program, wanted = params["program"], wanted_flags(values, parents)
+        pulled = split_region(program, wanted, *_none(program), False).pulled
         outs = self(*values, **params)
-        kept = {"primitive": self, "params": params, "wanted": wanted}
-        node = Node(checkpointed_p, parents, values, [aval_of(out) for out in outs], kept)
-        pulled = tuple(
-            d and inexact(v.aval)
-            for d, v in zip(
-                dependent(params["program"], wanted), params["program"].results, strict=True
-            )
-        )
-        kept["pulled"] = pulled
+        kept = {"primitive": self, "params": params, "wanted": wanted, "pulled": pulled}
+        node = Node(_checkpointed, parents, values, [aval_of(out) for out in outs], kept)
         return on_tape(trace, node, outs, pulled)
 
     def batch(
@@ -90,32 +81,32 @@ class Checkpoint(Structured):
 checkpoint_p = Checkpoint()
 
 
+def _none(program: Program) -> tuple[Flags, Flags]:
+    return (False,) * len(program.results), (False,) * len(program.parameters)
+
+
 @lru_cache(maxsize=512)
-def recomputing(program: Program, wanted: Flags, pulled: Flags, masked: bool) -> Any:
-    """(operands, cotangents of the results in ``pulled``) -> cotangents of operands, and of which."""
-    none = (False,) * len(program.parameters)
-    split = split_region(program, wanted, pulled, none, masked)
+def recomputing(program: Program, wanted: Flags, masked: bool) -> tuple[Program, Flags]:
+    """(operands, cotangents of results) -> cotangents of operands, and of which."""
+    split = split_region(program, wanted, *_none(program), masked)
+    count = len(program.parameters)
 
     def run(*args: Value) -> Sequence[Value]:
-        operands, cts = split_at(args, len(program.parameters))
-        found = split.forward(*operands)
-        given = iter(cts)
-        cts = [next(given) for p, q in zip(split.pulled, pulled, strict=True) if p and q]
-        return split.backward(*found[len(program.results) :], *cts)
+        found = split.forward(*args[:count])
+        return split.backward(*found[len(program.results) :], *args[count:])
 
-    avals = [*program.in_avals, *(Aval(a.shape, a.dtype) for a in marked(program.out_avals, pulled))]
-    return record(run, avals, f"again_{program.name}")[0], split.reached
+    cts = [strong(aval) for aval in marked(program.out_avals, split.pulled)]
+    return record(run, [*program.in_avals, *cts], f"again_{program.name}")[0], split.reached
 
 
 class _Checkpointed(Looped):
     def pull(
         self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
     ) -> OptionalValues:
-        program, pulled = params["params"]["program"], params["pulled"]
-        again, reached = recomputing(program, params["wanted"], pulled, strong)
-        cts = marked(filled(ct, ans), pulled)
+        again, reached = recomputing(params["params"]["program"], params["wanted"], strong)
+        cts = marked(filled(ct, ans), params["pulled"])
         found = iter(checkpoint_p(*args, *cts, program=again))
         return [next(found) if r else None for r in reached]
 
 
-checkpointed_p = _Checkpointed("checkpointed")
+_checkpointed = _Checkpointed()

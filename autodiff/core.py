@@ -80,7 +80,7 @@ def dtype_of(x: Value) -> np.dtype[Any]:
 
 
 def is_weak(x: Value) -> bool:
-    return type(x) in PYTHON_DTYPES or (isinstance(x, Tracer) and x.weak)
+    return type(x) in PYTHON_DTYPES or (isinstance(x, (Tracer, dims.Dim)) and x.weak)
 
 
 def aval_of(x: Value) -> Aval:
@@ -294,7 +294,8 @@ class Primitive:
         if self.shape_rule is None:
             raise ConcretizationError(
                 f"the shape or dtype of what {self.name} returns depends on values that are not "
-                f"known here{user_line()}"
+                f"known here{user_line()}. Keep all elements: write np.where(mask, a, 0.0) in place "
+                "of a[mask], and a[...] = np.where(mask, new, a) in place of a[mask] = new."
             )
         return self.shape_rule(*avals, **params)
 

@@ -52,6 +52,7 @@ from .regions import (
     split_at,
     tangent_operands,
 )
+from .rules import convert
 from .structured import Structured
 
 INDEX = Aval((), np.dtype(np.int64), True)  # as Python's own, from range()
@@ -156,7 +157,7 @@ class Counted(Structured):
         those that an example has not, its carried values stay.
         """
         lower, upper = values.bounds
-        trips = maximum_p(subtract_p(upper, lower), 0)
+        trips = convert(maximum_p(subtract_p(upper, lower), 0), INDEX.dtype)
         longest = trips
         if any(flags.bounds):
             longest = reduce_max_p(trips, axes=(0,)) if size != 0 else np.int64(0)

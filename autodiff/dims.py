@@ -65,7 +65,7 @@ class Scope:
     """
 
     def __init__(self) -> None:
-        global in_use
+        global in_use  # noqa: PLW0603 - it never goes back
         in_use = True
         self.symbols: dict[str, Symbol] = {}
         self.noted: dict[tuple[str, Any], Guard] = {}
@@ -126,6 +126,12 @@ class Dim:
     """A size that is no number yet. See the module's text for what questions about it do."""
 
     __slots__ = ("key", "polynomial")
+
+    # As a Value: a number of NumPy's integer dtype, weak as Python's.
+    shape: tuple[()] = ()
+    ndim = 0
+    dtype = np.dtype(int)
+    weak = True
 
     # float and array arithmetic need values that are traced: `dim_operators` fills it in
     traced: Callable[..., Any]
@@ -331,6 +337,7 @@ def _is_solved(factor: Factor) -> bool:
     """Whether a guard says what a symbol, or one in an atom, equals."""
     if type(factor) is Symbol:
         return factor.equal is not None
+    assert type(factor) is Atom
     return any(symbol.equal is not None for symbol in symbols_of((factor.a, factor.b)))
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from . import shapes, views
 from .core import Value, dtype_of, ndim_of, shape_of
 from .errors import UnsupportedError, user_line
@@ -15,6 +13,7 @@ from .primitives.indexing import gather_p
 from .primitives.rounding import remainder_p
 from .rules import convert, raveled, reshape_p
 from .sizes import iota, size_value
+from .symbolic_layouts import strided
 
 
 def flat_view(handle: TracedArray) -> TracedArray:
@@ -24,7 +23,7 @@ def flat_view(handle: TracedArray) -> TracedArray:
         handle,
         raveled,
         lambda base, part: reshape_p(part, shape=shape),
-        lambda layout: np.empty(layout.size, layout.dtype),
+        lambda layout: strided((layout.size,), (layout.dtype.itemsize,), layout.dtype),
         exact=False,
     )
 

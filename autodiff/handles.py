@@ -33,6 +33,7 @@ from .primitives.manipulation import stack_values, transpose_p
 from .primitives.parts import copy_p
 from .rules import broadcast_to_p, convert, reshape_p
 from .sizes import size_value
+from .symbolic_layouts import strided
 
 RESULT, ARRAY0D, WEAK = 0, 1, 2  # kinds: see TracedArray
 
@@ -122,6 +123,13 @@ class TracedArray:
                 f"a scalar ({describe(root)}) cannot be written to{user_line()}, nor can NumPy's; "
                 "write x = ... to give the name another value, or make an array: xnp.array(x)."
             )
+        program = thread_state.program
+        if program is not None and root._born < program.level:
+            raise MutationError(
+                f"an array that was made outside of {program.name} was written to inside of it"
+                f"{user_line()}: what is recorded changes nothing but its own arrays. Give it the "
+                "array as an argument or carried value, and return it."
+            )
         if isinstance(new, Tracer) and new.trace.level > root._born:
             raise MutationError(
                 f"a value traced by {new.trace.name} was written into an array that was made "
@@ -145,9 +153,7 @@ class TracedArray:
         if not root._version:
             layout = layout_of(root._value)
         else:
-            dummy = np.empty(1, dtype_of(root._value))  # nobody reads the elements
-            shape, strides = shape_of(root._value), root._strides
-            layout = np.lib.stride_tricks.as_strided(dummy, shape, strides)
+            layout = strided(shape_of(root._value), root._strides, dtype_of(root._value))
         for step in reversed(steps):
             layout = step(layout)
         return layout

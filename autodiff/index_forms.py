@@ -33,7 +33,7 @@ def _part(x: Any) -> Any:
 
 def index_value(item: Any) -> Any:
     """One item of an index: an int, slice, None or Ellipsis, or the Value of an index array."""
-    if item is None or item is Ellipsis or is_size(item):
+    if item is None or item is Ellipsis or type(item) is int or type(item) is Dim:
         return item
     if isinstance(item, slice):
         if any(type(p) is TracedArray for p in (item.start, item.stop, item.step)):

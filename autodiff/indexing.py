@@ -15,7 +15,7 @@ import numpy as np
 from numpy.exceptions import ComplexWarning
 
 from . import shapes, views
-from .core import Primitive, Value, dtype_of, ndim_of, shape_of
+from .core import Primitive, Tracer, Value, dtype_of, ndim_of, shape_of, thread_state
 from .dims import is_size
 from .errors import user_line, warn_user
 from .handles import (
@@ -31,7 +31,14 @@ from .handles import (
     view_of,
     wrap,
 )
-from .index_forms import FULL, Index, converted_items, holds_array, index_value
+from .index_forms import (
+    FULL,
+    Index,
+    converted_items,
+    holds_array,
+    index_value,
+    raise_out_of_bounds,
+)
 from .primitives.elementwise import select_p
 from .primitives.indexing import (
     gather_p,
@@ -78,6 +85,18 @@ class _Advanced:
         axes = (*index.places, *rest)
         self.view = handle if axes == tuple(range(len(axes))) else views.permuted(handle, axes)
         self.lead = max(map(ndim_of, index.arrays))
+        if thread_state.program is not None:
+            self._check_known()
+
+    def _check_known(self) -> None:
+        """IndexError now, where NumPy raises it, and not when the Program runs."""
+        addressed = shape_of(self.view.value)
+        for array, axis, size in zip(self.index.arrays, self.index.axes, addressed, strict=False):
+            if not isinstance(array, Tracer) and type(size) is int:
+                known = np.asarray(array)
+                bad = known[(known < -size) | (known >= size)]
+                if bad.size:
+                    raise_out_of_bounds(bad.flat[0], axis, self.index.shape)
 
     def result_axes(self, ndim: int) -> tuple[int, ...] | None:
         """The permutation for the result, or None where it changes nothing."""

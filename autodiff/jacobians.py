@@ -10,11 +10,12 @@ import numpy as np
 
 from . import boundary, shapes, trees
 from .boundary import Argnums, Selection, describe_any, function_name
-from .core import PYTHON_DTYPES, dtype_of, shape_of
+from .core import PYTHON_DTYPES, Tracer, Value, dtype_of, shape_of
 from .differentiate import jvp, linearize, value_and_grad, vjp
 from .errors import DifferentiationError
-from .handles import TracedArray, wrap
-from .rules import reshape_p
+from .handles import ARRAY0D, TracedArray, wrap
+from .primitives.matrices import eye
+from .rules import reshape_p, zeros
 from .vectorize import vmap
 
 
@@ -50,12 +51,16 @@ def _reshaped(x: Any, shape: tuple[Any, ...]) -> Any:
 
 def _basis(shape: tuple[Any, ...], dtype: Any) -> Any:
     size = shapes.prod(shape)
-    return np.eye(size, dtype=dtype).reshape((size, *shape))
+    return _array(reshape_p(eye(size, size, 0, np.dtype(dtype)), shape=(size, *shape)))
+
+
+def _array(value: Value) -> Any:
+    """An array as users have them: where sizes are symbolic, a handle."""
+    return wrap(value, ARRAY0D) if isinstance(value, Tracer) else value
 
 
 def _zeros(leaf: Any) -> Any:
-    shape, dtype = _type(leaf)
-    return np.zeros(shape, dtype)
+    return _array(zeros(*_type(leaf)))
 
 
 def _check_kind(what: str, label: str, leaf: Any, holomorphic: bool) -> None:

@@ -1,21 +1,19 @@
 """How NumPy would lay out a result in memory: whether a later reshape is a view follows from it.
 
-A layout is an array of the right shape and strides whose elements nobody reads. Symbolic sizes
-stand in it by their hints: only the order of the strides matters.
+A layout is an array of the right shape and strides whose elements nobody reads; where sizes are
+symbolic, a `SymbolicLayout`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .core import Aval, Params, Primitive
-
-
-def _hint(dim: Any) -> int:
-    return dim if type(dim) is int else getattr(dim, "hint", dim)
+from .shapes import is_same
+from .symbolic_layouts import strided
 
 
 def c_order(aval: Aval) -> Any:
@@ -25,13 +23,13 @@ def c_order(aval: Aval) -> Any:
 
 def _layout(aval: Aval, order: Sequence[int]) -> Any:
     """A dense layout whose axes lie in memory in ``order``, the slowest first."""
-    shape = tuple(map(_hint, aval.shape))
-    strides = [0] * len(shape)
-    step = aval.dtype.itemsize
+    shape = aval.shape
+    strides: list[Any] = [0] * len(shape)
+    step: Any = aval.dtype.itemsize
     for axis in reversed(order):
         strides[axis] = step
-        step *= max(shape[axis], 1)
-    return np.lib.stride_tricks.as_strided(np.empty(1, aval.dtype), shape, strides)
+        step = step * (shape[axis] or 1)
+    return strided(shape, tuple(strides), aval.dtype)
 
 
 def k_order(like: Any) -> list[int]:
@@ -40,14 +38,36 @@ def k_order(like: Any) -> list[int]:
     return sorted(range(like.ndim), key=lambda axis: -sizes[axis])
 
 
+def reads_layouts(primitive: Primitive) -> bool:
+    """Whether the layout of what ``primitive`` returns depends on those of its arguments."""
+    return primitive.keeps_order or primitive.name in _VIEWS
+
+
 def layout_rule(primitive: Primitive, args: Sequence[Any], params: Params, aval: Aval) -> Any:
     """The layout of what ``primitive`` returns, for arguments with layouts ``args``."""
     if primitive.keeps_order:
-        shape = tuple(map(_hint, aval.shape))
-        full = [a for a in args if a.shape == shape and a.ndim > 1]
+        full = [a for a in args if a.ndim > 1 and is_same(tuple(a.shape), aval.shape)]
         if not full or any(a.flags.c_contiguous for a in full):
             return c_order(aval)
         return _layout(aval, k_order(full[0]))
-    if primitive.name == "transpose":
-        return args[0].transpose(params["axes"])
-    return c_order(aval)
+    view = _VIEWS.get(primitive.name)
+    return c_order(aval) if view is None or not args[0].shape else view(args[0], **params)
+
+
+def _reshaped(x: Any, shape: tuple[Any, ...]) -> Any:
+    try:
+        return x.reshape(shape, copy=False)
+    except ValueError:
+        return c_order(Aval(shape, x.dtype))
+
+
+# What gives a view in NumPy, done to a layout.
+_VIEWS: dict[str, Callable[..., Any]] = {
+    "transpose": lambda x, axes: x.transpose(axes),
+    "getitem": lambda x, index: x[(*index, ...)],
+    "reshape": _reshaped,
+    "broadcast_to": np.broadcast_to,
+    "diagonal": np.diagonal,
+    "real": lambda x: x.real,
+    "imag": lambda x: x.imag if x.dtype.kind == "c" else c_order(Aval(x.shape, x.dtype)),
+}

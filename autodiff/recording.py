@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,8 @@ from .core import (
 )
 from .dims import Dim
 from .errors import ConcretizationError, MutationError, user_line
-from .foreign import digest
-from .layouts import c_order, layout_rule
+from .foreign import COPY_LIMIT, digest
+from .layouts import c_order, layout_rule, reads_layouts
 from .program import Atom, Equation, Literal, Program, Variable
 from .sizes import dimension_p, size_value
 
@@ -77,16 +77,40 @@ class ProgramTracer(Tracer):
         )
 
     def layout(self) -> Any:
-        if self.memory is None:
-            self.memory = self._layout()
-            self.equation = None
+        pending = [self]  # no recursion: what a result follows from may be thousands of steps long
+        while pending:
+            tracer = pending[-1]
+            before = tracer._layout_sources()
+            pending += before
+            if not before:
+                pending.pop()
+                if tracer.memory is None:
+                    tracer.memory = tracer._layout()
+                    tracer.equation = None
         return self.memory
 
+    def _layout_sources(self) -> list[ProgramTracer]:
+        """The arguments whose layouts have to be found first."""
+        if self.memory is not None or self.equation is None or self.ndim < 2:
+            return []
+        primitive, args, _ = self.equation
+        if not reads_layouts(primitive):
+            return []
+        return [a for a in args if type(a) is ProgramTracer and a.memory is None]
+
     def _layout(self) -> Any:
-        if self.equation is None:
+        if self.equation is None or self.ndim < 2 or not reads_layouts(self.equation[0]):
             return c_order(self.aval)
         primitive, args, params = self.equation
         return layout_rule(primitive, [layout_of(a) for a in args], params, self.aval)
+
+
+class _Noted(NamedTuple):
+    """A user's array, what it held when it was combined with traced values, and a copy if small."""
+
+    array: np.ndarray[Any, Any]
+    digest: int
+    copy: np.ndarray[Any, Any] | None
 
 
 class ProgramTrace(Trace):
@@ -107,7 +131,7 @@ class ProgramTrace(Trace):
         self.captures: list[tuple[Tracer, Variable]] = []
         self.of_sizes: dict[Variable, Equation] = {}  # numbers that symbolic sizes decide
         self._captured: dict[int, Variable] = {}
-        self._live: dict[int, tuple[Any, int]] = {}  # by id: an array and its digest
+        self._live: dict[int, _Noted] = {}  # by id
         self._literals: dict[int, Literal] = {}
 
     def __enter__(self) -> ProgramTrace:
@@ -130,23 +154,38 @@ class ProgramTrace(Trace):
 
     def enter_foreign(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Notes that the array is the user's, who may write to it between calls."""
-        if id(x) not in self._live:
-            self._live[id(x)] = (x, digest(x))
+        noted = self._live.get(id(x))
+        if noted is not None and noted.copy is not None and digest(x) != noted.digest:
+            self._settle(noted)
+            noted = None
+        if noted is None:
+            copy = x.copy("K") if x.nbytes <= COPY_LIMIT else None
+            self._live[id(x)] = _Noted(x, digest(x), copy)
         return x
 
     def live_arrays(self) -> list[np.ndarray[Any, Any]]:
         """The user's arrays that have been combined with traced values."""
-        return [x for x, _ in self._live.values()]
+        return [noted.array for noted in self._live.values()]
 
     def _check_live(self) -> None:
-        for x, before in self._live.values():
-            if digest(x) != before:
-                raise MutationError(
-                    f"an ndarray ({describe_type(x.shape, x.dtype)}) that traced values have been "
-                    f"combined with was overwritten while {self.name} recorded the function; the "
-                    "Program would read the last numbers everywhere. Make the array with xnp "
-                    "inside the function, xnp.array(a), or write a = a + b in place of a += b."
-                )
+        for noted in self._live.values():
+            if digest(noted.array) != noted.digest:
+                self._settle(noted)
+
+    def _settle(self, noted: _Noted) -> None:
+        """The function overwrites an array: what was recorded keeps the numbers of that time."""
+        x = noted.array
+        if noted.copy is None:
+            raise MutationError(
+                f"an ndarray ({describe_type(x.shape, x.dtype)}) of more than {COPY_LIMIT} bytes "
+                f"that traced values have been combined with was overwritten while {self.name} "
+                "recorded the function; the Program would read the last numbers everywhere. Make "
+                "the array with xnp inside the function, xnp.array(a), or write a = a + b in place "
+                "of a += b."
+            )
+        literal = self._literals.pop(id(x), None)
+        if literal is not None:
+            literal.value, literal.live = noted.copy, False
 
     def process(self, primitive: Primitive, args: tuple[Value, ...], params: Params) -> Any:
         if not self.alive:

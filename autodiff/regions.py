@@ -20,14 +20,13 @@ from .core import (
     Aval,
     OptionalValues,
     Params,
-    Primitive,
+    PrimalTracer,
     Tracer,
     Value,
     Values,
     aval_of,
     dtype_of,
     is_weak,
-    shape_of,
     thread_state,
 )
 from .errors import DifferentiationError, user_line
@@ -302,24 +301,58 @@ def split_region(
     return Split(forward, backward, pulled, reached, sources, places)
 
 
-def with_masks(split: Split, program: Program, wanted: Flags, forced: Flags, carried: Flags) -> Split:
+def with_masks(
+    split: Split, program: Program, wanted: Flags, forced: Flags, carried: Flags
+) -> Split:
     """The split whose backward Program leaves zeros zero, if it reads the same residuals."""
     masked = split_region(program, wanted, forced, carried, True)
     same = masked.places == split.places and masked.reached == split.reached
     return masked if same else split
 
 
-class Looped(Primitive):
+def known_numbers(x: Value) -> Any:
+    """The numbers behind all tracers, of all the examples of a batch; None where only a Program
+    that runs will know them.
+    """
+    while isinstance(x, Tracer):
+        if isinstance(x, BatchTracer):
+            x = x.values
+        elif isinstance(x, PrimalTracer):
+            x = x.primal
+        else:
+            return None
+    return np.asarray(x)
+
+
+def back_on_tape(trace: TapeTrace, values: Values, parents: Sequence[Node | None]) -> list[Value]:
+    """The tracers that `process_tape` was given in two parts."""
+    return [
+        x if p is None else TapeTracer(trace, x, p) for x, p in zip(values, parents, strict=True)
+    ]
+
+
+def wanted_flags(values: Values, parents: Sequence[Node | None]) -> Flags:
+    """Which operands are on the tape and have a derivative."""
+    return tuple(
+        p is not None and inexact(aval_of(x)) for x, p in zip(values, parents, strict=True)
+    )
+
+
+class Looped:
     """What stands on a tape for a region: only its derivatives are ever asked for."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name, lambda *_, **__: None, multiple=True)
+    masks = False
+
+    def pull(
+        self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
+    ) -> OptionalValues:
+        raise NotImplementedError
 
     def push(self, ans: Any, args: Values, x_dots: OptionalValues, params: Params) -> Any:
         return tangents_only(params["primitive"], args, x_dots, params["params"])
 
 
-class Refused(Looped):
+class _Refused(Looped):
     """A loop that has no reverse mode: it says so when it is asked."""
 
     def pull(
@@ -328,7 +361,7 @@ class Refused(Looped):
         raise DifferentiationError(params["message"])
 
 
-refused_p = Refused("refused")
+_refused = _Refused()
 
 
 def refused_on_tape(
@@ -343,7 +376,7 @@ def refused_on_tape(
     """Runs a region without reverse mode; ``pulled`` are the results of which it would be asked."""
     outs = primitive(*values, **params)
     node = Node(
-        refused_p,
+        _refused,
         parents,
         values,
         [aval_of(out) for out in outs],

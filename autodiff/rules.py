@@ -235,6 +235,12 @@ def _reshape(x: Any, *, shape: tuple[Any, ...]) -> Any:
     return np.reshape(x, shape) if type(x) in PYTHON_DTYPES else x.reshape(shape)
 
 
+def _reshape_shape(x: Aval, *, shape: tuple[Any, ...]) -> Aval:
+    if shapes.prod(x.shape) != shapes.prod(shape):
+        raise ValueError(f"cannot reshape array of shape {x.shape} into shape {shape}")
+    return Aval(shape, x.dtype)
+
+
 def _reshape_transpose(ct: Value, x: Any, *, shape: tuple[Any, ...]) -> Value:
     return reshape_p(ct, shape=shape_of(x))
 
@@ -272,7 +278,7 @@ reshape_p = Linear(
     "reshape",
     _reshape,
     _reshape_transpose,
-    shape=lambda x, *, shape: Aval(shape, x.dtype),
+    shape=_reshape_shape,
     batch=_reshape_batch,
 )
 
@@ -287,7 +293,7 @@ def _reduce_sum_transpose(ct: Value, x: Any, *, axes: tuple[int, ...]) -> Value:
     shape = shape_of(x)
     if len(axes) != len(shape):  # else ct is a scalar and broadcasts as it is
         ct = reshape_p(ct, shape=shapes.reduced(shape, axes, keepdims=True))
-    if type(ct) is np.float64 and not dims.in_use:
+    if type(ct) is np.float64 and not (dims.in_use and dims.is_symbolic(shape)):
         return _broadcast_to(ct, shape=shape)  # the end of nearly every scalar function: no bind
     return broadcast_to_p(ct, shape=shape)
 
@@ -309,12 +315,30 @@ reduce_sum_p = Linear(
 def unbroadcast(x: Value, shape: tuple[Any, ...]) -> Value:
     """The transpose of broadcasting from ``shape``: sums over the axes that were stretched."""
     big = shape_of(x)
-    if shapes.is_same(big, shape):
+    if dims.in_use and (dims.is_symbolic(big) or dims.is_symbolic(shape)):
+        return _unbroadcast_sizes(x, shape)
+    if big == shape:
+        return x
+    lead = len(big) - len(shape)
+    axes = tuple(range(lead)) + tuple(
+        [i + lead for i, dim in enumerate(shape) if dim == 1 and big[i + lead] != 1]
+    )
+    if axes:
+        x = reduce_sum_p(x, axes=axes)
+    return x if shape_of(x) == shape else reshape_p(x, shape=shape)
+
+
+def _unbroadcast_sizes(x: Value, shape: tuple[Any, ...]) -> Value:
+    """`unbroadcast` for symbolic sizes. Where one of them stands for a 1 it may be 1 itself; the
+    sum over that axis is right all the same.
+    """
+    big = shape_of(x)
+    if dims.provably_equal(big, shape):
         return x
     axes = shapes.stretched_axes(shape, big)
     if axes:
         x = reduce_sum_p(x, axes=axes)
-    return x if shapes.is_same(shape_of(x), shape) else reshape_p(x, shape=shape)
+    return x if dims.provably_equal(shape_of(x), shape) else reshape_p(x, shape=shape)
 
 
 def _broadcast_to(x: Any, *, shape: tuple[Any, ...]) -> Any:
@@ -323,6 +347,11 @@ def _broadcast_to(x: Any, *, shape: tuple[Any, ...]) -> Any:
         return np.broadcast_to(x, shape)
     out[...] = x  # a small copy costs a tenth of np.broadcast_to
     return out
+
+
+def _broadcast_shape(x: Aval, *, shape: tuple[Any, ...]) -> Aval:
+    shapes.check_broadcast(x.shape, shape, "an array")
+    return Aval(shape, x.dtype)
 
 
 def _broadcast_batch(
@@ -338,7 +367,7 @@ broadcast_to_p = Linear(
     "broadcast_to",
     _broadcast_to,
     lambda ct, x, *, shape: unbroadcast(ct, shape_of(x)),
-    shape=lambda x, *, shape: Aval(shape, x.dtype),
+    shape=_broadcast_shape,
     batch=_broadcast_batch,
 )
 

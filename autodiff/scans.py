@@ -15,14 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .core import (
-    Aval,
     OptionalValues,
     Params,
     Value,
     Values,
     aval_of,
-    dtype_of,
-    shape_of,
 )
 from .counted import INDEX, Counted
 from .program import Program
@@ -31,20 +28,21 @@ from .regions import (
     Flags,
     Looped,
     Split,
+    back_on_tape,
     coerce,
     hoisted,
-    inexact,
     marked,
     on_tape,
     rearranged,
     split_at,
     split_region,
     strong,
+    wanted_flags,
     with_masks,
     zeros_of,
 )
 from .structured import filled
-from .tape import Node, TapeTrace, TapeTracer
+from .tape import Node, TapeTrace
 
 
 def _scan(
@@ -71,8 +69,8 @@ class Scan(Counted):
     """``scan(*consts, *carry, *xs; body, const_count, carry_count, length, reverse, unroll)`` ->
     (carry, ys).
 
-    ``for index in range(length): carry, y = body(index, *consts, *carry, *(x[index] for x in xs))``,
-    backward from ``length - 1`` if ``reverse``; the y are stacked along axis 0, each at its index.
+    ``for index in range(length): carry, y = body(index, *consts, *carry, *xs[index])``, backward
+    from ``length - 1`` if ``reverse``; the y are stacked along axis 0, each at its index.
     ``length`` is a size. The index is a Python int, of weak dtype. ``unroll``: how many iterations
     the code should do at a time.
     """
@@ -82,14 +80,9 @@ class Scan(Counted):
     ) -> tuple[Value, ...]:
         outside = hoist_constants(params)
         if outside is not None:
-            back = [
-                x if p is None else TapeTracer(trace, x, p)
-                for x, p in zip(values, parents, strict=True)
-            ]
+            back = back_on_tape(trace, values, parents)
             return self(*with_constants(back, *outside, params), **outside_params(params, outside))
-        wanted = tuple(
-            p is not None and inexact(aval_of(x)) for x, p in zip(values, parents, strict=True)
-        )
+        wanted = wanted_flags(values, parents)
         plan = reverse_plan(params["body"], wanted, params["const_count"], params["carry_count"])
         forward = {**params, "body": plan.forward}
         found = self(*values, **forward)
@@ -101,7 +94,7 @@ class Scan(Counted):
             "plan": plan,
             "stacks": [ys[i] for i in plan.stacked],
         }
-        node = Node(scanned_p, parents, values, [aval_of(out) for out in outs], kept)
+        node = Node(_scanned, parents, values, [aval_of(out) for out in outs], kept)
         return on_tape(trace, node, outs, plan.split.pulled)
 
 
@@ -159,6 +152,7 @@ class Plan(NamedTuple):
     stacked: tuple[int, ...]  # of the ys of that body: those that the backward body reads
     active: Flags  # which carried values have a cotangent
     backward: Program  # the backward body
+    masked_split: Split
     masked: Program  # the same where cotangents may be zeros from behind a mask
 
 
@@ -170,9 +164,7 @@ def reverse_plan(body: Program, wanted: Flags, const_count: int, carry_count: in
     while True:
         flags = (False, *wanted[:const_count], *active, *wanted[const_count + carry_count :])
         forced = (*active, *(False for _ in range(y_count)))
-        carried = tuple(
-            a and 0 <= i - 1 - const_count < carry_count for i, a in enumerate(flags)
-        )
+        carried = tuple(a and 0 <= i - 1 - const_count < carry_count for i, a in enumerate(flags))
         split = split_region(body, flags, forced, carried, False)
         if list(split.pulled[:carry_count]) == active:
             break
@@ -186,6 +178,7 @@ def reverse_plan(body: Program, wanted: Flags, const_count: int, carry_count: in
         stacked,
         tuple(active),
         _backward_body(split, tuple(active), *counts),
+        masked,
         _backward_body(masked, tuple(active), *counts),
     )
 
@@ -279,4 +272,4 @@ class _Scanned(Looped):
         return [next(queue) if reached else None for reached in split.reached[1:]]
 
 
-scanned_p = _Scanned("scanned")
+_scanned = _Scanned()

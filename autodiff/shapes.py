@@ -54,7 +54,7 @@ def _joined(a: Any, b: Any) -> Any:
 
 def is_same(a: Shape, b: Shape) -> bool:
     """Whether two shapes are equal; of symbolic ones, whether they are for all sizes."""
-    if not dims.in_use:
+    if not dims.in_use or a is b:
         return a == b
     return provably_equal(a, b)
 
@@ -65,8 +65,8 @@ def is_one(dim: Any) -> bool:
 
 
 def stretched_axes(shape: Shape, big: Shape) -> tuple[int, ...]:
-    """The axes of ``big`` that broadcasting from ``shape`` made or stretched. Where a symbolic size
-    stands for a 1, it may be 1 itself; summing over that axis is right all the same.
+    """The axes of ``big`` that broadcasting from ``shape`` made or stretched, or, of a symbolic
+    size in the place of a 1, may have stretched.
     """
     lead = len(big) - len(shape)
     return tuple(range(lead)) + tuple(
@@ -82,6 +82,14 @@ def can_broadcast(shape: Shape, target: Shape) -> bool:
     return lead >= 0 and all(
         is_one(a) or a == b or a == 1 for a, b in zip(shape, target[lead:], strict=True)
     )
+
+
+def check_broadcast(shape: Shape, target: Shape, what: str) -> None:
+    """ValueError unless ``shape`` broadcasts to ``target``. Where numbers are computed NumPy sees
+    to it; the shape rules must, for the Programs they are recorded in.
+    """
+    if not can_broadcast(shape, target):
+        raise ValueError(f"{what} of shape {shape} could not be broadcast to {target}")
 
 
 def axis_index(axis: Any, ndim: int, name: str = "axis") -> int:

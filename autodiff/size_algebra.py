@@ -110,7 +110,8 @@ def text(polynomial: Polynomial) -> str:
     parts = []
     for monomial in sorted(polynomial, key=rank, reverse=True):
         coefficient = polynomial[monomial]
-        factors = [f.text if len(polynomial) == len(monomial) == 1 else f.grouped for f in monomial]
+        alone = len(polynomial) == len(monomial) == coefficient == 1
+        factors = [f.text if alone else f.grouped for f in monomial]
         if abs(coefficient) != 1 or not factors:
             factors.insert(0, str(abs(coefficient)))
         parts.append(("-" if coefficient < 0 else "+") + "*".join(factors))

@@ -12,10 +12,12 @@ from . import boundary, shapes, trees
 from .batching import BatchTrace, BatchTracer
 from .boundary import describe_any, function_name
 from .core import PYTHON_DTYPES, Tracer, Value, ndim_of, shape_of
+from .dims import Dim
 from .errors import BatchingError
 from .handles import TracedArray, wrap
 from .primitives.manipulation import move_axis
 from .rules import broadcast_to_p
+from .sizes import size_value
 
 
 def vmap(
@@ -174,6 +176,8 @@ def _result_value(name: str, leaf: Any) -> Value:
         return leaf.value
     if isinstance(leaf, (np.ndarray, np.generic)) or type(leaf) in PYTHON_DTYPES:
         return leaf
+    if type(leaf) is Dim:
+        return size_value(leaf)
     raise BatchingError(
         f"vmap: {name} returned {describe_any(leaf)}; wanted arrays, numbers, or a tree of them"
     )

@@ -16,12 +16,13 @@ import numpy as np
 
 from . import shapes
 from .core import PYTHON_DTYPES, Value, dtype_of, layout_of, ndim_of, shape_of
-from .dims import hinted, is_size
+from .dims import is_size, is_symbolic
 from .handles import ARRAY0D, WEAK, TracedArray, View, unwrap_known, value_of, view_of, wrap
 from .primitives.indexing import getitem_p, setitem_p
 from .primitives.manipulation import transpose_p
 from .primitives.parts import copy_p, diagonal_p, join_parts_p
 from .rules import broadcast_to_p, imag_p, real_p, reshape_p
+from .symbolic_layouts import dense_strides, strided
 
 Shape = tuple[Any, ...]
 
@@ -93,7 +94,7 @@ def _reshapes_in_place(layout: Any, shape: Shape, order: Any) -> bool:
     if layout.flags.c_contiguous and order == "C":
         return True
     try:
-        np.reshape(layout, hinted(shape), order=order, copy=False)
+        np.reshape(layout, shape, order=order, copy=False)
     except ValueError:
         return False
     return True
@@ -119,7 +120,7 @@ def reshape(
             handle,
             lambda base: reshape_value(base, new, letter),
             lambda base, part: reshape_value(part, old, letter),
-            lambda layout: np.reshape(layout, hinted(new), order=letter),
+            lambda layout: np.reshape(layout, new, order=letter),
         )
     if copy is False:
         raise ValueError("Unable to avoid creating a copy while reshaping.")
@@ -264,7 +265,7 @@ def index_view(handle: TracedArray, index: tuple[Any, ...]) -> TracedArray:
         handle,
         lambda base: getitem_p(base, index=index),
         lambda base, part: setitem_p(base, part, index=index),
-        lambda layout: layout[(*hinted(index), ...)],  # the Ellipsis: an array, not a scalar
+        lambda layout: layout[(*index, ...)],  # the Ellipsis: an array, not a scalar
     )
 
 
@@ -290,7 +291,7 @@ def broadcast_to(handle: TracedArray, shape: Any) -> TracedArray:
         handle,
         lambda base: broadcast_to_p(base, shape=new),
         None,
-        lambda layout: np.broadcast_to(layout, hinted(new)),
+        lambda layout: np.broadcast_to(layout, new),
     )
 
 
@@ -343,7 +344,10 @@ def imag(handle: TracedArray) -> TracedArray:
 
 
 def _compact_like(layout: Any) -> Any:
-    return np.empty(layout.shape, layout.dtype, "F" if layout.flags.fnc else "C")
+    order = "F" if layout.flags.fnc else "C"
+    if is_symbolic(layout.shape):
+        return strided(layout.shape, dense_strides(layout.shape, layout.dtype, order), layout.dtype)
+    return np.empty(layout.shape, layout.dtype, order)
 
 
 def whole(handle: TracedArray) -> TracedArray:
@@ -370,7 +374,7 @@ def set_shape(handle: TracedArray, shape: Any) -> None:
             _read_reshaped(view, old, new)
     view = handle._view
     if view is None:
-        handle._strides = np.reshape(layout, hinted(new)).strides
+        handle._strides = np.reshape(layout, new).strides
     else:
         _show_reshaped(view, old, new)
     handle._value = reshape_p(handle.value, shape=new)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from ..autodiff.program import Program
 from .passes.common import merge_common
 from .passes.dead import drop_dead
-from .passes.inline import inline_calls
+from .passes.inline import inline_calls, inline_checkpoints
+from .passes.loops import hoist
 from .passes.simplify import simplify
 
 Pass = Callable[[Program], Program]
@@ -18,6 +19,7 @@ Hook = Callable[[str, Program], None]
 ROUND: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
     ("merge common", merge_common),
+    ("hoist", hoist),
     ("drop dead", drop_dead),
 )
 MOST_ROUNDS = 4
@@ -49,4 +51,8 @@ def optimize(program: Program, hook: Hook | None = None) -> Program:
             program = run(name, function, program)
         if program is before:
             break
+    before, program = program, run("inline checkpoints", inline_checkpoints, program)
+    if program is not before:
+        program = run("simplify", simplify, program)
+        program = run("drop dead", drop_dead, program)
     return program

@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..autodiff.core import Aval
 from ..autodiff.program import Atom, Equation, Literal, Program, Variable
-from .affine import INDEX_OPERATIONS, ZERO, Index, Shape, identity, is_one, same, through
+from .affine import INDEX_OPERATIONS, ZERO, Affine, Index, Shape, identity, is_one, same, through
 from .places import CONSTANT, PARAMETER, RESULT, TEMPORARY, Buffer, Place, dense, nbytes, view
 
 FULL, ROW = "full", "row"
@@ -43,6 +41,7 @@ class Store(NamedTuple):
     atom: Atom
     place: Place
     level: str
+    index: Index  # into the place
 
 
 class Cluster:
@@ -56,6 +55,7 @@ class Cluster:
         self.reduced: tuple[int, ...] | None = None
         self.equations: list[Equation] = []
         self.level: dict[Variable, str] = {}
+        self.index: dict[Variable, Index] = {}  # of the element that the loops are at
         self.phase: dict[Variable, int] = {}
         self.stores: list[Store] = []
 
@@ -70,6 +70,22 @@ class Cluster:
 
     def loops(self, level: str) -> tuple[int, ...]:
         return self.row_loops if level == ROW else tuple(range(len(self.shape)))
+
+    def index_into(self, shape: Shape, level: str) -> Index | None:
+        """Where the loops are in an array of ``shape``, which may have axes of length 1 more or
+        fewer than the cluster (or its rows); None if it has other sizes.
+        """
+        loops = iter([k for k in self.loops(level) if not is_one(self.shape[k])])
+        found = []
+        for dim in shape:
+            if is_one(dim):
+                found.append(ZERO)
+                continue
+            loop = next(loops, None)
+            if loop is None or not same(self.shape[loop], dim):
+                return None
+            found.append(Affine(0, ((loop, 1),)))
+        return tuple(found) if next(loops, None) is None else None
 
     def __repr__(self) -> str:
         names = [e.primitive.name for e in self.equations]
@@ -102,16 +118,10 @@ class Plan(NamedTuple):
     constants: list[Literal]
 
 
-def same_shape(a: Shape, b: Shape) -> bool:
-    return len(a) == len(b) and all(map(same, a, b))
-
-
-def broadcast_index(aval: Aval, loops: Sequence[int]) -> Index:
-    """The index into an argument of an elementwise operation, whose result has these loops."""
-    shape = aval.shape
-    inner = loops[len(loops) - len(shape) :]
-    forms = identity(inner)
-    return tuple(ZERO if is_one(d) else f for d, f in zip(shape, forms, strict=True))
+def broadcast_index(shape: Shape, index: Index) -> Index:
+    """The index into an argument of an elementwise operation whose result is read at ``index``."""
+    inner = index[len(index) - len(shape) :]
+    return tuple(ZERO if is_one(d) else f for d, f in zip(shape, inner, strict=True))
 
 
 class Planner:
@@ -216,7 +226,7 @@ class Planner:
         cluster = self.home[x]
         assert isinstance(cluster, Cluster), f"{equation} has no place"
         place = self._new_place(x)
-        cluster.stores.append(Store(x, place, cluster.level[x]))
+        cluster.stores.append(Store(x, place, cluster.level[x], cluster.index[x]))
         return place
 
     def _new_place(self, x: Variable) -> Place:
@@ -242,7 +252,8 @@ class Planner:
         """A cluster that writes ``x``, broadcast, to a place."""
         cluster = self._open(place.shape)
         self._prepare(x)
-        cluster.stores.append(Store(x, place, FULL))
+        index = identity(range(len(place.shape)))
+        cluster.stores.append(Store(x, place, FULL, index))
         return cluster
 
     def _prepare(self, x: Atom) -> None:
@@ -265,31 +276,31 @@ class Planner:
                 self.place_of(out)
 
     def _add_elementwise(self, equation: Equation) -> None:
-        out = equation.results[0]
-        shape = out.aval.shape
+        shape = equation.results[0].aval.shape
         low = max((self.step_of(x) for x in equation.inputs), default=-1)
         for cluster in self._candidates(low):
             for level in (FULL, ROW):
-                if self._accepts(cluster, level, equation, shape):
-                    self._join(cluster, level, equation)
+                index = self._accepted_index(cluster, level, equation, shape)
+                if index is not None:
+                    self._join(cluster, level, index, equation)
                     return
-        cluster = self._open(shape)
-        self._join(cluster, FULL, equation)
+        self._join(self._open(shape), FULL, identity(range(len(shape))), equation)
 
     def _candidates(self, low: int) -> list[Cluster]:
         recent = self.steps[max(low, len(self.steps) - self.LOOK_BACK, 0) :]
         return [step for step in reversed(recent) if isinstance(step, Cluster)]
 
-    def _accepts(self, cluster: Cluster, level: str, equation: Equation, shape: Shape) -> bool:
+    def _accepted_index(
+        self, cluster: Cluster, level: str, equation: Equation, shape: Shape
+    ) -> Index | None:
+        """The index of the equation's result in the cluster's loops; None if it cannot join."""
         if level == ROW and cluster.reduced is None:
-            return False
-        if not same_shape(cluster.row_shape if level == ROW else cluster.shape, shape):
-            return False
-        loops = cluster.loops(level)
-        return all(
-            self._readable(cluster, level, x, broadcast_index(x.aval, loops))
-            for x in equation.inputs
-        )
+            return None
+        index = cluster.index_into(shape, level)
+        if index is None:
+            return None
+        reads = [(x, broadcast_index(x.aval.shape, index)) for x in equation.inputs]
+        return index if all(self._readable(cluster, level, x, at) for x, at in reads) else None
 
     def _readable(self, cluster: Cluster, level: str, x: Atom, index: Index) -> bool:
         """Whether the cluster can read ``x`` there: from memory, or as it is computed."""
@@ -302,19 +313,16 @@ class Planner:
         own = cluster.level.get(x)
         if own is None:  # an update that this cluster does
             return False
-        if own == FULL:
-            return level == FULL and index == identity(cluster.loops(FULL))
-        if level == FULL and not cluster.row_loops:
+        if level == FULL and own == ROW and not cluster.row_loops:
             return False  # one row is everything: a second phase has nothing to gain
-        return index == identity(cluster.row_loops)
+        return (own == ROW or level == FULL) and index == cluster.index[x]
 
-    def _join(self, cluster: Cluster, level: str, equation: Equation) -> None:
-        loops = cluster.loops(level)
+    def _join(self, cluster: Cluster, level: str, index: Index, equation: Equation) -> None:
         phase = 0
         for x in equation.inputs:
-            read, _ = self.base(x, broadcast_index(x.aval, loops))
+            read, _ = self.base(x, broadcast_index(x.aval.shape, index))
             phase = max(phase, self._phase_read(cluster, level, read))
-        self._enter(cluster, level, equation, phase)
+        self._enter(cluster, level, index, equation, phase)
 
     def _phase_read(self, cluster: Cluster, level: str, x: Atom) -> int:
         """The first phase in which ``x`` can be read; what other steps compute gets a place."""
@@ -324,11 +332,14 @@ class Planner:
         self._prepare(x)
         return 0
 
-    def _enter(self, cluster: Cluster, level: str, equation: Equation, phase: int) -> None:
+    def _enter(
+        self, cluster: Cluster, level: str, index: Index, equation: Equation, phase: int
+    ) -> None:
         cluster.equations.append(equation)
         for v in equation.results:
             self.home[v] = cluster
             cluster.level[v] = level
+            cluster.index[v] = index
             cluster.phase[v] = phase
             if v in self.result_of:
                 self.place_of(v)
@@ -339,17 +350,15 @@ class Planner:
         index = identity(range(len(shape)))
         for cluster in self._candidates(self.step_of(x)):
             fits = cluster.reduced is None or cluster.reduced == axes
-            if (
-                fits
-                and same_shape(cluster.shape, shape)
-                and self._readable(cluster, FULL, x, index)
-            ):
+            exact = len(cluster.shape) == len(shape) and all(map(same, cluster.shape, shape))
+            if fits and exact and self._readable(cluster, FULL, x, index):
                 break
         else:
             cluster = self._open(shape)
         cluster.reduced = axes
         read, _ = self.base(x, index)
-        self._enter(cluster, ROW, equation, self._phase_read(cluster, FULL, read))
+        phase = self._phase_read(cluster, FULL, read)
+        self._enter(cluster, ROW, identity(cluster.row_loops), equation, phase)
 
     # Updates: a new array, part of which is written.
 
@@ -444,7 +453,3 @@ def slice_parts(item: slice, dim: Any) -> tuple[Any, Any, Any]:
     if item == slice(None):
         return 0, 1, dim
     raise NotImplementedError(f"the slice {item} of an axis of symbolic size")
-
-
-def scalar_dtype(x: Atom) -> np.dtype[Any]:
-    return x.aval.dtype

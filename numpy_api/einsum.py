@@ -250,7 +250,7 @@ def _path(text: str, values: Sequence[Value], optimize: Any) -> list[tuple[int, 
         return [tuple(range(len(values)))]
     if isinstance(optimize, (list, tuple)) and len(optimize) and optimize[0] == "einsum_path":
         return [tuple(step) for step in optimize[1:]]
-    dims = tuple(tuple(shape_of(value)) for value in values)
+    dims = tuple(hinted(tuple(shape_of(value))) for value in values)
     if optimize in (False, True, "greedy"):
         return _greedy_path(text, dims)
     stand_ins = [np.broadcast_to(np.int8(0), shape) for shape in dims]

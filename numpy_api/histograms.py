@@ -150,7 +150,7 @@ def _bin_numbers(a: Value, edges: Value) -> Value:
 def _gathered(numbers: Value, weights: Value | None, count: Any) -> Value:
     """How many of ``numbers`` are 0, 1, …, count - 1; or the sums of their weights."""
     if weights is None:
-        weights = np.ones(shape_of(numbers), np.intp)
+        weights = filled(shape_of(numbers), 1, INTP)
     return scatter_add_p(np.zeros(count, dtype_of(weights)), weights, numbers)
 
 

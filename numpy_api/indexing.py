@@ -36,7 +36,7 @@ from ..autodiff.primitives.indexing import (
 )
 from ..autodiff.primitives.manipulation import move_axis, transpose_p
 from ..autodiff.protocols import concrete_out, write_out
-from ..autodiff.rules import convert, reshape_p
+from ..autodiff.rules import convert, raveled, reshape_p
 from ..autodiff.sizes import iota
 from ..autodiff.views import array_of, as_shape
 
@@ -175,7 +175,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     size = shape_of(elements.value)[0]
     if shapes.prod(shape_of(chosen)) != size:
         raise ValueError("place: mask and data must be the same size")
-    chosen = reshape_p(chosen, shape=(size,))
+    chosen = raveled(chosen)
     if shapes.prod(shape_of(value)) != 1:
         count = shape_of(nonzero_p(chosen)[0])[0]
         if count and not shapes.prod(shape_of(value)):

@@ -10,6 +10,7 @@ from ..autodiff.core import concrete_value, dtype_of, is_weak, ndim_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import BatchingError, ConcretizationError
 from ..autodiff.handles import TracedArray
+from ..autodiff.symbolic_layouts import fixed
 
 _PYTHON = {"b": False, "i": 0, "u": 0, "f": 0.0, "c": 0j}
 
@@ -52,7 +53,7 @@ def _same_memory(ask: Any, a: Any, b: Any, max_work: Any) -> bool:
         return False
     if _root(a) is not _root(b) or a.is_scalar():
         return False
-    memory = _root(a).layout()
+    memory = fixed(_root(a).layout())
     return ask(_layout_in(memory, a), _layout_in(memory, b), max_work)
 
 

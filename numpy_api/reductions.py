@@ -390,7 +390,7 @@ def _cumulative(
     if include_initial:
         along = shapes.axis_index(axis, ndim_of(result))
         one = shapes.with_size(shape_of(result), along, 1)
-        first = np.full(one, identity, dtype_of(result))
+        first = filled(one, identity, dtype_of(result))
         result = concatenate_p(first, result, axis=along)
     return finish(name, result, out)
 

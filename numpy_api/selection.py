@@ -91,7 +91,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Tr
         raise ValueError(
             f"with {count} condition(s), either {count} or {count + 1} functions are expected"
         )
-    out: Any = wrap(np.zeros_like(x.layout(), dtype_of(x.value), subok=False), ARRAY0D)
+    out: Any = np.zeros_like(x)
     for condition, function in zip(conditions, funclist, strict=True):
         if callable(function):
             _apply_where(out, x, condition, lambda v, f=function: f(v, *args, **kw))

@@ -33,7 +33,8 @@ from ..autodiff.primitives.sorting import (
     searchsorted_p,
     sort_values,
 )
-from ..autodiff.rules import raveled, reshape_p
+from ..autodiff.rules import convert, raveled, reshape_p, zeros
+from ..autodiff.sizes import INTP, size_value
 
 _TRUE = np.ones(1, bool)
 
@@ -161,10 +162,10 @@ def _members(x: Value, of: Value) -> Value:
     """Whether each element of x is one of ``of``, a vector."""
     n = shape_of(of)[0]
     if not n:
-        return np.zeros(shape_of(x), bool)
+        return zeros(shape_of(x), bool)
     ordered = sort_values(of, 0)
     place = searchsorted_p(ordered, x, side="left", lead=0)
-    place = select_p(equal_p(place, n), np.intp(n - 1), place)
+    place = select_p(equal_p(place, n), convert(size_value(n - 1), INTP), place)
     return equal_p(gather_p(ordered, place), x)
 
 

@@ -152,7 +152,7 @@ def _array_at(pointer: int | None, place: Place, sizes: Mapping[Any, int]) -> An
     low = sum((n - 1) * s for n, s in zip(shape, strides, strict=True) if s < 0)
     high = sum((n - 1) * s for n, s in zip(shape, strides, strict=True) if s > 0)
     extent = high - low + place.dtype.itemsize
-    memory = (ctypes.c_char * extent).from_address((pointer or 0) + low)
+    memory: Any = (ctypes.c_char * extent).from_address((pointer or 0) + low)
     return np.ndarray(shape, place.dtype, memory, -low, strides)
 
 

@@ -12,7 +12,6 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
-from importlib.util import find_spec
 from types import MethodType
 from typing import Any, NamedTuple
 
@@ -23,9 +22,12 @@ from . import entry_layout as at
 from .cache_environment import environment_key
 from .entry_encode import Encoded
 from .entry_signature import Signature
+from .locks import fork_safe_lock
 from .native import Library, host, load, load_object
 
 MOST_SIGNATURES = 64
+
+_lock = fork_safe_lock()  # of the tables
 
 _VECTORCALL_FLAG = 1 << 11
 _BASETYPE_FLAG = 1 << 10
@@ -130,30 +132,30 @@ class Entry(_Callable):
 
         Raises ValueError where it has some ten thousand leaves, too many for the native stack.
         """
-        encoded = (Encoded(signature), *self._table.encoded)
-        self._publish(encoded[:MOST_SIGNATURES])
+        encoded = Encoded(signature)
+        with _lock:
+            self._publish((encoded, *self._table.encoded)[:MOST_SIGNATURES])
 
     def clear(self) -> None:
         """Forget all signatures. Calls that run in other threads end as they began."""
-        self._publish(())
+        with _lock:
+            self._publish(())
 
     def is_native(self) -> bool:
         """Whether calls reach native code without Python."""
         kind: Any = type(self)
-        return bool(_enabled(kind) and self._words()[at.VECTORCALL_WORD])
+        with _lock:
+            return bool(_enabled(kind) and self._words()[at.VECTORCALL_WORD])
 
     def _publish(self, encoded: tuple[Encoded, ...]) -> None:
         table = _Table(self._table.miss, encoded)
         kind: Any = type(self)
-        if _enabled(kind):
+        code = _native_code() if _enabled(kind) else None
+        if code is not None:
             words = self._words()
-            old = self._table  # a call in another thread holds it, but only once it has begun
             words[at.TABLE_WORD] = table.words.ctypes.data
-            words[at.VECTORCALL_WORD] = _native_code().enter
-            self._table = table
-            del old
-        else:
-            self._table = table
+            words[at.VECTORCALL_WORD] = code.enter
+        self._table = table  # the old one was alive until here, for calls that were about to begin
 
     def _words(self) -> Any:
         return (ctypes.c_uint64 * (at.CALLABLE_BYTES // 8)).from_address(id(self))
@@ -174,7 +176,7 @@ def _enabled(kind: Any) -> bool:
     """Have CPython call the instances of this type by what lies in them."""
     if _Callable is object or kind.__call__ is not Entry.__call__:
         return False
-    if find_spec("llvmlite") is None:
+    if _native_code() is None:
         return False
     flags = ctypes.c_ulong.from_address(id(kind) + _TYPE_FLAGS_BYTE)
     if flags.value != kind.__flags__:
@@ -190,17 +192,21 @@ class _NativeCode(NamedTuple):
 
 
 @cache
-def _native_code() -> _NativeCode:
+def _native_code() -> _NativeCode | None:
     """`entry_code`, compiled, or from the disk. Quickly: better code would save a call some 20 ns,
-    and take ten times as long to make.
+    and take ten times as long to make. None where there is no compiler or no source. Ask under the
+    lock: there must be one only.
     """
-    environment = environment_key(*host())
-    object_code = disk_cache.get("the call path", environment)
-    if object_code is None:
-        library = load(llvm_ir(), symbols(), optimize=0)
-        disk_cache.put("the call path", library.object_code(), environment)
-    else:
-        library = load_object(object_code, symbols())
+    try:
+        environment = environment_key(*host())
+        object_code = disk_cache.get("the call path", environment)
+        if object_code is None:
+            library = load(llvm_ir(), symbols(), optimize=0)
+            disk_cache.put("the call path", library.object_code(), environment)
+        else:
+            library = load_object(object_code, symbols())
+    except (ImportError, OSError):
+        return None
     return _NativeCode(library, library.address("enter"))
 
 

@@ -180,7 +180,7 @@ class _Reader:
     def instance(self, x: Any, name: str) -> None:
         """An object of some class: itself, its class, its attributes."""
         kind = type(x)
-        if kind.__eq__ is not object.__eq__ and kind.__hash__ not in (None, object.__hash__):
+        if kind.__eq__ is not object.__eq__ and _is_hashable(x):
             self.token((kind, _Equal(x)), name)
         else:
             self.identity(x, name)
@@ -280,6 +280,16 @@ class _Reader:
         """
         top = (module or "").partition(".")[0]
         return not _is_library(top) or (bool(self.home) and top == self.home and top not in _OWN)
+
+
+def _is_hashable(x: Any) -> bool:
+    if type(x).__hash__ in (None, object.__hash__):
+        return False
+    try:
+        hash(x)
+    except TypeError:  # a frozen dataclass that holds a list
+        return False
+    return True
 
 
 class _Equal:

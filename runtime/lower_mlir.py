@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from functools import cache
 from typing import Any
+
+from .locks import fork_safe_lock
 
 # convert-to-llvm takes the func, arith, math, cf, vector, index and ub dialects in one walk, about
 # a quarter faster than a pass for each.
@@ -13,12 +13,7 @@ _QUICK = "builtin.module(convert-scf-to-cf,convert-to-llvm,reconcile-unrealized-
 # What it leaves (vector.step, vectors of several dimensions) has a pass of its own.
 _THOROUGH = "builtin.module(convert-vector-to-llvm,convert-to-llvm,reconcile-unrealized-casts)"
 
-_lock = threading.RLock()
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
-    )
+_lock = fork_safe_lock()
 
 
 class LoweringError(RuntimeError):

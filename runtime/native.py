@@ -8,23 +8,18 @@ a library refers to are its own: two libraries may give one name to different ad
 from __future__ import annotations
 
 import ctypes
-import os
-import threading
 from collections.abc import Mapping
 from functools import cache
 from itertools import count
 from typing import Any, NamedTuple
 
+from .locks import fork_safe_lock
+
 _NO_SYMBOLS: Mapping[str, int] = {}
 
 # LLVM is used by one thread at a time; nobody may fork while another thread is inside of it.
-_lock = threading.RLock()
+_lock = fork_safe_lock()
 _library_numbers = count()
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
-    )
 
 
 class Library:
@@ -33,19 +28,29 @@ class Library:
     def __init__(self, object_code: bytes, symbols: Mapping[str, int]) -> None:
         self._object_code = object_code
         self._name = f"xnp.{next(_library_numbers)}"
+        self._handles: list[Any] = []
         with _lock:
-            self._handles = [_link(object_code, symbols, self._name)]
+            self._handles.append(_link(object_code, symbols, self._name))
+
+    def __del__(self, lock: Any = _lock) -> None:
+        # Under the lock, so that no other thread forks meanwhile and leaves LLVM's own lock taken.
+        # It is an argument because the interpreter's teardown clears the module before us.
+        with lock:
+            self._handles.clear()
 
     def address(self, name: str) -> int:
         """The address of the function or global ``name``.
 
-        Raises KeyError where the library defines no such name.
+        Raises KeyError where the library does not define it, RuntimeError where a symbol that the
+        library needs is neither among its ``symbols`` nor in the process.
         """
         with _lock:
             try:
                 handle = _machine().jit.lookup(self._name, name)
             except RuntimeError as error:
-                raise KeyError(f"no symbol {name!r} in this library: {error}") from None
+                if f"[ {name} ]" in str(error):
+                    raise KeyError(f"no symbol {name!r} in this library") from None
+                raise
             self._handles.append(handle)
             return handle[name]
 
@@ -88,7 +93,7 @@ def load(
             vectorisers too.
 
     Raises:
-        RuntimeError: the text is no valid module, or a symbol was not found.
+        RuntimeError: the text is no valid module.
 
     >>> import ctypes
     >>> library = load("define i64 @twice(i64 %x) { %y = add i64 %x, %x ret i64 %y }")
@@ -109,7 +114,7 @@ def load(
 def load_object(object_code: bytes, symbols: Mapping[str, int] = _NO_SYMBOLS) -> Library:
     """Link code that `Library.object_code` gave, in this or an earlier process on the same `host`.
 
-    Raises RuntimeError where it is no object file or a symbol was not found.
+    Raises RuntimeError where it is no object file.
     """
     return Library(object_code, symbols)
 

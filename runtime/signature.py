@@ -27,10 +27,16 @@ class Type(NamedTuple):
     shape: tuple[Any, ...]
     strides: tuple[int, ...] | None = None
     writeable: bool = True
+    aligned: bool = True
 
     @property
     def aval(self) -> Aval:
         return Aval(self.shape, self.dtype.newbyteorder("="), self.kind == WEAK)
+
+    @property
+    def converted(self) -> bool:
+        """Whether the array is copied on the way in: of foreign byte order, or misaligned."""
+        return not self.dtype.isnative or not self.aligned
 
     def __str__(self) -> str:
         order = "" if self.strides is None else f" strides {self.strides}"
@@ -43,8 +49,8 @@ _WEAK_TYPES = {kind: Type(WEAK, dtype, ()) for kind, dtype in PYTHON_DTYPES.item
 
 def array_type(x: np.ndarray[Any, Any]) -> Type:
     flags = x.flags
-    strides = None if flags.c_contiguous and flags.aligned else x.strides
-    return Type(ARRAY0D, x.dtype, x.shape, strides, flags.writeable)
+    strides = None if flags.c_contiguous else x.strides
+    return Type(ARRAY0D, x.dtype, x.shape, strides, flags.writeable, flags.aligned)
 
 
 def handle_type(x: TracedArray) -> Type:
@@ -189,8 +195,9 @@ def _unhashable_text(place: int | str, x: Any, mode: int) -> str:
     name = f"argument {place!r}" if isinstance(place, str) else f"argument {place}"
     if mode == STATIC:
         return (
-            f"jit: {name} is static, and is {describe_any(x)}, which cannot be hashed. Pass a tuple "
-            "in place of a list, a frozenset in place of a set, or leave it out of static_argnames."
+            f"jit: {name} is static, and is {describe_any(x)}, which cannot be hashed. Pass a "
+            "tuple in place of a list, a frozenset in place of a set, or leave it out of "
+            "static_argnames."
         )
     return (
         f"jit: {name} holds {describe_any(x)}, which is neither an array, a number nor hashable. "

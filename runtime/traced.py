@@ -94,7 +94,7 @@ class _Recorder:
         self.arrays = environment.arrays
         self.outputs: list[Value] = []
         self.roots: list[Root] = []
-        self.numbers: dict[int, tuple[int, TracedArray]] = {}  # by id of a root's handle
+        self.numbers: dict[tuple[int, int], tuple[int, TracedArray]] = {}  # by id and kind of roots
 
     def begin(self, given: Sequence[TracedArray]) -> None:
         self.bases = [_root_of(h)[0] for h in given]
@@ -125,12 +125,13 @@ class _Recorder:
                 return Result(ARGUMENT, i, steps)
         if not exact:
             root, steps = handle, ()
-        if id(root) not in self.numbers:
-            self.numbers[id(root)] = len(self.roots), root
-            self.roots.append(self.root(root))
-        return Result(COMPUTED, self.numbers[id(root)][0], steps)
+        kind = ARRAY0D if steps else root._kind  # a view of a scalar is one of an array made of it
+        number, _ = self.numbers.setdefault((id(root), kind), (len(self.roots), root))
+        if number == len(self.roots):
+            self.roots.append(self.root(root, kind))
+        return Result(COMPUTED, number, steps)
 
-    def root(self, handle: TracedArray) -> Root:
+    def root(self, handle: TracedArray, kind: int) -> Root:
         value, view = handle.value, handle._view
         order = None
         layout = handle.layout()
@@ -139,7 +140,7 @@ class _Recorder:
             value = transpose_p(value, axes=order)
         self.outputs.append(value)
         writeable = view is None or is_writeable(handle)
-        return Root(len(self.outputs) - 1, handle._kind, order, writeable)
+        return Root(len(self.outputs) - 1, kind, order, writeable)
 
     def writes(self) -> list[Write]:
         found = []
@@ -185,10 +186,10 @@ def _root_of(handle: TracedArray) -> tuple[TracedArray, tuple[View, ...]]:
 
 def finished(found: Any, root: Root) -> Any:
     """A computed array as the function returns it."""
-    if root.order is not None:
-        return found.transpose(inverse_permutation(root.order))
     if not isinstance(found, np.ndarray):
         return as_kind(found, root.kind)
+    if root.order is not None:
+        found = found.transpose(inverse_permutation(root.order))
     if not root.writeable:
         found.flags.writeable = False
     return found
@@ -215,6 +216,8 @@ def finished_handle(found: Value, root: Root) -> TracedArray:
 
 def seen_through(x: Any, steps: Sequence[View]) -> Any:
     """The view of ``x``, an array or a handle, that the steps lead to."""
+    if steps and isinstance(x, np.ndarray):
+        x = x.view(np.ndarray)
     for step in steps:
         if type(x) is TracedArray:
             x = view_of(x, step.get, step.put, step.layout, step.exact)

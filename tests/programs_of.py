@@ -1,15 +1,18 @@
-"""Functions of arrays as Programs, the way `jit` records them, for tests of what is done with them."""
+"""Functions of arrays as Programs, as `jit` records them, for tests of what is done with those."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy
+import pytest
 
 from xnp.autodiff import trees
 from xnp.autodiff.core import Tracer, aval_of
 from xnp.autodiff.handles import ARRAY0D, RESULT, WEAK, TracedArray, value_of, wrap
 from xnp.autodiff.program import Program
 from xnp.autodiff.recording import ProgramTrace
+from xnp.codegen.pipeline import optimize
 from xnp.testing.vectors import leaves_of, map_leaves
 
 
@@ -46,3 +49,42 @@ def same_bits(a: Any, b: Any) -> bool:
     nan = numpy.isnan(a)
     signs = (numpy.signbit(a) == numpy.signbit(b)) | nan
     return bool(((a == b) | (nan & numpy.isnan(b))).all() and signs.all())
+
+
+X = numpy.array([[1.5, -0.0, 0.0, numpy.inf], [-numpy.inf, numpy.nan, 5e-324, -3.25]])
+INTS = numpy.array([[-128, -1, 0], [1, 2, 127]], numpy.int8)
+
+# Sums may be formed in another order, and matmul leaves its order to BLAS.
+REASSOCIATED = {"reduce_sum", "matmul", "slide", "cumsum"}
+
+
+def names(program):
+    return [e.primitive.name for e in program.equations]
+
+
+def check_same(program, args, loose=False):
+    """The optimised Program, which gives the same bits; or raises as the Program does."""
+    optimized = optimize(program)
+    values = values_of(args)
+    with numpy.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            wanted = program(*values)
+        except Exception as error:  # noqa: BLE001 - whatever it raises
+            with pytest.raises(type(error)):
+                optimized(*values)
+            return optimized
+        found = optimized(*values)
+    for a, b in zip(found, wanted, strict=True):
+        if not same_bits(a, b):
+            a, b = numpy.asarray(a), numpy.asarray(b)
+            sums = loose or not REASSOCIATED.isdisjoint(names(program))
+            assert sums, f"{a!r} and {b!r}\n{program}\n{optimized}"
+            assert (a.shape, a.dtype) == (b.shape, b.dtype)
+            tolerance = 1e-4 if a.dtype.name in ("float16", "float32", "complex64") else 1e-9
+            assert numpy.allclose(a, b, tolerance, tolerance, equal_nan=True), f"{a!r} and {b!r}"
+    return optimized
+
+
+def optimized_names(f, *args):
+    return names(check_same(program_of(f, args), args))

@@ -12,56 +12,12 @@ import numpy
 import pytest
 from abstract import record
 from laws import Restricted, check_value
-from op_table import CASES, OPS, Case, is_array
+from op_table import CASES, OPS, Case
+from recordable import LEDGER, REFUSED, abstractable, programs_of_derivatives
 
 import xnp
 from xnp.autodiff.core import aval_of
-from xnp.testing.vectors import leaves_of, map_leaves
-
-SIZE = "the size of the result depends on values"
-DTYPE = "the dtype of the result depends on values"
-BRANCH = "NumPy, or the row, decides in Python by a value"
-
-# Rows that cannot be recorded, and why.
-LEDGER = {
-    **dict.fromkeys(
-        [
-            *("argwhere_scalar", "bincount", "bincount_plain", "extract", "getitem_mask"),
-            *("getitem_masks", "histogram_bin_edges", "intersect1d_indices", "lstsq", "lstsq_rank"),
-            *("nonzero", "piecewise", "poly1d", "polydiv", "polyfit_cov", "polyfit_full"),
-            *("polymul", "roots", "set_operations", "set_operations_of_sets", "trim_zeros"),
-            *("unique", "unique_all_results", "unique_axis", "unique_axis_distinct"),
-            *("unique_named", "where_one_argument", "series_arithmetic"),
-            *("series_composition", "series_fit"),
-        ],
-        SIZE,
-    ),
-    **{
-        f"series_{kind}{name}": SIZE  # leading zeros are cut off
-        for kind in ("poly", "cheb", "herm", "herme", "lag", "leg")
-        for name in ("add", "div", "fit", "fromroots", "mul", "pow", "roots")
-    },
-    **{f"series_poly2{kind}": SIZE for kind in ("cheb", "herm", "herme", "lag", "leg")},
-    **{f"series_{kind}2poly": SIZE for kind in ("cheb", "herm", "herme", "lag", "leg")},
-    **dict.fromkeys(["eig", "eigvals", "poly", "poly_conjugates", "poly_matrix"], DTYPE),
-    **dict.fromkeys(["real_if_close"], DTYPE),
-    **{
-        f"scimath_{name}": DTYPE
-        for name in (
-            *("arccos", "arcsin", "arctanh", "log", "log10", "log2", "logn", "power", "sqrt"),
-        )
-    },
-    "comparisons_of_arrays": BRANCH,
-}
-
-
-# Rows whose derivatives take another formula at the points sampled, by a rank that is not known.
-REFUSED = {"det_singular"}
-
-
-def abstractable(case):
-    return tuple(i for i, arg in enumerate(case.args) if is_array(arg))
-
+from xnp.testing.vectors import leaves_of
 
 ROWS = {op.name: op for op in OPS}
 
@@ -100,27 +56,6 @@ def test_program_gives_numpys_values(case):
         wanted = f.full(*f.chosen)
         f = Restricted(case, f.positions)
         check_value(case, program(*f.chosen), wanted, "as a program")
-
-
-def programs_of_derivatives(case):
-    """Derivatives and batches of a case, each with arguments."""
-    f = Restricted(case, tuple(i for i in case.differentiable if is_array(case.args[i])))
-    with numpy.errstate(all="ignore"):
-        out = f(*f.chosen)
-    if not f.positions or not out:
-        return
-    x, v, ct = f.chosen, f.tangent(), f.cotangent(out)
-
-    def pull(*x):
-        return xnp.vjp(f, *x)[1](ct)
-
-    yield "jvp", lambda x, v: xnp.jvp(f, x, v)[1], (x, v)
-    yield "vjp", lambda x, ct: xnp.vjp(f, *x)[1](ct), (x, ct)
-    if case.op.order >= 2:
-        yield "jvp of vjp", lambda x, v: xnp.jvp(pull, x, v)[1], (x, v)
-    if set(f.positions) <= set(case.batchable):
-        batch = map_leaves(lambda leaf: numpy.stack([leaf, leaf]), x)
-        yield "vmap", lambda x: xnp.vmap(f)(*x), (batch,)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.op.name in REFUSED], ids=str)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xnp.runtime import disk_cache
+from xnp.runtime import cache_environment, disk_cache
 from xnp.runtime.cache_files import CacheFiles, Trouble
 from xnp.runtime.disk_cache import environment_key, parse_size
 
@@ -87,14 +87,26 @@ def test_the_environment_names_all_versions_and_is_the_same_in_every_process():
     import llvmlite
     import numpy
 
-    key = environment_key("cpu")
-    assert numpy.__version__.encode() in key
-    assert f"llvmlite-{llvmlite.__version__}".encode() in key
     code = (
         "from xnp.runtime.disk_cache import environment_key as e; import sys;"
         "print(e('cpu').hex(), 'mlir' in sys.modules)"
     )
-    assert run_python(code).split() == [key.hex(), "False"]
+    key, loads_mlir = run_python(code).split()
+    assert numpy.__version__.encode() in bytes.fromhex(key)
+    assert f"llvmlite-{llvmlite.__version__}".encode() in bytes.fromhex(key)
+    assert loads_mlir == "False"
+    assert run_python(code).split() == [key, "False"]
+
+
+def test_code_that_was_edited_since_it_was_loaded_shares_no_entries(monkeypatch):
+    cache_environment._own_sources.cache_clear()
+    sources = cache_environment._own_sources()
+    monkeypatch.setattr(cache_environment, "_IMPORT_TIME", 0.0)
+    cache_environment._own_sources.cache_clear()
+    *same, own = cache_environment._own_sources()
+    assert own not in sources
+    assert set(same) <= set(sources)
+    cache_environment._own_sources.cache_clear()
 
 
 @pytest.mark.parametrize("value", ["", "off", "OFF"])

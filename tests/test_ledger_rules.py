@@ -13,6 +13,7 @@ from recording import run_everything, visited_binds
 
 from xnp.autodiff import dispatch
 from xnp.autodiff.core import Primitive, primitives
+from xnp.autodiff.structured import Structured
 
 RULES = ("numpy", "shape", "jvp", "vjp", "batch")
 
@@ -24,7 +25,12 @@ GAPS = {
 }
 
 # Primitives that no row binds, and why.
-UNEXERCISED: dict[str, str] = {}
+UNEXERCISED = {
+    **dict.fromkeys(
+        ("branch", "checkpoint", "for", "scan", "while"), "regions: see test_control_flow.py"
+    ),
+    "unstack": "the slices of xs in a scan that Python runs: see test_control_flow.py",
+}
 
 # NumPy functions and ufuncs with an implementation that no row covers, and why.
 UNCOVERED = {
@@ -57,18 +63,23 @@ def rules_of(primitive: Primitive) -> set[str]:
     found = {"numpy"} if callable(primitive.impl) else set()
     if primitive.shape_rule is not None or overrides(primitive, "shape"):
         found.add("shape")
-    if not primitive.differentiable or overrides(primitive, "push"):
+    if not primitive.differentiable or overrides(primitive, "push", "process_jvp"):
         found.add("jvp")
-    if not primitive.differentiable or overrides(primitive, "pull"):
+    if not primitive.differentiable or overrides(primitive, "pull", "process_tape"):
         found.add("vjp")
     if primitive.batch_rule is not None or overrides(primitive, "batch"):
         found.add("batch")
     return found
 
 
-def overrides(primitive: Primitive, method: str) -> bool:
-    own = method in vars(primitive)
-    return own or getattr(type(primitive), method) is not getattr(Primitive, method)
+def overrides(primitive: Primitive, *methods: str) -> bool:
+    """Whether a primitive has one of these methods of its own."""
+    bases = {Primitive, Structured}
+    return any(
+        method in vars(owner)
+        for method in methods
+        for owner in (primitive, *(c for c in type(primitive).__mro__ if c not in bases))
+    )
 
 
 def table() -> str:

@@ -154,7 +154,11 @@ def _finite_values(name: str, x: Any) -> Any:
         return x[x > 1]
     if name in ("arctanh", "arcsin_slope"):
         return x[size < 1]
-    return x[size <= 1] if name in ("arcsin", "arccos") else x[(size != 1)]
+    if name in ("arctan_slope", "arctanh_slope"):  # as NumPy's 1/(1 + x^2), 0 where x^2 overflows
+        x, size = x[size < 1e18], size[size < 1e18]
+    if name in ("arctanh_slope",):
+        return x[size != 1]
+    return x[size <= 1] if name in ("arcsin", "arccos") else x
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -169,6 +173,9 @@ def test_unary_functions_are_within_the_limit(name: str, dtype: Any) -> None:
 @pytest.mark.parametrize("name", BINARY)
 def test_binary_functions_are_within_the_limit(name: str, dtype: Any) -> None:
     x, y = binary_samples(name, dtype)
+    if name == "cosine":  # NumPy's quotient: hypot must not be subnormal
+        normal = np.maximum(np.abs(x), np.abs(y)) > np.finfo(dtype).tiny
+        x, y = x[normal], y[normal]
     error, where = worst(name, _real(BINARY[name]), x, y)
     assert error <= LIMIT, where
 
@@ -202,7 +209,12 @@ def test_any_number(name: str, dtype: Any) -> None:
         arrays = np.array(points, dtype).T
         finite = np.isfinite(arrays).all(axis=0)
         with np.errstate(all="ignore"):
-            finite &= np.isfinite(_numpy(name)(*arrays)) | (name in ("exp", "cosh", "sinh"))
+            finite &= np.isfinite(_numpy(name)(*arrays))
+            finite &= ~((arrays == 0).any(axis=0) & (arity == 2))  # the special values' test
+            if name in ("arctan_slope", "arctanh_slope"):
+                finite &= np.abs(arrays[0]) < 1e18
+            if name == "cosine":
+                finite &= np.hypot(*arrays) > np.finfo(dtype).tiny
         if not finite.any():
             return
         error, where = worst(name, reference, *arrays[:, finite])

@@ -170,7 +170,8 @@ class Elementwise(Primitive):
             else:
                 if g.dtype is not a.dtype:
                     g = fit_dtype(g, a)
-                if dims.in_use or g.shape != a.shape:
+                plain = not dims.in_use or type(a) is np.ndarray
+                if not plain or g.shape != a.shape:
                     g = unbroadcast(g, a.shape)
             cts.append(g)
         return cts

@@ -40,6 +40,10 @@ def part_shape(shape: tuple[Any, ...], index: Index) -> tuple[Any, ...]:
             continue
         if isinstance(item, slice):
             out.append(shapes.slice_size(item, shape[axis]))
+        elif not -shape[axis] <= item < shape[axis]:
+            raise IndexError(
+                f"index {item} is out of bounds for axis {axis} with size {shape[axis]}"
+            )
         axis += 1
     return (*out, *shape[axis:])
 
@@ -79,12 +83,17 @@ def _embed(part: Any, *, index: Index, shape: tuple[Any, ...]) -> Any:
     return out
 
 
+def _embed_shape(part: Aval, *, index: Index, shape: tuple[Any, ...]) -> Aval:
+    shapes.check_broadcast(part.shape, part_shape(shape, index), "a part")
+    return Aval(shape, part.dtype)
+
+
 # Zeros of ``shape`` with the part at ``index`` given: what reading that part undoes.
 embed_p = Linear(
     "embed",
     _embed,
     lambda ct, part, *, index, shape: getitem_p(ct, index=index),
-    shape=lambda part, *, index, shape: Aval(shape, part.dtype),
+    shape=_embed_shape,
     batch=lambda primitive, size, args, batched, *, index, shape: (
         embed_p(args[0], index=(slice(None), *index), shape=(size, *shape)),
         True,
@@ -121,13 +130,18 @@ def _setitem_batch(
     return setitem_p(lead_batch(x, size, batched[0]), value, index=(slice(None), *index)), True
 
 
+def _setitem_shape(x: Aval, value: Aval, *, index: Index) -> Aval:
+    shapes.check_broadcast(value.shape, part_shape(x.shape, index), "a value")
+    return Aval(x.shape, x.dtype)
+
+
 # x with the part x[index] replaced by value (broadcast to it): linear in (x, value) together.
 setitem_p = JointlyLinear(
     "setitem",
     _setitem,
     _setitem_transpose,
     masks=True,
-    shape=lambda x, value, *, index: Aval(x.shape, x.dtype),
+    shape=_setitem_shape,
     batch=_setitem_batch,
 )
 
@@ -175,6 +189,12 @@ def _accumulate(value: Any, *indices: Any, shape: tuple[Any, ...]) -> Any:
     return out
 
 
+def _written(x: Aval, value: Aval, *indices: Aval) -> Aval:
+    """The shape rule of what writes ``value`` to ``x[indices]``."""
+    shapes.check_broadcast(value.shape, _gather_shape(x, *indices).shape, "a value")
+    return Aval(x.shape, x.dtype)
+
+
 def _accumulate_batch(
     primitive: Primitive, size: Any, args: Any, batched: Any, *, shape: tuple[Any, ...]
 ) -> tuple[Value, bool]:
@@ -193,7 +213,7 @@ accumulate_p = Linear(
     "accumulate",
     _accumulate,
     lambda ct, value, *indices, shape: gather_p(ct, *indices),
-    shape=lambda value, *indices, shape: Aval(shape, value.dtype),
+    shape=lambda value, *indices, shape: _written(Aval(shape, value.dtype), value, *indices),
     batch=_accumulate_batch,
 )
 
@@ -223,7 +243,7 @@ scatter_add_p = JointlyLinear(
     _scatter_add,
     _scatter_add_transpose,
     last=2,
-    shape=lambda x, value, *indices: Aval(x.shape, x.dtype),
+    shape=_written,
     batch=_scatter_batch,
 )
 
@@ -258,7 +278,7 @@ scatter_p = JointlyLinear(
     _scatter_transpose,
     last=2,
     masks=True,
-    shape=lambda x, value, *indices: Aval(x.shape, x.dtype),
+    shape=_written,
     batch=_scatter_batch,
 )
 

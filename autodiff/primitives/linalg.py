@@ -67,6 +67,8 @@ def _solve_vjp(ct: Value, x: Value, args: Any, wanted: Sequence[bool]) -> Sequen
 
 def _solve_shape(a: Aval, b: Aval) -> Aval:
     lead = shapes.broadcast(a.shape[:-2], b.shape[:-2])
+    if a.shape[-1] != b.shape[-2]:
+        raise ValueError(f"solve: a is {a}, so b, which is {b}, must have {a.shape[-1]} rows")
     return Aval((*lead, *b.shape[-2:]), np.result_type(a.dtype, b.dtype))
 
 
@@ -359,6 +361,8 @@ def _lstsq_jvp(
 
 def _lstsq_shape(a: Aval, b: Aval, *, rcond: float) -> Aval:
     lead = shapes.broadcast(a.shape[:-2], b.shape[:-2])
+    if a.shape[-2] != b.shape[-2]:
+        raise ValueError(f"lstsq: a is {a}, so b, which is {b}, must have {a.shape[-2]} rows")
     return Aval((*lead, a.shape[-1], b.shape[-1]), b.dtype)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Aval, Primitive, Value, shape_of
-from ..rules import JointlyLinear, Linear, batch_axes, batch_axis, reshape_p
+from ..rules import General, JointlyLinear, Linear, batch_axes, batch_axis, reshape_p
 from ..shapes import inverse_permutation, moved_axis, with_size
 from .indexing import slice_axis
 
@@ -58,6 +58,8 @@ def _concatenate_shape(*xs: Aval, axis: int) -> Aval:
     total: Any = 0
     for x in xs:
         total = total + x.shape[axis]
+        if with_size(x.shape, axis, 0) != with_size(xs[0].shape, axis, 0):
+            raise ValueError(f"{xs[0]} and {x} cannot be concatenated along axis {axis}")
     dtype = np.result_type(*(x.dtype for x in xs))
     return Aval(with_size(xs[0].shape, axis, total), dtype)
 
@@ -76,6 +78,25 @@ def stack_values(values: Sequence[Value]) -> Value:
     """``np.stack(values)`` along a new first axis."""
     rows = [reshape_p(v, shape=(1, *shape_of(v))) for v in values]
     return concatenate_p(*rows, axis=0)
+
+
+def _unstack_pull(ct: Any, ans: Any, args: Any, wanted: Any) -> tuple[Value]:
+    return (stack_values(ct),)
+
+
+# The slices along the first axis, as a tuple: their cotangents are stacked at once.
+unstack_p = General(
+    "unstack",
+    tuple,
+    lambda ans, args, x_dots: unstack_p(x_dots[0]),
+    _unstack_pull,
+    multiple=True,
+    shape=lambda x: (Aval(x.shape[1:], x.dtype),) * x.shape[0],
+    batch=lambda primitive, size, args, batched: (
+        unstack_p(transpose_p(args[0], axes=moved_axis(len(shape_of(args[0])), 1, 0))),
+        True,
+    ),
+)
 
 
 def _windows_shape(x: Aval, *, window: tuple[Any, ...], axes: tuple[int, ...]) -> Aval:

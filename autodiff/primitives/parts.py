@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import shapes
 from ..core import Aval, Primitive, Value, dtype_of, shape_of
 from ..rules import JointlyLinear, Linear, batch_unchanged, imag_p, real_p
 from .elementwise import elementwise_batch
@@ -103,6 +104,8 @@ join_parts_p = JointlyLinear(
     "join_parts",
     _join_parts,
     _join_parts_transpose,
-    shape=lambda real, imag: Aval(real.shape, _complex_dtype(real, imag)),
+    shape=lambda real, imag: Aval(
+        shapes.broadcast(real.shape, imag.shape), _complex_dtype(real, imag)
+    ),
     batch=elementwise_batch,
 )

@@ -55,12 +55,18 @@ def _inverse(order: Any, *, axis: int) -> Any:
 inverse_order_p = _order("inverse_order", _inverse)
 
 
+def _permute_shape(x: Aval, order: Aval, *, axis: int) -> Aval:
+    if x.shape != order.shape:
+        raise ValueError(f"an order of type {order} for {x}")
+    return Aval(x.shape, x.dtype)
+
+
 # x reordered along an axis; a permutation's transpose is its inverse.
 permute_p = Linear(
     "permute",
     lambda x, order, *, axis: np.take_along_axis(x, order, axis),
     lambda ct, x, order, *, axis: permute_p(ct, inverse_order_p(order, axis=axis), axis=axis),
-    shape=lambda x, order, *, axis: Aval(x.shape, x.dtype),
+    shape=_permute_shape,
     batch=batch_axis,
 )
 

@@ -7,6 +7,7 @@ compiler's instruction gives. So it is guarded here, and the machine's own answe
 from __future__ import annotations
 
 import platform
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def to_memory(e: Emitter, operand: Operand) -> str:
     if dtype.char == "?":
         return e.cast("arith.extui", name, "i1", "i8")
     if dtype == HALF:
-        return e.cast("arith.truncf", name, "f32", "f16")
+        return narrow_half(e, name)
     if dtype.kind == "c":
         return _interleaved(e, name, element_type(dtype))
     return name
@@ -112,7 +113,9 @@ def cast(e: Emitter, operand: Operand, dtype: DType) -> Operand:
         part = np.dtype(f"f{dtype.itemsize // 2}")
         re = cast(e, operand, part).name
         return Operand((re, e.constant(0.0, element_type(part))), dtype)
-    return Operand(_CASTS[_group(source), _group(dtype)](Loop(e, source), operand.name, dtype), dtype)
+    return Operand(
+        _CASTS[_group(source), _group(dtype)](Loop(e, source), operand.name, dtype), dtype
+    )
 
 
 def _cast_complex(e: Emitter, operand: Operand, dtype: DType) -> Operand:
@@ -139,7 +142,26 @@ def truth(e: Emitter, operand: Operand) -> str:
 
 def round_half(e: Emitter, name: str) -> str:
     """An f32 rounded to the next float16."""
-    return e.cast("arith.extf", e.cast("arith.truncf", name, "f32", "f16"), "f16", "f32")
+    return e.cast("arith.extf", narrow_half(e, name), "f16", "f32")
+
+
+def narrow_half(e: Emitter, name: str) -> str:
+    """An f32 as f16. Where the f32 was made from an f64, LLVM may combine the two steps for a sign
+    (of copysign) into a call of the compiler's runtime library, which need not be here.
+    """
+    e.functions[_FROM_DOUBLE] = _from_double()
+    return e.cast("arith.truncf", name, "f32", "f16")
+
+
+_FROM_DOUBLE = "__truncdfhf2"
+
+
+@cache
+def _from_double() -> str:
+    e = Emitter()
+    half = e.cast("arith.truncf", _to_odd(Loop(e, np.dtype(float)), "%x"), "f32", "f16")
+    body = "\n".join([*e.prologue, *e.lines])
+    return f"func.func @{_FROM_DOUBLE}(%x: f64) -> f16 {{\n{body}\nreturn {half} : f16\n}}"
 
 
 def _group(dtype: DType) -> str:

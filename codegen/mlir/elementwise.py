@@ -1,9 +1,9 @@
 """The table of elementwise primitives for the CPU.
 
-``LOWER[name](emitter, operands, out_dtypes, params)`` writes the code of one primitive on numbers in
-registers and returns the result's operand. Operands come with their own dtypes and are converted to
-those of the loop that NumPy would run; `loop.loop_types` is how NumPy chooses it. A primitive without
-an entry, or whose entry raises `UnsupportedError` (ask `supported`), is computed by NumPy.
+``LOWER[name](emitter, operands, out_dtypes, params)`` writes the code of one primitive on numbers
+in registers and returns the result's operand. Operands come with their own dtypes and are converted
+to those of the loop that NumPy would run; `loop.loop_types` is how NumPy chooses it. A primitive
+without an entry, or whose entry raises `UnsupportedError` (ask `supported`), NumPy computes.
 """
 
 from __future__ import annotations
@@ -214,8 +214,8 @@ def supported(
 ) -> bool:
     """Whether `LOWER` has code for a primitive with arguments of these dtypes.
 
-    ``literals``: the numbers of the arguments that will come as constants (`Emitter.constant`), else
-    None. An integer power is native only for a literal exponent, for a negative one is an error.
+    ``literals``: the numbers of the arguments that will come as constants (`Emitter.constant`),
+    else None. An integer power is native for a literal exponent that is not negative.
 
     >>> supported("add", [np.dtype("f8"), np.dtype("i4")])
     True

@@ -47,9 +47,7 @@ def _guarded(loop: Loop, x: str, y: str) -> tuple[str, str]:
     zero = loop.test("eq", y, loop.number(0))
     bad = zero
     if loop.signed:
-        wraps = loop.both(
-            loop.test("eq", x, _least(loop)), loop.test("eq", y, loop.number(-1))
-        )
+        wraps = loop.both(loop.test("eq", x, _least(loop)), loop.test("eq", y, loop.number(-1)))
         bad = loop.either(zero, wraps)
     return zero, loop.pick(bad, loop.number(1), y)
 

@@ -35,7 +35,8 @@ def is_elementwise(equation: Equation) -> bool:
     except (UnsupportedError, TypeError):
         return False
     literals = [
-        x.value if type(x) is Literal and not x.aval.shape else None for x in equation.inputs
+        np.asarray(x.value).item() if type(x) is Literal and not x.aval.shape else None
+        for x in equation.inputs
     ]
     return supported(name, dtypes, equation.params, literals)
 

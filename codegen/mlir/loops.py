@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,15 +28,17 @@ from ..affine import (
     same,
     through,
 )
+from ..costs import weight
 from ..places import Buffer, Place
 from ..plan import FULL, ROW, Cluster, Plan, Store, broadcast_index
+from . import memory
 from .convert import cast
 from .elementwise import LOWER
 from .emitter import Emitter, Operand, element_type
 from .equations import constant, types_of
-from . import memory
 from .reductions import Reduction, reduction_of
 
+ROW_BYTES = 1 << 15  # of a row of values that phases hand on
 MANY = 32  # elements an accumulator takes before a sum keeps track of rounding errors
 
 
@@ -70,6 +73,7 @@ class Context(NamedTuple):
     emitter: Emitter
     pointer: Callable[[Buffer], str]
     size: Callable[[Any], str]  # of an int or a Dim, as i64
+    scratch: Callable[[int], str]  # a pointer to so many bytes for as long as the function runs
     vector_bytes: int
 
 
@@ -79,6 +83,7 @@ class LoopNest:
     def __init__(self, plan: Plan, cluster: Cluster, context: Context) -> None:
         self.plan, self.cluster, self.context = plan, cluster, context
         self.e = context.emitter
+        self.full_index = identity(range(len(cluster.shape)))
         self.sizes: dict[int, Any] = {}  # of the loops that are left
         self._merge_loops()
         inner = set(cluster.reduced or ())
@@ -90,6 +95,7 @@ class LoopNest:
         self.blocks = [Block(self.e.lines)]
         self.open: dict[int, Loop] = {}
         self.phase = 0
+        self.kept = self._kept_values()
 
     # Which loops there are, and how wide.
 
@@ -97,20 +103,20 @@ class LoopNest:
         """The bytes that the cluster touches, as forms of the loops."""
         cluster, found = self.cluster, []
 
-        def collect(x: Atom, level: str) -> None:
-            x, index = self.base(x, broadcast_index(x.aval, cluster.loops(level)))
+        def collect(x: Atom, index: Index) -> None:
+            x, index = self.base(x, broadcast_index(x.aval.shape, index))
             place = self.plan.places.get(x)
             if place is not None and not self._is_own(x):
                 found.append(place.at(index))
 
         for equation in cluster.equations:
-            is_reduction = equation.results[0] in cluster.level and self._reduces(equation)
-            level = FULL if is_reduction else cluster.level[equation.results[0]]
+            out = equation.results[0]
+            index = self.full_index if self._reduces(equation) else cluster.index[out]
             for x in equation.inputs:
-                collect(x, level)
+                collect(x, index)
         for store in cluster.stores:
-            found.append(store.place.at(identity(cluster.loops(store.level))))
-            collect(store.atom, store.level)
+            found.append(store.place.at(store.index))
+            collect(store.atom, store.index)
         return found
 
     def _reduces(self, equation: Equation) -> bool:
@@ -165,6 +171,59 @@ class LoopNest:
         size = self.sizes[loop]
         return size if loop != self.lane_loop else -(-size // self.lanes)
 
+    def _kept_values(self) -> dict[Variable, str]:
+        """What a later phase reads and would be long to compute again: a pointer to memory for one
+        row of it.
+        """
+        if not self.cluster.reduced or self.lane_loop not in self.inner_loops:
+            return {}
+        count = product([self.sizes[k] for k in self.inner_loops])
+        kept: dict[Variable, str] = {}
+        for v in self._read_later():
+            size = count * v.aval.dtype.itemsize
+            if type(size) is int and size <= ROW_BYTES and self._cost(v) >= 10:
+                kept[v] = self.context.scratch(size)
+        return kept
+
+    def _read_later(self) -> list[Variable]:
+        """The values that are read in a later phase, without those that memory has then."""
+        cluster, found = self.cluster, {}
+        reads = [
+            (x, cluster.index[e.results[0]], cluster.phase[e.results[0]])
+            for e in cluster.equations
+            if not self._reduces(e)
+            for x in e.inputs
+        ]
+        reads += [
+            (e.inputs[0], self.full_index, cluster.phase[e.results[0]])
+            for e in cluster.equations
+            if self._reduces(e)
+        ]
+        for atom, index, phase in reads:
+            x, _ = self.base(atom, broadcast_index(atom.aval.shape, index))
+            if type(x) is not Variable or x in self.plan.places:
+                continue
+            if cluster.level.get(x) == FULL and cluster.phase[x] < phase:
+                found[x] = None
+        return list(found)
+
+    def _cost(self, v: Variable) -> int:
+        """About how many operations computing ``v`` again takes."""
+        if self.cluster.level.get(v) != FULL or v in self.plan.places:
+            return 0
+        equation = self.plan.producers[v]
+        inputs = [self.base(x, identity(range(len(x.aval.shape))))[0] for x in equation.inputs]
+        own = [x for x in inputs if type(x) is Variable]
+        return weight(equation) + sum(self._cost(x) for x in own)
+
+    def _kept_form(self) -> Affine:
+        """The element of a row that the loops are at."""
+        form, step = Affine(0), 1
+        for k in reversed(self.inner_loops):
+            form = form.plus(Affine(0, ((k, step),)))
+            step = step * self.sizes[k]
+        return form
+
     # Writing.
 
     def write(self, bounds: tuple[str, str] | None = None) -> None:
@@ -198,7 +257,8 @@ class LoopNest:
         ]
         stores = [s for s in cluster.stores if self._phase_of(s.atom) == self.phase]
         full = [s for s in stores if s.level == FULL]
-        if reductions or full:
+        keeps = any(cluster.phase[v] == self.phase for v in self.kept)
+        if reductions or full or keeps:
             self._write_inner(reductions, full)
         for store in stores:
             if store.level == ROW:
@@ -228,6 +288,9 @@ class LoopNest:
         names = self._take(reductions, names)
         for store in stores:
             self._store(store)
+        for v, pointer in self.kept.items():
+            if self.cluster.phase[v] == self.phase:
+                self._keep(v, pointer)
         for close in reversed(closers):
             names = close(names)
         for equation, reduction in reductions:
@@ -244,7 +307,7 @@ class LoopNest:
                     self.e.lanes = saved
             out = equation.results[0]
             found = Found(operand, depth, row_vector and self.lanes > 1)
-            self.blocks[depth].values[out, self.identity(ROW)] = found
+            self.blocks[depth].values[out, self.cluster.index[out]] = found
 
     def _finish_lanes(self, reduction: Reduction, names: Sequence[str], lanes: int) -> Operand:
         """Accumulators whose lanes are different rows."""
@@ -264,7 +327,7 @@ class LoopNest:
         names = list(names)
         for equation, reduction in reductions:
             mine, names = names[: reduction.count], names[reduction.count :]
-            found = self.value(equation.inputs[0], self.identity(FULL))
+            found = self.value(equation.inputs[0], self.full_index)
             depth = len(self.blocks) - 1
             vector = self.lanes > 1 and self.lane_loop >= 0
             operand = self._widened(found) if vector else found.operand
@@ -274,9 +337,6 @@ class LoopNest:
                 )
                 out += reduction.take(self.e, mine, operand, mask)
         return out
-
-    def identity(self, level: str) -> Index:
-        return identity(self.cluster.loops(level))
 
     # Loops.
 
@@ -376,8 +436,10 @@ class LoopNest:
         for block in self.blocks:
             if key in block.values:
                 return block.values[key]
-        if self._is_own(x) and not self._is_stored_before(x):
-            assert type(x) is Variable
+        if type(x) is Variable and x in self.kept and self.cluster.phase[x] < self.phase:
+            form = self._kept_form().times(x.aval.dtype.itemsize)
+            found = self._load_at(self.kept[x], x.aval.dtype, form, x)
+        elif type(x) is Variable and self._is_own(x) and not self._is_stored_before(x):
             found = self._compute(self.plan.producers[x], x)
         else:
             found = self._load(self.plan.places[x], index)
@@ -395,14 +457,14 @@ class LoopNest:
             return Found(constant(self.e, x.value, dtype), 0, False)
 
     def _compute(self, equation: Equation, out: Variable) -> Found:
-        loops = self.cluster.loops(self.cluster.level[out])
+        index = self.cluster.index[out]
         in_types, out_types = types_of(equation)
         found = []
         for x, dtype in zip(equation.inputs, in_types, strict=True):
             if type(x) is Literal and not x.aval.shape:
                 found.append(self._literal(x, dtype))
             else:
-                found.append(self._converted(x, broadcast_index(x.aval, loops), dtype))
+                found.append(self._converted(x, broadcast_index(x.aval.shape, index), dtype))
         depth = max((f.depth for f in found), default=0)
         vector = any(f.is_vector for f in found)
         operands = [self._widened(f) if vector else f.operand for f in found]
@@ -411,7 +473,6 @@ class LoopNest:
             results = LOWER[name](self.e, operands, out_types, equation.params)
         if not equation.primitive.multiple:
             results = (results,)
-        index = self.identity(self.cluster.level[out])
         for v, operand in zip(equation.results, results, strict=True):
             self.blocks[depth].values[v, index] = Found(operand, depth, vector)
         return self.blocks[depth].values[out, index]
@@ -448,13 +509,14 @@ class LoopNest:
 
     # Memory.
 
-    def _pointer(self, place: Place, form: Affine) -> tuple[str, int]:
-        """The address of an element (the first of the lanes), and the depth it is computed at."""
-        e = self.e
+    def _pointer(self, name: str, form: Affine, key: Any) -> tuple[str, int]:
+        """The address of an element (the first of the lanes), and the depth it is computed at.
+        ``name`` is the pointer to the buffer that ``key`` identifies.
+        """
+        e, depth = self.e, 0
         terms = [(self.open[k].depth, k, c) for k, c in form.terms if k in self.open]
-        terms.sort()
-        name, depth = self.context.pointer(place.buffer), 0
-        known: Any = (place.buffer, form.constant)
+        terms.sort(key=itemgetter(0, 1))
+        known: Any = (key, form.constant)
         if not (type(form.constant) is int and form.constant == 0):
             name = self._offset(name, self.context.size(form.constant), 0, known)
         for at, k, coefficient in terms:
@@ -480,15 +542,18 @@ class LoopNest:
         return form.coefficient(self.lane_loop) if self.lanes > 1 else 0
 
     def _load(self, place: Place, index: Index) -> Found:
-        form = place.at(index)
-        pointer, depth = self._pointer(place, form)
+        buffer = place.buffer
+        return self._load_at(self.context.pointer(buffer), place.dtype, place.at(index), buffer)
+
+    def _load_at(self, base: str, dtype: np.dtype[Any], form: Affine, key: Any) -> Found:
+        pointer, depth = self._pointer(base, form, key)
         stride = self._lane_stride(form)
         is_scalar = type(stride) is int and stride == 0
         with self.at(depth, vector=not is_scalar):
-            if is_scalar or (type(stride) is int and stride == place.dtype.itemsize):
-                operand = memory.load(self.e, pointer, place.dtype)
+            if is_scalar or (type(stride) is int and stride == dtype.itemsize):
+                operand = memory.load(self.e, pointer, dtype)
             else:
-                operand = self._gathered(pointer, stride, place.dtype)
+                operand = self._gathered(pointer, stride, dtype)
         return Found(operand, depth, not is_scalar)
 
     def _lane_pointer(self, pointer: str, stride: Any, lane: int) -> str:
@@ -499,7 +564,8 @@ class LoopNest:
         e, lanes = self.e, self.e.lanes
         with e.scalar():
             ones = [
-                memory.load(e, self._lane_pointer(pointer, stride, lane), dtype) for lane in range(lanes)
+                memory.load(e, self._lane_pointer(pointer, stride, lane), dtype)
+                for lane in range(lanes)
             ]
         element = element_type(dtype)
         if dtype.kind == "c":
@@ -509,18 +575,27 @@ class LoopNest:
 
     def _store(self, store: Store) -> None:
         place = store.place
-        index = broadcast_index(store.atom.aval, self.cluster.loops(store.level))
-        form = place.at(self.identity(store.level))
+        index = broadcast_index(store.atom.aval.shape, store.index)
+        form = place.at(store.index)
         if type(store.atom) is Literal and not store.atom.aval.shape:
             found = self._literal(store.atom, place.dtype)
         else:
             found = self._converted(store.atom, index, place.dtype)
+        self._store_at(found, self.context.pointer(place.buffer), place.dtype, form, place.buffer)
+
+    def _keep(self, v: Variable, base: str) -> None:
+        found = self._converted(v, self.cluster.index[v], v.aval.dtype)
+        self._store_at(found, base, v.aval.dtype, self._kept_form().times(v.aval.dtype.itemsize), v)
+
+    def _store_at(
+        self, found: Found, base: str, dtype: np.dtype[Any], form: Affine, key: Any
+    ) -> None:
         stride = self._lane_stride(form)
         vector = not (type(stride) is int and stride == 0)
-        pointer, _ = self._pointer(place, form)
+        pointer, _ = self._pointer(base, form, key)
         operand = self._widened(found) if vector else found.operand
         with self.at(len(self.blocks) - 1, vector=vector):
-            if not vector or (type(stride) is int and stride == place.dtype.itemsize):
+            if not vector or (type(stride) is int and stride == dtype.itemsize):
                 memory.store(self.e, operand, pointer)
             else:
                 self._scattered(operand, pointer, stride)

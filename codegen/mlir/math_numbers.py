@@ -1,7 +1,7 @@
 """Formulas for MLIR: numbers in registers with Python's operators.
 
 A function of `math_table` is written as a formula on `Number`; each operator emits one line. All
-are branch-free on the lanes, but for the rare arguments that `where_rare` sends to libm.
+are branch-free on the lanes, but for the rare arguments that `where_rare` hands to a scalar function.
 
 Real functions are written for f64. An f32 is computed in f64 too, `narrow`: with shorter
 polynomials, whose errors vanish in the rounding to f32.
@@ -29,7 +29,7 @@ class MathEmitter(Emitter):
         super().__init__()
         self.lanes = lanes
         self.narrow = narrow
-        self.external: list[str] = []  # what it calls of libm
+        self.rare: list[tuple[str, int]] = []  # scalar functions for rare lanes, their arities
 
     def number(self, value: float, element: str = "f64") -> Number:
         return Number(self, self.constant(value, element), element)
@@ -236,15 +236,15 @@ def power_of_two(biased: Number) -> Number:
 
 
 def where_rare(rare: Number, value: Number, symbol: str, args: Sequence[Number]) -> Number:
-    """libm's ``symbol(*args)`` where ``rare``, else ``value``; a branch, so that it costs nothing
-    where no lane is rare.
+    """The scalar function ``symbol(*args)`` where ``rare``, else ``value``; behind a branch, so
+    that it costs nothing where no lane is rare.
     """
     e = value.e
-    kind, boolean = e.type("f64"), e.type("i1")
+    kind, boolean = e.type(value.element), e.type("i1")
     any_rare = rare.name
     if e.lanes > 1:
         any_rare = e.op(f"vector.reduction <or>, {rare.name} : {boolean} into i1")
-    e.external.append(symbol)
+    e.rare.append((symbol, len(args)))
     out = e.fresh()
     e.effect(f"{out} = scf.if {any_rare} -> ({kind}) {{")
     names = ", ".join([rare.name, value.name, *(a.name for a in args)])
@@ -254,34 +254,39 @@ def where_rare(rare: Number, value: Number, symbol: str, args: Sequence[Number])
     e.effect("} else {")
     e.effect(f"scf.yield {value.name} : {kind}")
     e.effect("}")
-    return Number(e, out, "f64")
+    return Number(e, out, value.element)
 
 
 def rare_name(symbol: str, lanes: int) -> str:
-    return f"xnp_rare_{symbol}_x{lanes}"
+    return f"{symbol}_rare_x{lanes}"
 
 
 def rare_function(symbol: str, arity: int, lanes: int) -> str:
-    """The function that `where_rare` calls: (mask, value, *args), lane by lane."""
-    e = MathEmitter(lanes, False)
-    kind, boolean = e.type("f64"), e.type("i1")
+    """The function that `where_rare` calls: (mask, value, *args) in f64, lane by lane."""
+    boolean, kind = ("i1", "f64") if lanes == 1 else (f"vector<{lanes}xi1>", f"vector<{lanes}xf64>")
     args = [f"%a{i}" for i in range(arity)]
     signature = ", ".join(["%mask: " + boolean, "%value: " + kind] + [f"{a}: {kind}" for a in args])
-    scalars = ", ".join(["f64"] * arity)
-    call = f"llvm.call @{symbol}({', '.join(a + 's' for a in args)}) : ({scalars}) -> f64"
+    types = f"({', '.join(['f64'] * arity)}) -> f64"
+    head = (
+        f"func.func private @{rare_name(symbol, lanes)}({signature}) -> {kind} attributes "
+        '{passthrough = ["cold", "noinline"], llvm.linkage = #llvm.linkage<internal>} {'
+    )
     if lanes == 1:
-        call = call.replace("s,", ",").replace("s)", ")")
-        body = f"%r = {call}\n%o = arith.select %mask, %r, %value : f64\nreturn %o : f64"
-    else:
-        extracts = "\n".join(f"{a}s = vector.extract {a}[%i] : f64 from {kind}" for a in args)
-        body = f"""%zero = arith.constant 0 : index
+        return f"""{head}
+%r = llvm.call @{symbol}({", ".join(args)}) : {types}
+%o = arith.select %mask, %r, %value : f64
+return %o : f64
+}}"""
+    extracts = "\n".join(f"{a}s = vector.extract {a}[%i] : f64 from {kind}" for a in args)
+    return f"""{head}
+%zero = arith.constant 0 : index
 %one = arith.constant 1 : index
 %end = arith.constant {lanes} : index
 %o = scf.for %i = %zero to %end step %one iter_args(%old = %value) -> ({kind}) {{
 %m = vector.extract %mask[%i] : i1 from {boolean}
 %new = scf.if %m -> ({kind}) {{
 {extracts}
-%r = {call}
+%r = llvm.call @{symbol}({", ".join(a + "s" for a in args)}) : {types}
 %v = vector.insert %r, %old[%i] : f64 into {kind}
 scf.yield %v : {kind}
 }} else {{
@@ -289,12 +294,8 @@ scf.yield %old : {kind}
 }}
 scf.yield %new : {kind}
 }}
-return %o : {kind}"""
-    return (
-        f"func.func private @{rare_name(symbol, lanes)}({signature}) -> {kind} attributes "
-        f'{{passthrough = ["cold", "noinline"], llvm.linkage = #llvm.linkage<internal>}} {{\n'
-        f"{body}\n}}"
-    )
+return %o : {kind}
+}}"""
 
 
 Formula = Callable[..., Number]

@@ -105,7 +105,7 @@ def cosine(x: Number, y: Number) -> Number:
 
 
 def arcsin_slope(x: Number) -> Number:
-    return 1.0 / ((1.0 - x) * (x + 1.0)).sqrt()
+    return 1.0 / fma(-x, x, 1.0).sqrt()
 
 
 def arctan_slope(x: Number) -> Number:
@@ -117,8 +117,10 @@ def arcsinh_slope(x: Number) -> Number:
 
 
 def arccosh_slope(x: Number) -> Number:
-    return 1.0 / ((x - 1.0).sqrt() * (x + 1.0).sqrt())
+    large = x > 2.0**500
+    root = fma(x, x, -1.0).sqrt()
+    return 1.0 / large(x, (x < 1.0)(NAN, root))
 
 
 def arctanh_slope(x: Number) -> Number:
-    return (1.0 / (1.0 - x)) * (1.0 / (x + 1.0))
+    return 1.0 / fma(-x, x, 1.0)

@@ -8,7 +8,7 @@ the true value, the largest seen for f64 and f32; tests/test_vector_math.py hold
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import NamedTuple
 
 from . import math_exponential as exponential
@@ -62,7 +62,7 @@ class _Function(NamedTuple):
     symbol: str
     type: str
     text: str
-    external: tuple[str, ...]  # what it calls of libm, by its rare function
+    rare: tuple[tuple[str, int], ...]  # the scalar functions it calls for rare lanes
 
 
 @lru_cache(4096)
@@ -87,27 +87,30 @@ def _function(name: str, element: str, lanes: int) -> _Function:
         "}",
     ]
     types = ", ".join([kind] * arity)
-    return _Function(symbol, f"({types}) -> {kind}", "\n".join(lines), tuple(e.external))
+    return _Function(symbol, f"({types}) -> {kind}", "\n".join(lines), tuple(e.rare))
 
 
 def _call(name: str, e: Emitter, element: str, *args: str) -> str:
     function = _function(name, element, e.lanes)
     if function.symbol not in e.functions:
         e.functions[function.symbol] = function.text
-        for symbol in function.external:
-            e.functions[symbol] = EXTERNAL[symbol]
-            rare = rare_function(symbol, _EXTERNAL_ARITY[symbol], e.lanes)
-            e.functions[rare_name(symbol, e.lanes)] = rare
+        for symbol, arity in function.rare:
+            e.functions.update(_scalar_functions(symbol))
+            e.functions[rare_name(symbol, e.lanes)] = rare_function(symbol, arity, e.lanes)
     return e.op(f"func.call @{function.symbol}({', '.join(args)}) : {function.type}")
 
 
-_EXTERNAL_ARITY = {"sin": 1, "cos": 1, "tan": 1, "fmod": 2}
+# What libm must give, and its declaration in a module. LLVM finds it in the process.
+EXTERNAL: dict[str, str] = {"fmod": "llvm.func @fmod(f64, f64) -> f64"}
 
-# What libm must give, and its declaration in a module. LLVM finds them in the process.
-EXTERNAL: dict[str, str] = {
-    symbol: f"llvm.func @{symbol}({', '.join(['f64'] * arity)}) -> f64"
-    for symbol, arity in _EXTERNAL_ARITY.items()
-}
+
+@cache
+def _scalar_functions(symbol: str) -> dict[str, str]:
+    if symbol in EXTERNAL:
+        return {symbol: EXTERNAL[symbol]}
+    texts = trigonometric.huge_functions()
+    return {key: texts[key] for key in (trigonometric.TABLE, symbol)}
+
 
 TRANSCENDENTAL: dict[str, Callable[..., str]] = {
     name: partial(_call, name) for name in [*_WIDENED, *_AS_GIVEN]

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ...autodiff.dims import Dim
-from ...autodiff.program import Equation, Literal, Program
+from ...autodiff.program import Literal, Program
 from ...autodiff.size_bounds import Atom, Symbol
-from ..affine import lower_bound, product
+from ..affine import lower_bound
+from ..costs import work_of
 from ..places import CONSTANT, PARAMETER, RESULT, Buffer
 from ..plan import Cluster, Operation, Plan, Planner
-from .equations import is_elementwise
 from .emitter import Emitter
+from .equations import is_elementwise
 from .loops import Context, LoopNest
 from .memory import shifted
 from .operations import OPERATIONS
@@ -75,6 +76,13 @@ class FunctionWriter:
 
     def symbol(self, symbol: Symbol) -> str:
         raise NotImplementedError
+
+    def scratch(self, size: int) -> str:
+        """Memory on the stack."""
+        count = self.e.integer(max(size, 1))
+        return self.at_top(
+            f"llvm.alloca {count} x i8 {{alignment = 64 : i64}} : (i64) -> !llvm.ptr"
+        )
 
     def size(self, dim: Any) -> str:
         """A size as an i64, computed at the top of the function."""
@@ -134,10 +142,7 @@ class MainWriter(FunctionWriter):
         small = type(size) is int and size <= STACK_BYTES
         if small and self.stack_used + size <= STACK_TOTAL:
             self.stack_used += size
-            count = self.e.integer(max(size, 1))
-            return self.at_top(
-                f"llvm.alloca {count} x i8 {{alignment = 64 : i64}} : (i64) -> !llvm.ptr"
-            )
+            return self.scratch(size)
         found = self.at_top(f"llvm.call @malloc({self.size(size)}) : (i64) -> !llvm.ptr")
         self.arena.append((Buffer("arena", 0, size), found))
         return found
@@ -255,7 +260,7 @@ class ModuleWriter:
         self._nest(plan, cluster, self.main).write()
 
     def _nest(self, plan: Plan, cluster: Cluster, writer: FunctionWriter) -> LoopNest:
-        context = Context(writer.e, writer.pointer, writer.size, self.vector_bytes)
+        context = Context(writer.e, writer.pointer, writer.size, writer.scratch, self.vector_bytes)
         return LoopNest(plan, cluster, context)
 
     def _call_part(self, part: PartWriter, nest: LoopNest, work: Any) -> None:
@@ -302,45 +307,3 @@ class ModuleWriter:
             f"llvm.call @{self.name}_callback({e.integer(number)}, {table}, %sizes, "
             f"{main.status}) : (i64, !llvm.ptr, !llvm.ptr, !llvm.ptr) -> ()"
         )
-
-
-def work_of(cluster: Cluster) -> Any:
-    """About how many simple operations a cluster takes."""
-    weight = len(cluster.stores) + sum(map(_weight, cluster.equations))
-    return product(cluster.shape) * weight
-
-
-_HEAVY = frozenset(
-    {
-        "exp",
-        "exp2",
-        "expm1",
-        "log",
-        "log2",
-        "log10",
-        "log1p",
-        "sin",
-        "cos",
-        "tan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "arctan2",
-        "arcsinh",
-        "arccosh",
-        "arctanh",
-        "power",
-        "cbrt",
-        "hypot",
-        "logaddexp",
-        "logaddexp2",
-        "logistic",
-    }
-)
-
-
-def _weight(equation: Equation) -> int:
-    return 10 if equation.primitive.name in _HEAVY else 1

@@ -16,7 +16,7 @@ from ...autodiff.core import aval_of
 from ...autodiff.dims import Dim
 from ...autodiff.program import Atom, Equation, Literal
 from ...autodiff.rules import broadcast_to_p
-from .atoms import SMALL, acts, has_regions, is_known, same_aval, uniform_element
+from .atoms import SMALL, acts, has_regions, is_known, same_aval, uniform_element, with_inputs
 from .rewriting import Rewriter
 
 LARGEST = 1 << 22  # elements that are computed or looked through while compiling
@@ -65,19 +65,15 @@ def uniform_value(rewriter: Rewriter, x: Atom) -> Any:
     return rewriter.memory[id(x)][1]
 
 
-def share_uniform(rewriter: Rewriter, equation: Equation) -> Atom | None:
-    """Input arrays of equal elements become broadcast elements, where the primitive's rules can
-    make use of that.
-    """
-    for x in equation.inputs:
+def share_uniform(rewriter: Rewriter, equation: Equation) -> Equation:
+    """The equation with broadcast elements in the place of arrays of equal elements."""
+    changed = False
+    inputs = list(equation.inputs)
+    for i, x in enumerate(inputs):
         if type(x) is Literal and x.aval.shape:
-            break
-    else:
-        return None
-    inputs = [_as_broadcast(rewriter, equation, x) for x in equation.inputs]
-    if all(a is b for a, b in zip(inputs, equation.inputs, strict=True)):
-        return None
-    return rewriter.replace(equation, equation.primitive, *inputs, **equation.params)
+            inputs[i] = _as_broadcast(rewriter, equation, x)
+            changed = changed or inputs[i] is not x
+    return with_inputs(equation, inputs) if changed else equation
 
 
 def _as_broadcast(rewriter: Rewriter, equation: Equation, x: Atom) -> Atom:

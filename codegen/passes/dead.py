@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from ...autodiff.program import Program, Variable
-from .atoms import acts, rebuilt, with_regions
+from ...autodiff.program import Equation, Program, Variable
+from .atoms import acts, has_regions, rebuilt, with_regions
+from .branches import branches_without_dead
+from .loops import loop_without_dead
 
 
 def drop_dead(program: Program) -> Program:
@@ -12,6 +14,15 @@ def drop_dead(program: Program) -> Program:
     kept = []
     for equation in reversed(program.equations):
         if not live.isdisjoint(equation.results) or acts(equation):
+            if equation.params:
+                equation = with_regions(without_unread(equation, live), drop_dead)
             live.update([x for x in equation.inputs if type(x) is Variable])
-            kept.append(with_regions(equation, drop_dead) if equation.params else equation)
+            kept.append(equation)
     return rebuilt(program, kept[::-1], program.results)
+
+
+def without_unread(equation: Equation, live: set[Variable]) -> Equation:
+    """A loop or branch without what nothing reads of its results, and what only that needs."""
+    if not has_regions(equation):
+        return equation
+    return branches_without_dead(loop_without_dead(equation, live), live)

@@ -128,10 +128,8 @@ def _apart(a: Sequence[Any], b: Sequence[Any], shape: Sequence[Any]) -> bool:
 def _disjoint(p: Part, q: Part) -> bool:
     if p is None or q is None:
         return False
-    if type(p) is int:
-        p = range(p, p + 1)
-    if type(q) is int:
-        q = range(q, q + 1)
+    p = p if isinstance(p, range) else range(p, p + 1)
+    q = q if isinstance(q, range) else range(q, q + 1)
     if not p or not q:
         return True
     if max(p) < min(q) or max(q) < min(p):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...autodiff.calls import call_p
+from ...autodiff.checkpoints import checkpoint_p
+from ...autodiff.core import Primitive
 from ...autodiff.program import Atom, Equation, Program, Variable, regions
 from ...autodiff.rules import convert_p, quantize_p
 from .atoms import rebuilt, same_shape, with_regions
@@ -14,21 +16,37 @@ LIMIT = 200_000  # equations: beyond it calls stay calls; calls of calls of call
 
 def inline_calls(program: Program) -> Program:
     """The Program with its calls, and those in its regions, replaced by their equations."""
-    if not _has_calls(program):
+    return _inlined(program, call_p)
+
+
+def inline_checkpoints(program: Program) -> Program:
+    """The Program with its checkpoints replaced by their equations. What a backward pass computes
+    again is then a common subexpression, and must not be merged any more: that would keep in
+    memory what a checkpoint is there not to keep.
+    """
+    return _inlined(program, checkpoint_p)
+
+
+def _inlined(program: Program, called: Primitive) -> Program:
+    if not _has_calls(program, called):
         return program
-    inliner = _Inliner()
+    inliner = _Inliner(called)
     env: dict[Atom, Atom] = {}
     inliner.walk(program.equations, env, fresh=False)
     results = [env.get(x, x) for x in program.results]
     return rebuilt(program, inliner.equations, results)
 
 
-def _has_calls(program: Program) -> bool:
-    return any(e.primitive is call_p or any(map(_has_calls, regions(e))) for e in program.equations)
+def _has_calls(program: Program, called: Primitive) -> bool:
+    return any(
+        e.primitive is called or any(_has_calls(region, called) for region in regions(e))
+        for e in program.equations
+    )
 
 
 class _Inliner:
-    def __init__(self) -> None:
+    def __init__(self, called: Primitive) -> None:
+        self.called = called
         self.equations: list[Equation] = []
 
     def walk(self, equations: Sequence[Equation], env: dict[Atom, Atom], fresh: bool) -> None:
@@ -37,8 +55,8 @@ class _Inliner:
         """
         for equation in equations:
             inputs = [env.get(x, x) for x in equation.inputs]
-            if equation.primitive is call_p and len(self.equations) < LIMIT:
-                callee = equation.params["program"]
+            if equation.primitive is self.called and len(self.equations) < LIMIT:
+                callee: Program = equation.params["program"]
                 inner = self._arguments(callee, inputs, equation)
                 if inner is not None:
                     self.walk(callee.equations, inner, fresh=True)
@@ -55,7 +73,7 @@ class _Inliner:
             results = tuple([Variable(v.aval) for v in results])
             env.update(zip(equation.results, results, strict=True))
         made = Equation(equation.primitive, inputs, equation.params, results, equation.line)
-        self.equations.append(with_regions(made, inline_calls))
+        self.equations.append(with_regions(made, lambda region: _inlined(region, self.called)))
 
     def _arguments(
         self, callee: Program, inputs: Sequence[Atom], equation: Equation

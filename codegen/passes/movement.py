@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autodiff.primitives.indexing import getitem_p
 from ...autodiff.primitives.manipulation import flip_p, transpose_p
 from ...autodiff.program import Atom, Equation, Literal
 from ...autodiff.rules import broadcast_to_p, reshape_p
@@ -185,6 +186,13 @@ def single_piece(rewriter: Rewriter, equation: Equation) -> Atom | None:
     if len(pieces) == 1:
         return rewriter.fitted(equation, pieces[0])
     return None
+
+
+def split_rows(rewriter: Rewriter, equation: Equation) -> Sequence[Atom]:
+    """The rows of an array: each a slice, which costs nothing."""
+    x = equation.inputs[0]
+    rows = range(len(equation.results))
+    return [rewriter.bind(equation, getitem_p, x, index=(row,)) for row in rows]
 
 
 RULES: dict[str, list[Rule]] = {

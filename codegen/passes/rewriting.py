@@ -21,6 +21,7 @@ from .atoms import has_regions, rebuilt, same_aval, same_shape, with_inputs, wit
 ELEMENTWISE = frozenset({"select", "convert", "quantize", "real", "imag", "complex_sign", "ldexp"})
 
 Rule = Callable[["Rewriter", Equation], Atom | None]
+Split = Callable[["Rewriter", Equation], Sequence[Atom] | None]
 Rules = Mapping[str, Sequence[Rule]]  # by the primitive's name
 
 DEPTH = 16  # how often a rule's result is simplified again at once; the next round goes on
@@ -30,13 +31,21 @@ class Rewriter:
     """The equations that a Program has so far, and what replaces its variables.
 
     ``rules`` by name, then those for all ``elementwise`` primitives, then those that hold
-    ``everywhere`` are asked; the first that answers wins.
+    ``everywhere`` are asked; the first that answers wins. ``splits`` are for primitives of several
+    results: they give an Atom for each. ``prepare`` is asked first, for an equation with the same
+    result.
     """
 
     def __init__(
-        self, rules: Rules, elementwise: Sequence[Rule], everywhere: Sequence[Rule]
+        self,
+        rules: Rules,
+        elementwise: Sequence[Rule],
+        everywhere: Sequence[Rule],
+        splits: Mapping[str, Split],
+        prepare: Callable[[Rewriter, Equation], Equation],
     ) -> None:
         self.rules, self.elementwise, self.everywhere = rules, elementwise, everywhere
+        self.splits, self.prepare = splits, prepare
         self.equations: list[Equation] = []
         self.sources: dict[Atom, Equation] = {}
         self.replaced: dict[Atom, Atom] = {}
@@ -50,10 +59,16 @@ class Rewriter:
         for equation in program.equations:
             if replaced and not replaced.keys().isdisjoint(equation.inputs):
                 equation = with_inputs(equation, [replaced.get(x, x) for x in equation.inputs])
-            if len(equation.results) == 1:
+            equation = self.prepare(self, equation)
+            if not equation.primitive.multiple:
                 found = self.simplified(equation)
                 if found is not None:
                     replaced[equation.results[0]] = found
+                    continue
+            elif equation.primitive.name in self.splits:
+                parts = self.splits[equation.primitive.name](self, equation)
+                if parts is not None:
+                    replaced.update(zip(equation.results, parts, strict=True))
                     continue
             if has_regions(equation):
                 equation = with_regions(equation, self.of_region)
@@ -61,7 +76,8 @@ class Rewriter:
         return rebuilt(program, self.equations, [replaced.get(x, x) for x in program.results])
 
     def of_region(self, region: Program) -> Program:
-        return Rewriter(self.rules, self.elementwise, self.everywhere).run(region)
+        inner = Rewriter(self.rules, self.elementwise, self.everywhere, self.splits, self.prepare)
+        return inner.run(region)
 
     def simplified(self, equation: Equation) -> Atom | None:
         """What a rule puts in the place of the equation's result."""
@@ -126,6 +142,22 @@ class Rewriter:
                 return found
         self._append(equation)
         return equation.results[0]
+
+    def inlined(self, program: Program, inputs: Sequence[Atom]) -> list[Atom]:
+        """The results of a Program's equations on these inputs."""
+        env: dict[Atom, Atom] = dict(zip(program.parameters, inputs, strict=True))
+        for equation in program.equations:
+            results = [Variable(v.aval) for v in equation.results]
+            env.update(zip(equation.results, results, strict=True))
+            read = [env.get(x, x) for x in equation.inputs]
+            copy = Equation(equation.primitive, read, equation.params, results, equation.line)
+            copy = self.prepare(self, copy)
+            found = None if copy.primitive.multiple else self.simplified(copy)
+            if found is None:
+                self._append(copy)
+            else:
+                env[equation.results[0]] = found
+        return [env.get(x, x) for x in program.results]
 
     def fitted(self, like: Equation, x: Atom, aval: Aval | None = None) -> Atom | None:
         """``x`` with the type of the equation's result (or ``aval``), converted and broadcast; None

@@ -12,7 +12,7 @@ A simplified Program is for code generation, not for differentiation: `stop_grad
 from __future__ import annotations
 
 from ...autodiff.program import Program
-from . import arithmetic, constants, forwarding, movement, sums
+from . import arithmetic, branches, constants, forwarding, movement, sums
 from .rewriting import Rewriter, Rules
 from .stretching import shrink_elementwise
 
@@ -23,9 +23,10 @@ RULES: Rules = {
     for name in family.RULES
 }
 ELEMENTWISE = (shrink_elementwise,)
-EVERYWHERE = (constants.fold, constants.share_uniform)
+SPLITS = {"branch": branches.known_branch, "unstack": movement.split_rows}
+EVERYWHERE = (constants.fold,)
 
 
 def simplify(program: Program) -> Program:
     """The Program with every equation replaced that a rule knows something cheaper for."""
-    return Rewriter(RULES, ELEMENTWISE, EVERYWHERE).run(program)
+    return Rewriter(RULES, ELEMENTWISE, EVERYWHERE, SPLITS, constants.share_uniform).run(program)

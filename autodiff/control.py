@@ -1,0 +1,595 @@
+"""Structured control flow: `fori_loop`, `while_loop`, `scan`, `map`, `cond`, `switch`, and
+`checkpoint`.
+
+Outside of `jit` these are Python's own loops and branches, which call the functions they are given
+once for each iteration. While a Program is recorded, and where the examples of a batch disagree on
+a condition, the functions are recorded, and become the regions of a primitive.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import trees
+from .boundary import check_callable, describe_any, function_name
+from .branches import branch_p
+from .carried import (
+    Region,
+    Slot,
+    Tree,
+    carried_region,
+    given_back,
+    initial,
+    joined,
+    leaf_value,
+    own,
+    slot_of,
+)
+from .checkpoints import checkpoint_p
+from .core import (
+    Aval,
+    Tracer,
+    Value,
+    aval_of,
+    concrete_value,
+    dtype_of,
+    shape_of,
+    thread_state,
+)
+from .counted import INDEX
+from .dims import Dim, maximum
+from .errors import BatchingError, ConcretizationError, user_line
+from .handles import RESULT, WEAK, TracedArray, value_of, wrap
+from .loops import for_p
+from .primitives.elementwise import add_p
+from .primitives.manipulation import stack_values, unstack_p
+from .program import Program, Variable
+from .recording import record
+from .regions import bind, coerce, rearranged, record_region, split_at
+from .rules import convert
+from .scans import scan_p
+from .sizes import size_value
+from .vectorize import vmap
+from .whiles import while_p
+
+_INDEX = Slot(INDEX, WEAK)
+
+
+# -- what is known --
+
+
+def _known_number(value: Value) -> Any:
+    """The number behind a scalar Value, or None where nobody knows it, or examples disagree."""
+    if not isinstance(value, Tracer):
+        return value
+    if thread_state.program is not None:
+        return None
+    try:
+        return concrete_value(value)
+    except (BatchingError, ConcretizationError):
+        return None
+
+
+def _truth(what: str, result: Any) -> Value:
+    """A condition as a Value of dtype bool (or a Python bool)."""
+    value = result if type(result) is bool else value_of(result)
+    if shape_of(value) != ():
+        raise TypeError(
+            f"{what} is {describe_any(result)}; wanted one truth value{user_line()}. Write "
+            "np.any(...) or np.all(...) of it, or np.where for a choice of each element."
+        )
+    return value if type(value) is bool else convert(value, np.dtype(bool))
+
+
+def _bound(what: str, x: Any) -> Any:
+    """A loop's bound as an int or Dim where it is known, else as an integer Value."""
+    if type(x) is Dim:
+        return x
+    if type(x) is not TracedArray:
+        return operator.index(x)
+    value = x.value
+    if shape_of(value) != () or dtype_of(value).kind not in "iu":
+        raise TypeError(f"fori_loop: {what} is {describe_any(x)}, wanted an integer{user_line()}")
+    known = _known_number(value)
+    return value if known is None else int(known)
+
+
+def _is_size(x: Any) -> bool:
+    return type(x) is int or type(x) is Dim
+
+
+# -- fori_loop --
+
+
+def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
+    """``for i in range(lower, upper): val = body_fun(i, val)``, starting with ``init_val``.
+
+    Parameters
+    ----------
+    lower, upper : integers. For reverse mode under `jit` they must be known when the function is
+        traced: Python ints, or sizes such as ``x.shape[0]``.
+    body_fun : gets the index and the carried value, a tree of arrays and numbers, and returns the
+        new one: the same tree and shapes. Dtypes are promoted as in a plain loop. It may write to
+        the arrays it is given, not to those it captures.
+
+    Returns the last carried value.
+
+    Raises
+    ------
+    TypeError : a tree or a shape that changes, a leaf that is no array or number.
+
+    >>> import xnp as np
+    >>> np.fori_loop(0, 5, lambda i, total: total + i, 0)
+    10
+    """
+    check_callable("fori_loop", body_fun)
+    lower, upper = _bound("lower", lower), _bound("upper", upper)
+    if thread_state.program is None and _is_size(lower) and _is_size(upper):
+        return _plain_fori(lower, upper, body_fun, init_val)
+    carry = Tree("fori_loop", "init_val", init_val)
+    counted = _is_size(lower) and _is_size(upper)
+    offset = size_value(lower) if counted else 0
+
+    def call(before: list[Any], state: Any, _: list[Any]) -> Any:
+        (index,) = before
+        if type(offset) is not int or offset:
+            index = wrap(coerce(add_p(index.value, offset), INDEX), WEAK)
+        return body_fun(index, state), [], None
+
+    region = carried_region(carry, [_INDEX], [], "body_fun", call)
+    operands = [*region.captured, *initial(carry.values, region.slots)]
+    params = _loop_params(region)
+    if counted:
+        found = bind(scan_p, operands, {**params, **_static(maximum(upper - lower, 0))})
+    else:
+        bounds = [size_value(x) if _is_size(x) else x for x in (lower, upper)]
+        found = bind(for_p, [*bounds, *operands], params)
+    return _carried_back(carry, region, found)
+
+
+def _loop_params(region: Region) -> dict[str, Any]:
+    return {
+        "body": region.program,
+        "const_count": len(region.captured),
+        "carry_count": len(region.slots),
+    }
+
+
+def _static(length: Any, reverse: bool = False, unroll: int = 1) -> dict[str, Any]:
+    return {"length": length, "reverse": reverse, "unroll": unroll}
+
+
+def _carried_back(carry: Tree, region: Region, found: Sequence[Value]) -> Any:
+    pairs = zip(found, region.slots, strict=False)
+    return carry.rebuild([given_back(x, slot.kind) for x, slot in pairs])
+
+
+def _plain_fori(lower: Any, upper: Any, body_fun: Callable[..., Any], init_val: Any) -> Any:
+    state = Plain(Tree("fori_loop", "init_val", init_val), "body_fun")
+    for index in range(lower, upper):
+        state.step(body_fun(index, state.tree))
+    return state.tree
+
+
+class Plain:
+    """The carried tree of a loop that Python runs: each iteration gets leaves of its own."""
+
+    def __init__(self, carry: Tree, role: str) -> None:
+        self.carry, self.role = carry, role
+        leaves, _ = trees.flatten(carry.tree)
+        self.leaves = [own(leaf) for leaf in leaves]
+
+    @property
+    def tree(self) -> Any:
+        return self.carry.rebuild(self.leaves)
+
+    def step(self, new: Any) -> None:
+        """Takes what the function returned."""
+        found = self.carry.leaves_of(new, self.role)
+        for i, leaf in enumerate(found):
+            value, _ = leaf_value(self.carry.what, lambda: f"what {self.role} returned", leaf)
+            self.carry.check_shape(i, shape_of(value), self.role, leaf)
+        seen: set[int] = set()
+        for i, leaf in enumerate(found):
+            before = None if id(leaf) in seen else self.leaves[i]
+            seen.add(id(leaf))
+            found[i] = own(leaf, before)
+        self.leaves = found
+
+
+# -- while_loop --
+
+
+def while_loop(
+    cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any
+) -> Any:
+    """``while cond_fun(val): val = body_fun(val)``, starting with ``init_val``.
+
+    The carried value is as for `fori_loop`; ``cond_fun`` returns one truth value. Forward mode and
+    vmap work everywhere, reverse mode where the loop is not recorded (under `jit` it is).
+
+    Raises
+    ------
+    TypeError : a tree or a shape that changes, a condition that is no single truth value.
+    DifferentiationError : reverse mode under `jit`; write `fori_loop` or `scan` there.
+
+    >>> import xnp as np
+    >>> np.while_loop(lambda x: x < 100, lambda x: x * 2, 1)
+    128
+    """
+    check_callable("while_loop", cond_fun)
+    check_callable("while_loop", body_fun)
+    carry = Tree("while_loop", "init_val", init_val)
+    if thread_state.program is None:
+        state = Plain(carry, "body_fun")
+        while True:
+            test = _known_number(_truth("while_loop: what cond_fun returned", cond_fun(state.tree)))
+            if test is None:
+                carry = Tree("while_loop", "init_val", state.tree)
+                break
+            if not test:
+                return state.tree
+            state.step(body_fun(state.tree))
+    body = carried_region(
+        carry, [], [], "body_fun", lambda _, state, __: (body_fun(state), [], None)
+    )
+
+    def test_of(*values: Value) -> Sequence[Value]:
+        found = cond_fun(carry.handles(body.slots, values))
+        return [coerce(_truth("while_loop: what cond_fun returned", found), _BOOL)]
+
+    avals = [slot.aval for slot in body.slots]
+    test, captured = record_region(test_of, avals, "while_loop")
+    state, consts = split_at(test.parameters, len(avals))
+    found = bind(
+        while_p,
+        [*captured, *body.captured, *initial(carry.values, body.slots)],
+        {
+            "cond": rearranged(test, [*consts, *state], test.results),
+            "body": body.program,
+            "cond_count": len(captured),
+            "body_count": len(body.captured),
+        },
+    )
+    return _carried_back(carry, body, found)
+
+
+_BOOL = Aval((), np.dtype(bool))
+
+
+# -- scan --
+
+
+def scan(
+    f: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any = None,
+    length: Any = None,
+    reverse: bool = False,
+    unroll: int = 1,
+) -> tuple[Any, Any]:
+    """``for x in xs: carry, y = f(carry, x)``, starting with ``init``; and all the ``y``, stacked.
+
+    Parameters
+    ----------
+    f : gets the carried value and the slices of ``xs`` along axis 0, and returns the new carried
+        value (the same tree and shapes) and a tree of results, or None.
+    xs : a tree of arrays of one length, or None.
+    length : the number of iterations, needed where ``xs`` is None.
+    reverse : from the last slice to the first; each y still stands at the place of its x.
+    unroll : how many iterations compiled code does at a time.
+
+    Returns ``(carry, ys)``.
+
+    Raises
+    ------
+    ValueError : lengths that differ, or none.
+    TypeError : a carried tree or shape that changes, or a result that is no pair.
+
+    >>> import xnp as np
+    >>> total, sums = np.scan(lambda c, x: (c + x, c + x), 0.0, np.array([1.0, 2.0, 3.0]))
+    >>> print(total, sums)
+    6.0 [1. 3. 6.]
+    """
+    check_callable("scan", f)
+    return _scan("scan", f, init, xs, length, reverse, unroll)
+
+
+def _scan(
+    what: str, f: Any, init: Any, xs: Any, length: Any, reverse: bool, unroll: int
+) -> tuple[Any, Any]:
+    stacks = Tree(what, "xs", xs)
+    length = _common_length(stacks, length)
+    carry = Tree(what, "init", init)
+    if thread_state.program is None and type(length) is int and length:
+        return _plain_scan(carry, stacks, f, length, reverse)
+    slices = [Slot(Aval(s.aval.shape[1:], s.aval.dtype), RESULT) for s in stacks.slots]
+
+    def call(before: list[Any], state: Any, parts: list[Any]) -> Any:
+        new, y = _pair(what, f(state, stacks.rebuild(parts)))
+        ys = Tree(what, "y", y)
+        return new, [convert(v, dtype_of(v)) for v in ys.values], ys
+
+    region = carried_region(carry, [_INDEX], slices, "f", call)
+    operands = [*region.captured, *initial(carry.values, region.slots), *stacks.values]
+    params = {**_loop_params(region), **_static(length, reverse, unroll)}
+    found = bind(scan_p, operands, params)
+    ys = [given_back(y, RESULT) for y in found[len(region.slots) :]]
+    return _carried_back(carry, region, found), region.rest.rebuild(ys)
+
+
+def _common_length(stacks: Tree, length: Any) -> Any:
+    if length is not None and type(length) is not Dim:
+        length = operator.index(length)
+    for i, value in enumerate(stacks.values):
+        shape = shape_of(value)
+        if not shape:
+            raise ValueError(
+                f"{stacks.what}: {stacks.path(i)} is {stacks.slots[i].aval}, which has no axis to "
+                f"go along{user_line()}"
+            )
+        if length is not None and shape[0] != length:
+            raise ValueError(
+                f"{stacks.what}: {stacks.path(i)} is {stacks.slots[i].aval}, but "
+                f"{'length' if not i else stacks.path(0)} says {length} iterations{user_line()}"
+            )
+        length = shape[0]
+    if length is None:
+        raise ValueError(f"{stacks.what}: without xs it needs length=...{user_line()}")
+    if length < 0:
+        raise ValueError(f"{stacks.what}: length is {length}, wanted 0 or more{user_line()}")
+    return length
+
+
+def _pair(what: str, result: Any) -> tuple[Any, Any]:
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise TypeError(
+            f"{what}: f returned {describe_any(result)}, wanted a pair (carry, y){user_line()}; "
+            "write return carry, None where there is no y."
+        )
+    return result
+
+
+def _plain_scan(
+    carry: Tree, stacks: Tree, f: Callable[..., Any], length: int, reverse: bool
+) -> tuple[Any, Any]:
+    state = Plain(carry, "f")
+    rows = [_rows(value) for value in stacks.values]
+    first: Any = None
+    collected: list[Any] = [None] * length
+    for index in reversed(range(length)) if reverse else range(length):
+        new, y = _pair(carry.what, f(state.tree, stacks.rebuild([row[index] for row in rows])))
+        state.step(new)
+        first = Tree(carry.what, "y", y) if first is None else first
+        leaves = first.leaves_of(y, "f")
+        collected[index] = [value_of(leaf) if thread_state.level else own(leaf) for leaf in leaves]
+    columns = [_stacked(column) for column in zip(*collected, strict=True)]
+    return state.tree, first.rebuild(columns)
+
+
+def _rows(value: Value) -> Sequence[Any]:
+    """The slices along axis 0, each one's own."""
+    if isinstance(value, Tracer):
+        return [wrap(x) for x in unstack_p(value)]
+    if thread_state.level:
+        return [wrap(x) for x in value]
+    return value if value.ndim == 1 else value.copy()
+
+
+def _stacked(values: Sequence[Any]) -> Any:
+    if any(isinstance(v, Tracer) for v in values):
+        return wrap(stack_values(values))
+    return wrap(np.stack(values)) if thread_state.level else np.stack(values)
+
+
+def map(f: Callable[[Any], Any], xs: Any, batch_size: int | None = None) -> Any:
+    """``f`` of every slice of ``xs`` along axis 0, one after the other; the results stacked.
+
+    `vmap` computes the same, all at once. With ``batch_size`` that many are computed at a time, by
+    vmap: less memory than vmap, more speed than one by one.
+
+    >>> import xnp as np
+    >>> print(np.map(lambda x: x**2, np.array([1.0, 2.0, 3.0])))
+    [1. 4. 9.]
+    """
+    check_callable("map", f)
+    step = lambda _, x: (None, f(x))
+    if batch_size is None:
+        return _scan("map", step, None, xs, None, False, 1)[1]
+    size = operator.index(batch_size)
+    if size < 1:
+        raise ValueError(f"map: batch_size is {size}, wanted 1 or more{user_line()}")
+    stacks = Tree("map", "xs", xs)
+    count = _common_length(stacks, None)
+    whole = count // size * size
+    many = vmap(f)
+    leaves, _ = trees.flatten(xs)
+    batches = [x[:whole].reshape((count // size, size, *x.shape[1:])) for x in leaves]
+    step = lambda _, x: (None, many(x))
+    found = _scan("map", step, None, stacks.rebuild(batches), None, False, 1)[1]
+    found, unflatten = trees.flatten(found)
+    found = [y.reshape((whole, *y.shape[2:])) for y in found]
+    if whole != count:
+        rest, _ = trees.flatten(many(stacks.rebuild([x[whole:] for x in leaves])))
+        found = [np.concatenate(pair) for pair in zip(found, rest, strict=True)]
+    return trees.rebuild(unflatten, found)
+
+
+# -- cond, switch --
+
+
+def cond(
+    pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any
+) -> Any:
+    """``true_fun(*operands) if pred else false_fun(*operands)``.
+
+    Where ``pred`` is known only that function is called. Where it is not, under `jit` and in a
+    vmapped batch whose examples disagree, both are recorded: they must return the same tree, shapes
+    and dtypes (Python numbers take the other's dtype). The functions may write to the arrays they
+    are given, which are copies, not to those they capture.
+
+    >>> import xnp as np
+    >>> np.cond(2 > 1, lambda x: x + 1, lambda x: x - 1, 10)
+    11
+    """
+    check_callable("cond", true_fun)
+    check_callable("cond", false_fun)
+    value = _truth("cond: pred", pred)
+    known = _known_number(value)
+    if known is not None:
+        return _call_plain(true_fun if known else false_fun, operands)
+    return _branches("cond", value, [false_fun, true_fun], ["false_fun", "true_fun"], operands)
+
+
+def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+    """``branches[index](*operands)``, for any index: it is clamped to the branches there are.
+
+    What `cond` says of its functions holds for these.
+
+    >>> import xnp as np
+    >>> np.switch(1, [lambda x: x, lambda x: -x, lambda x: 2 * x], 10)
+    -10
+    """
+    if not branches:
+        raise ValueError(f"switch: there are no branches{user_line()}")
+    for branch in branches:
+        check_callable("switch", branch)
+    value = value_of(index)
+    if shape_of(value) != () or dtype_of(value).kind not in "iu":
+        raise TypeError(
+            f"switch: the index is {describe_any(index)}, wanted one integer{user_line()}"
+        )
+    known = _known_number(value)
+    if known is not None or len(branches) == 1:
+        known = min(max(int(known or 0), 0), len(branches) - 1)
+        return _call_plain(branches[known], operands)
+    names = [f"branch {i}" for i in range(len(branches))]
+    return _branches("switch", value, branches, names, operands)
+
+
+def _call_plain(fun: Callable[..., Any], operands: Sequence[Any]) -> Any:
+    return fun(*(trees.map_leaves(own, x) for x in operands))
+
+
+def _branches(
+    what: str,
+    index: Value,
+    functions: Sequence[Callable[..., Any]],
+    names: Sequence[str],
+    operands: tuple[Any, ...],
+) -> Any:
+    given = Tree(what, "operands", operands)
+    recorded = [_recorded_branch(what, fun, given) for fun in functions]
+    first, slots = recorded[0].result, recorded[0].slots
+    for branch, name in zip(recorded[1:], names[1:], strict=True):
+        first.leaves_of(branch.result.tree, name)
+        slots = [
+            _common_slot(what, first.path(i), a, b)
+            for i, (a, b) in enumerate(zip(slots, branch.slots, strict=True))
+        ]
+    captured: dict[int, Value] = {id(x): x for branch in recorded for x in branch.captured}
+    programs = tuple(_widened(branch, captured, slots, given) for branch in recorded)
+    found = bind(branch_p, [index, *given.values, *captured.values()], {"branches": programs})
+    pairs = zip(found, slots, strict=True)
+    return first.rebuild([given_back(x, slot.kind) for x, slot in pairs])
+
+
+class _Branch:
+    """A recorded branch: its Program takes (operands, captured)."""
+
+    def __init__(self, program: Program, captured: list[Value], result: Tree) -> None:
+        self.program, self.captured, self.result = program, captured, result
+        self.slots = [
+            Slot(aval, slot.kind)
+            for aval, slot in zip(program.out_avals, result.slots, strict=True)
+        ]
+
+
+def _recorded_branch(what: str, fun: Callable[..., Any], given: Tree) -> _Branch:
+    result: Any = None
+
+    def run(*values: Value) -> Sequence[Value]:
+        nonlocal result
+        result = Tree(what, "the result", fun(*given.handles(given.slots, values)))
+        return result.values
+
+    program, captured = record_region(run, [s.aval for s in given.slots], what)
+    return _Branch(program, captured, result)
+
+
+def _common_slot(what: str, path: str, a: Slot, b: Slot) -> Slot:
+    slot = joined(a, b)
+    same = a.aval.weak or b.aval.weak or a.aval.dtype == b.aval.dtype
+    if a.aval.shape != b.aval.shape or not same:
+        raise TypeError(
+            f"{what}: {path} is {a.aval} in one branch and {b.aval} in another{user_line()}. All "
+            "branches must give the same shapes and dtypes; convert with x.astype(...)."
+        )
+    return slot
+
+
+def _widened(
+    branch: _Branch, captured: dict[int, Value], slots: Sequence[Slot], given: Tree
+) -> Program:
+    """The branch as a function of what all branches capture, with results of common types."""
+    program = branch.program
+    operands, own_captured = split_at(program.parameters, len(given.slots))
+    mine = {id(x): v for x, v in zip(branch.captured, own_captured, strict=True)}
+    parameters = [mine.get(key) or Variable(aval_of(x)) for key, x in captured.items()]
+    wide = rearranged(program, [*operands, *parameters], program.results)
+    if all(a == s.aval for a, s in zip(wide.out_avals, slots, strict=True)):
+        return wide
+    return record(lambda *values: initial(wide(*values), slots), wide.in_avals, wide.name)[0]
+
+
+# -- checkpoint --
+
+
+def checkpoint(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """``fun``, of which reverse mode stores the arguments only: the backward pass computes what it
+    needs once more. It costs time and saves memory.
+
+    Under a transformation ``fun`` is recorded, as by `jit`; arguments that are no arrays or numbers
+    are passed on as they are.
+
+    >>> import xnp as np
+    >>> print(np.grad(np.checkpoint(lambda x: np.sin(np.sin(x))))(0.0))
+    1.0
+    """
+    check_callable("checkpoint", fun)
+    name = f"checkpoint of {function_name(fun)}"
+
+    @functools.wraps(fun, updated=())
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if not thread_state.level:
+            return fun(*args, **kwargs)
+        leaves, unflatten = trees.flatten((args, kwargs))
+        places = [i for i, leaf in enumerate(leaves) if _is_array(leaf)]
+        given = [leaf_value("checkpoint", lambda: "an argument", leaves[i]) for i in places]
+        slots = [slot_of(*x) for x in given]
+        result: Any = None
+
+        def run(*values: Value) -> Sequence[Value]:
+            nonlocal result
+            for i, slot, value in zip(places, slots, values, strict=True):
+                leaves[i] = slot.handle(value)
+            inner_args, inner_kwargs = trees.rebuild(unflatten, leaves)
+            result = Tree("checkpoint", "the result", fun(*inner_args, **inner_kwargs))
+            return result.values
+
+        program, captured = record_region(run, [s.aval for s in slots], name)
+        operands = [*(x for x, _ in given), *captured]
+        found = bind(checkpoint_p, operands, {"program": program})
+        pairs = zip(found, result.slots, strict=True)
+        return result.rebuild([given_back(x, slot.kind) for x, slot in pairs])
+
+    return wrapped
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, (TracedArray, np.ndarray, np.generic))

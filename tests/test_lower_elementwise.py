@@ -1,0 +1,208 @@
+"""The native code of elementwise primitives against NumPy's loops, in scalars and in vectors."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from kernels import Kernels, Spec, combinations, numbers, same_bits
+from xnp.autodiff.core import Aval, primitives
+from xnp.codegen.mlir.elementwise import LOWER, supported
+from xnp.codegen.mlir.loop import loop_types
+from xnp.codegen.mlir.math_table import TRANSCENDENTAL
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+ALL = "?bBhHiIqQefdFD"
+SOME = "?bHiqQefdFD"  # where each dtype's code is the same in several widths
+_ARGUMENTS = {"select": 3, "strong_multiply": 2, "share": 2, "join_parts": 2, "ldexp": 2}
+_ARGUMENTS |= {"cosine": 2}
+# What the code of rules and of slopes computes is not bit for bit what NumPy's several steps give.
+_ROUNDED = {*TRANSCENDENTAL, "weaken", "convert", "quantize"} - {
+    "fmod", "remainder", "floor_divide", "copysign", "nextafter", "spacing", "heaviside", "radians",
+    "deg2rad", "rad2deg", "degrees",
+}  # fmt: skip
+EXACT = sorted(name for name in LOWER if name in primitives and name not in _ROUNDED)
+# Of signed zeros NumPy's fmax takes one or the other, as the array's length has it.
+_ANY_ZERO = {"fmax", "fmin", "strong_multiply"}
+
+
+def _arguments(name):
+    impl = primitives[name].impl
+    return impl.nin if isinstance(impl, np.ufunc) else _ARGUMENTS.get(name, 1)
+
+
+def _dtypes(name, char):
+    dtypes = [np.dtype(char)] * _arguments(name)
+    if name == "select":
+        dtypes[0] = np.dtype(bool)
+    if name == "ldexp":
+        dtypes[1] = np.dtype(np.int32)
+    return tuple(dtypes)
+
+
+def _specs(name, chars, params):
+    return [
+        Spec(name, dtypes, lanes, params)
+        for char in chars
+        if supported(name, dtypes := _dtypes(name, char), params)
+        for lanes in (1, 8)
+    ]
+
+
+def _reference(spec, arrays):
+    want = primitives[spec.name].impl(*arrays, **spec.params)
+    return np.asarray(want[0] if isinstance(want, tuple) else want)
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_bits_are_those_of_numpy(name):
+    chars = SOME if _arguments(name) == 2 else ALL
+    specs = _specs(name, chars, {"decimals": 2} if name == "round" else {})
+    assert specs
+    kernels = Kernels(specs)
+    for k, spec in enumerate(specs):
+        arrays = combinations(spec.dtypes)
+        got, want = kernels(k, *arrays), _reference(spec, arrays)
+        good = same_bits(got, want)
+        if name in _ANY_ZERO:
+            good |= (got == want) & (got == 0)
+        if name == "absolute" and spec.dtypes[0].kind == "c":
+            good |= np.abs(got - want) <= np.spacing(np.abs(want))
+        bad = np.flatnonzero(~good)[:4]
+        assert not len(bad), (spec, [a[bad] for a in arrays], got[bad], want[bad])
+
+
+@pytest.mark.parametrize("name", sorted(set(TRANSCENDENTAL) & set(_ROUNDED) - {"sinc"}))
+def test_elementary_functions_of_halves_and_integers(name):
+    """`math_table` itself is tested with f32 and f64; here the conversions around it."""
+    specs = _specs(name, "eq", {})
+    kernels = Kernels(specs)
+    for k, spec in enumerate(specs):
+        arrays = [np.clip(a, -100, 100) for a in combinations(spec.dtypes)]
+        got = kernels(k, *arrays)
+        (dtypes, _) = loop_types(name, tuple(Aval((), d) for d in spec.dtypes))
+        with np.errstate(all="ignore"):
+            exact = [a.astype(float) for a in arrays]
+            want = _reference(spec, exact).astype(got.dtype)
+            good = np.abs(got - want) <= 2 * np.spacing(np.abs(want))
+        good |= same_bits(got, want)
+        assert dtypes[0].kind == "f"
+        bad = np.flatnonzero(~good)[:4]
+        assert not len(bad), (spec, [a[bad] for a in arrays], got[bad], want[bad])
+
+
+@pytest.mark.parametrize("source", ALL)
+def test_conversions(source):
+    dtypes = [np.dtype(c) for c in ALL]
+    specs = [
+        Spec("convert" if d.kind in "fc" else "quantize", (np.dtype(source),), lanes, {"dtype": d})
+        for d in dtypes
+        for lanes in (1, 8)
+    ]
+    kernels = Kernels(specs)
+    for k, spec in enumerate(specs):
+        x = numbers(spec.dtypes[0], count=900)
+        if spec.params["dtype"] == np.uint32 and x.dtype.kind in "fc":
+            x = x[(x.real >= -(2.0**31)) & (x.real < 2.0**32)]  # NumPy's own vary with the length
+        got, want = kernels(k, x), _reference(spec, [x])
+        bad = np.flatnonzero(~same_bits(got, want))[:4]
+        assert not len(bad), (spec, x[bad], got[bad], want[bad])
+
+
+@pytest.mark.parametrize("name", ["add", "divide", "less", "equal", "select", "left_shift"])
+def test_mixed_dtypes_go_the_way_of_numpys_loop(name):
+    specs = []
+    for k, first in enumerate("?BqQefF"):
+        for j, second in enumerate("bIqQdD"):
+            dtypes = (np.dtype(first), np.dtype(second))
+            if name == "select":
+                dtypes = (np.dtype(ALL[k + j]), *dtypes)
+            if supported(name, dtypes):
+                specs.append(Spec(name, dtypes, 8))
+    kernels = Kernels(specs)
+    for k, spec in enumerate(specs):
+        arrays = combinations(spec.dtypes)
+        got, want = kernels(k, *arrays), _reference(spec, arrays)
+        bad = np.flatnonzero(~same_bits(got, want))[:4]
+        assert not len(bad), (spec, [a[bad] for a in arrays], got[bad], want[bad])
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 3, 7, 64, 65, 200])
+def test_integers_to_a_literal_power(exponent):
+    specs = [
+        Spec("power", (np.dtype(c), np.dtype(c)), lanes, literals=(exponent,))
+        for c in "BqI"
+        for lanes in (1, 4)
+    ]
+    kernels = Kernels(specs)
+    for k, spec in enumerate(specs):
+        x = numbers(spec.dtypes[0])
+        np.testing.assert_array_equal(kernels(k, x), x ** x.dtype.type(exponent))
+
+
+def test_what_numpy_refuses_has_no_code():
+    i8, f8 = np.dtype(np.int64), np.dtype(np.float64)
+    assert not supported("power", [i8, i8])
+    assert not supported("power", [i8, i8], literals=[None, -1])
+    assert supported("power", [i8, i8], literals=[None, 3])
+    assert not supported("bitwise_and", [f8, f8])
+    assert not supported("subtract", [np.dtype(bool)] * 2)
+    assert not supported("add", [np.dtype(object), f8])
+    assert not supported("add", [np.dtype(np.longdouble), f8])
+    assert not supported("add", [np.dtype(">f8"), f8])
+
+
+@pytest.mark.parametrize("decimals", [-3, -1, 0, 1, 5, 12, 25])
+def test_rounding_to_decimals(decimals):
+    specs = _specs("round", "Bqefd", {"decimals": decimals})
+    kernels = Kernels(specs)
+    for k, spec in enumerate(specs):
+        (x,) = combinations(spec.dtypes)
+        got, want = kernels(k, x), _reference(spec, [x])
+        bad = np.flatnonzero(~same_bits(got, want))[:4]
+        assert not len(bad), (spec, x[bad], got[bad], want[bad])
+
+
+_SEARCHED = ["add", "divide", "floor_divide", "remainder", "maximum", "less", "ldexp", "nextafter"]
+
+
+@cache
+def _searched_kernels():
+    return Kernels([s for name in _SEARCHED for s in _specs(name, "bqQefd", {}) if s.lanes == 8])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_any_numbers(data):
+    kernels = _searched_kernels()
+    k = data.draw(st.integers(0, len(kernels.specs) - 1))
+    spec = kernels.specs[k]
+    elements = [npst.from_dtype(dtype) for dtype in spec.dtypes]
+    arrays = [
+        data.draw(npst.arrays(d, 6, elements=e)) for d, e in zip(spec.dtypes, elements, strict=True)
+    ]
+    assert same_bits(kernels(k, *arrays), _reference(spec, arrays)).all()
+
+
+@pytest.mark.parametrize("name", ["add", "less", "power", "logical_or", "true_divide", "copysign"])
+@pytest.mark.parametrize("other", [True, 3, 2.5, 1j])
+def test_loop_types_of_python_numbers(name, other):
+    """What NumPy converts to beside a weak number shows in the result and in `resolve_dtypes`."""
+    name = "divide" if name == "true_divide" else name
+    ufunc = primitives[name].impl
+    for char in "biQefdF":
+        x = np.ones(3, char)
+        weak = Aval((), np.asarray(other).dtype, True)
+        try:
+            want = ufunc(x, other).dtype
+        except TypeError:
+            with pytest.raises(TypeError):
+                loop_types(name, (Aval((), x.dtype), weak))
+            continue
+        _, (out,) = loop_types(name, (Aval((), x.dtype), weak))
+        assert out == want

@@ -1,0 +1,87 @@
+"""Every row of the op table under jit, alone and with the other transformations.
+
+jit(f) is f; jit of a derivative and the derivative of a jitted function are the derivative.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+import pytest
+from laws import Restricted, check_value
+from op_table import CASES, OPS, Case
+from recordable import LEDGER, REFUSED, abstractable, programs_of_derivatives
+
+import xnp
+from xnp.autodiff.core import aval_of
+from xnp.testing.vectors import leaves_of
+
+FIRST = [case for case in CASES if case.index == 0]
+
+
+def quietly(fun: Callable[..., Any], *args: Any) -> Any:
+    with numpy.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return fun(*args)
+
+
+def is_recorded(case: Case) -> bool:
+    """Whether a case runs under jit: none of its shapes, dtypes and branches depends on values."""
+    f = Restricted(case, abstractable(case))
+    try:
+        quietly(xnp.jit(f.full), *f.chosen)
+    except TypeError:
+        return False
+    return True
+
+
+def test_ledger():
+    """A row that jit refuses without an entry fails, and so does an entry without a gap."""
+    gaps = {
+        op.name for op in OPS if not all(is_recorded(Case(op, i)) for i in range(len(op.samples)))
+    }
+    new, closed = sorted(gaps - set(LEDGER)), sorted(set(LEDGER) - gaps)
+    assert not new, f"rows that jit refuses, not in the ledger: {new}"
+    assert not closed, f"in the ledger, but jitted or gone: {closed}; take them out"
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.op.name not in LEDGER], ids=str)
+def test_jit(case):
+    """Values, types, dtypes, shapes and containers are those of NumPy, at every call."""
+    f = Restricted(case, abstractable(case))
+    wanted = quietly(f.full, *f.chosen)
+    jitted = xnp.jit(f.full)
+    for what in ("jit", "jit, second call", "jit of jit"):
+        f.args = case.args
+        chosen = Restricted(case, f.positions).chosen
+        if what == "jit of jit":
+            jitted = xnp.jit(jitted)
+        check_value(case, quietly(jitted, *chosen), wanted, what)
+
+
+@pytest.mark.parametrize("case", FIRST, ids=str)
+def test_jit_of_derivatives(case):
+    """The function is jvp, vjp, jvp of vjp or vmap."""
+    if case.op.name in LEDGER or case.op.name in REFUSED:
+        return
+    for name, fun, args in quietly(lambda: list(programs_of_derivatives(case))):
+        check_close(quietly(xnp.jit(fun), *args), quietly(fun, *args), f"{case}: jit of {name}")
+
+
+@pytest.mark.parametrize("case", FIRST, ids=str)
+def test_derivatives_of_jit(case):
+    """jvp, vjp, jvp of vjp and vmap of a jitted function."""
+    if case.op.name in LEDGER or case.op.name in REFUSED:
+        return
+    plain = quietly(lambda: list(programs_of_derivatives(case)))
+    jitted = quietly(lambda: list(programs_of_derivatives(case, xnp.jit)))
+    for (name, fun, args), (_, other, _) in zip(plain, jitted, strict=True):
+        check_close(quietly(other, *args), quietly(fun, *args), f"{case}: {name} of jit")
+
+
+def check_close(found: Any, wanted: Any, what: str) -> None:
+    found, wanted = leaves_of(found), leaves_of(wanted)
+    assert [aval_of(x)[:2] for x in found] == [aval_of(x)[:2] for x in wanted], what
+    for a, b in zip(found, wanted, strict=True):
+        numpy.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7, err_msg=what)
