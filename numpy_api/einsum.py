@@ -14,6 +14,7 @@ import numpy as np
 
 from ..autodiff import shapes, views
 from ..autodiff.core import Value, dtype_of, ndim_of, shape_of
+from ..autodiff.dims import hinted
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line
 from ..autodiff.handles import TracedArray, view_of, wrap

@@ -33,7 +33,8 @@ from ..autodiff.primitives.indexing import getitem_p, scatter_add_p, slice_axis
 from ..autodiff.primitives.reductions import reduce_max_p, reduce_min_p
 from ..autodiff.primitives.rounding import isfinite_p
 from ..autodiff.primitives.sorting import searchsorted_p
-from ..autodiff.rules import convert, raveled, reduce_sum_p, reshape_p
+from ..autodiff.rules import convert, filled, raveled, reduce_sum_p, reshape_p
+from ..autodiff.sizes import INTP
 from .reductions import examine, handle
 
 _FLOAT64 = np.dtype(np.float64)

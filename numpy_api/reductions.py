@@ -32,7 +32,14 @@ from ..autodiff.primitives.reductions import (
     sum_values,
 )
 from ..autodiff.protocols import write_out
-from ..autodiff.rules import broadcast_to_p, convert, raveled, reduce_sum_p, reshape_p
+from ..autodiff.rules import (
+    broadcast_to_p,
+    convert,
+    filled,
+    raveled,
+    reduce_sum_p,
+    reshape_p,
+)
 
 NONE: Any = np._NoValue  # NumPy's own mark of an argument that was not given
 _BOOL = np.dtype(bool)

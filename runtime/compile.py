@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import importlib.util
 import itertools
 import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from ..autodiff.core import Value
+from ..autodiff.core import Aval, Value
 from ..autodiff.dims import substituted
 from ..autodiff.program import Literal, Program
 from ..codegen.mlir.module import Module, ModuleWriter
+from ..codegen.pipeline import optimize
 from ..codegen.places import Place
 from . import lower_mlir, native, threads
 
@@ -23,13 +27,43 @@ _CALLBACK = ctypes.CFUNCTYPE(
     None, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
 )
 _RUN = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_RUN_HOLDING = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 _serial = itertools.count()
 
 
 def _unique_name(program: Program) -> str:
     digest = hashlib.sha256(str(program).encode()).hexdigest()[:12]
     return f"xnp_{digest}_{next(_serial)}"
+
+
+@cache
+def is_available() -> bool:
+    """Whether this platform has the compiler: else Programs are interpreted."""
+    return all(importlib.util.find_spec(name) is not None for name in ("llvmlite", "mlir"))
+
+
+def native_code(program: Program, _strides: Any = None) -> Compiled | None:
+    """``program`` compiled, or None where it has to be interpreted, with a warning."""
+    if not is_available():
+        _warn_once(
+            "xnp.jit interprets Programs with NumPy here: llvmlite and mlir are not installed, or "
+            "there is no version for this platform"
+        )
+        return None
+    try:
+        return Compiled(optimize(program))
+    except (lower_mlir.LoweringError, RuntimeError, NotImplementedError, AssertionError) as error:
+        warnings.warn(
+            f"xnp.jit interprets {program.name} with NumPy: it was not compiled because of "
+            f"{type(error).__name__}: {error!s:.300}. Please report this.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+
+
+@cache
+def _warn_once(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
 class Compiled:
@@ -89,7 +123,7 @@ class Compiled:
         code = self._run(inputs, outputs, table)
         if code:
             raise self.failure(code)
-        return results
+        return [_result(x, aval) for x, aval in zip(results, self.program.out_avals, strict=True)]
 
     def _sizes(self, arrays: Sequence[np.ndarray[Any, Any]]) -> dict[Any, int]:
         found: dict[Any, int] = {}
@@ -154,6 +188,13 @@ def _array_at(pointer: int | None, place: Place, sizes: Mapping[Any, int]) -> An
     extent = high - low + place.dtype.itemsize
     memory: Any = (ctypes.c_char * extent).from_address((pointer or 0) + low)
     return np.ndarray(shape, place.dtype, memory, -low, strides)
+
+
+def _result(x: np.ndarray[Any, Any], aval: Aval) -> Any:
+    """What NumPy returns: a scalar where there are no dimensions."""
+    if x.ndim:
+        return x
+    return x.item() if aval.weak else x[()]
 
 
 def _pointers(arrays: Sequence[Any]) -> Any:

@@ -17,12 +17,13 @@ import numpy as np
 from ..autodiff.calls import set_executor
 from ..autodiff.core import Aval
 from ..autodiff.program import Literal, Program
+from .compile import native_code
 
 Executable = Callable[[Sequence[Any]], list[Any]]
 Strides = tuple[int, ...] | None  # of a parameter; None is C order
 
 # Compiles a Program, or says None: it cannot be compiled here.
-NATIVE: Callable[[Program, Sequence[Strides]], Executable | None] | None = None
+NATIVE: Callable[[Program, Sequence[Strides]], Executable | None] | None = native_code
 
 
 def make_executable(program: Program, strides: Sequence[Strides] | None = None) -> Executable:

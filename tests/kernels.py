@@ -6,6 +6,7 @@ import ctypes
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from xnp.codegen.mlir.convert import from_memory, memory_type, to_memory
 from xnp.codegen.mlir.elementwise import LOWER
 from xnp.codegen.mlir.emitter import Emitter, Operand, element_type

@@ -38,11 +38,11 @@ class Recorded(NamedTuple):
 
     @property
     def fixed(self) -> set[str]:
-        """The symbols that a guard fixes."""
+        """The symbols that the guards give one size."""
         return {
-            next(iter(guard.dim.symbols())).name
-            for guard in self.scope.guards
-            if guard.relation == "==" and len(guard.dim.symbols()) == 1
+            name
+            for name, symbol in self.scope.symbols.items()
+            if symbol.equal is not None and not any(symbol.equal)
         }
 
     def other_sizes(self) -> Iterator[dict[str, int]]:

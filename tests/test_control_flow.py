@@ -1,6 +1,6 @@
 """Loops and branches, recorded and not, under every composition of transformations.
 
-A row is a function of real arrays. Run as it is, it is Python's own loop on a tape that has tests of
+A row is a function of a real array. Run as it is, it is Python's own loop on a tape that has tests of
 its own; so that is what the recorded regions, and their derivatives and batches, are compared with.
 """
 
@@ -212,7 +212,7 @@ REVERSE = {
     "hessian": (lambda f: np.hessian(weighted(f)), X),
     "grad of grad": (lambda f: np.grad(lambda x: np.sum(np.grad(weighted(f))(x) ** 2)), X),
     "vmap of grad": (lambda f: np.vmap(np.grad(weighted(f))), BATCH),
-    "grad of vmap": (lambda f: np.grad(lambda x: weighted(np.vmap(f))(x)), BATCH),
+    "grad of vmap": (lambda f: np.grad(weighted(np.vmap(f))), BATCH),
     "linearize": (lambda f: lambda x: np.linearize(f, x)[1](x * 3), X),
 }
 

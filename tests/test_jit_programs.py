@@ -9,8 +9,8 @@ import numpy
 import pytest
 from programs import algebra, dynamics, methods, physics, signals, statistics
 from programs.program import PROGRAMS
-from random_programs import Program, program_of, run_plainly, shrunk
-from test_fuzz_programs import KEPT, H33, X3, Y23, check_same
+from random_programs import Program, program_of, shrunk
+from test_fuzz_programs import H33, KEPT, X3, Y23, check_same
 
 import xnp as np
 from xnp.testing.vectors import precision_of
@@ -99,7 +99,29 @@ def test_kept(name):
 EACH = pytest.mark.parametrize("name", PROGRAMS)
 
 # Programs that jit refuses: Python decides by values, or sizes depend on them.
-REFUSED = {}
+BRANCH = "Python branches on a value: if, while, assert, min and max of numbers"
+SIZE = "a size, or a range of indices, depends on values"
+REFUSED = {
+    **dict.fromkeys(
+        [
+            *("gaussian_elimination", "lu_in_place", "conjugate_gradients", "newton_for_a_system"),
+            *("matrix_exponential", "pagerank", "gradient_descent_with_line_search"),
+            *("adaptive_step_size", "riccati_iteration", "bond_yield_by_bisection_and_newton"),
+            *("isotonic_regression", "metropolis_with_fixed_noise", "hartree_fock"),
+            *("pinhole_camera", "epidemic_with_events", "ray_marching"),
+            *("lasso_coordinate_descent", "dynamic_time_warping", "hamiltonian_monte_carlo_step"),
+        ],
+        BRANCH,
+    ),
+    **dict.fromkeys(
+        [
+            *("lennard_jones_with_cutoff", "kernel_density_and_mode", "interpolated_table"),
+            *("cloth_of_springs", "smoothed_particles", "image_filter_by_loops"),
+            *("polynomial_fit", "k_means_loss"),
+        ],
+        SIZE,
+    ),
+}
 
 
 def jitted_program(name: str) -> Any:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from kernels import Kernels, Spec, combinations, numbers, same_bits
+
 from xnp.autodiff.core import Aval, primitives
 from xnp.codegen.mlir.elementwise import LOWER, supported
 from xnp.codegen.mlir.loop import loop_types

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from programs_of import INTS, X, check_same, names, optimized_names, program_of
 
 import xnp
-from xnp.codegen.passes.movement import keeps_values
+from xnp.codegen.passes.movement import keeps_values, merged_index
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,8 @@ SAME = [
     "x[:, None].reshape(x.shape)",
     "xnp.flip(xnp.flip(x))",
     "xnp.transpose(x[None], (1, 0, 2)).reshape(2, 4)",
-    "x.astype(complex).astype(float)",
+    "x[::-1][::-1]",
+    "x[:2, -4:]",
     "x.astype(float)",
     "xnp.where(xnp.ones((2, 4), bool), x, 3.0)",
     "x.conj()",
@@ -72,7 +73,7 @@ LEFT_ALONE = [
 @pytest.mark.parametrize("text", LEFT_ALONE)
 def test_what_is_no_identity(text):
     program = program_of(function_of(text), (X,))
-    assert names(check_same(program, (X,))) == names(program)
+    assert names(check_same(program, (X,))) == [n for n in names(program) if n != "copy"]
 
 
 def test_integers():
@@ -172,6 +173,30 @@ def test_broadcasts_move_inwards():
     assert both == ["getitem", "add", "broadcast_to"]
 
 
+@given(st.data())
+def test_parts_of_parts(data):
+    """Two indices in one, for all that NumPy's basic indexing has."""
+    bounds = st.one_of(st.none(), st.integers(-5, 5))
+    part = st.builds(slice, bounds, bounds, st.sampled_from([None, 1, 2, -1, -3]))
+    x = numpy.arange(60.0).reshape(3, 4, 5)
+
+    def draw(shape):
+        index = []
+        for size in shape[: data.draw(st.integers(0, len(shape)))]:
+            index += data.draw(st.sampled_from([[], [None]]))
+            whole = st.integers(-size, size - 1) if size else part
+            index.append(data.draw(st.one_of(part, whole)))
+        return tuple(index)
+
+    first = draw(x.shape)
+    then = draw(x[first].shape)
+    index = merged_index(x.shape, first, then)
+    assert index is not None or None in first
+    if index is not None:
+        assert numpy.array_equal(x[index], x[first][then])
+        assert x[index].shape == x[first][then].shape
+
+
 def test_reductions():
     row = numpy.array([0.1, -0.0])
     wide = (3, 2)
@@ -203,9 +228,9 @@ def test_what_was_written_is_read():
         out[0] = x[0]
         out[1, ::2] = x[1, ::2]
         out[1, 1::2] = x[1, 1::2]
-        return out[0] + 1, out[1, ::2], out[1, 1:2]
+        return out[0] + 1, out[1, ::2], out[1, 1::2]
 
-    assert optimized_names(halves, X) == ["getitem", "add", "getitem", "getitem", "getitem"]
+    assert sorted(optimized_names(halves, X)) == ["add", "getitem", "getitem", "getitem"]
 
     def again(x):
         x = x.copy()

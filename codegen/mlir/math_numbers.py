@@ -269,7 +269,7 @@ def rare_function(symbol: str, arity: int, lanes: int) -> str:
     types = f"({', '.join(['f64'] * arity)}) -> f64"
     head = (
         f"func.func private @{rare_name(symbol, lanes)}({signature}) -> {kind} attributes "
-        '{passthrough = ["cold", "noinline"], llvm.linkage = #llvm.linkage<internal>} {'
+        '{passthrough = ["cold", "minsize", "noinline", "optsize"], llvm.linkage = #llvm.linkage<internal>} {'
     )
     if lanes == 1:
         return f"""{head}

@@ -120,7 +120,9 @@ def huge_functions() -> dict[str, str]:
         ans = (abs(x) < INFINITY)(formula(*reduce_huge(x)), NAN)
         body = "\n".join([*e.prologue, *e.lines])
         texts[f"xnp_{name}_huge"] = (
-            f"llvm.func internal @xnp_{name}_huge(%x: f64) -> f64 {{\n{body}\n"
+            f"llvm.func internal @xnp_{name}_huge(%x: f64) -> f64 attributes "
+            f'{{passthrough = ["cold", "minsize", "noinline", "optsize"]}} {{\n'
+            f"{body}\n"
             f"llvm.return {ans.name} : f64\n}}"
         )
     return texts

@@ -15,7 +15,7 @@ from ...autodiff.primitives.indexing import getitem_p
 from ...autodiff.primitives.manipulation import flip_p, transpose_p
 from ...autodiff.program import Atom, Equation, Literal
 from ...autodiff.rules import broadcast_to_p, reshape_p
-from .atoms import same_aval, same_dim, same_shape
+from .atoms import is_known, same_aval, same_dim, same_shape
 from .constants import uniform_value
 from .rewriting import Rewriter, Rule, conversion, drop_identity
 
@@ -158,16 +158,76 @@ def merge_conversions(rewriter: Rewriter, equation: Equation) -> Atom | None:
 
 
 def whole_part(rewriter: Rewriter, equation: Equation) -> Atom | None:
-    """``x[:, :]``: x."""
-    index = equation.params["index"]
-    return drop_identity(rewriter, equation) if _is_full(index) else None
+    """``x[:, :]``, ``x[0:n]``: x."""
+    x = equation.inputs[0]
+    for item, size in zip(equation.params["index"], x.aval.shape, strict=False):
+        if type(item) is not slice or (item != FULL and not _takes_all(item, size)):
+            return None
+    return drop_identity(rewriter, equation)
 
 
 FULL = slice(None)
 
 
-def _is_full(index: Sequence[Any]) -> bool:
-    return all(type(item) is slice and item == FULL for item in index)
+def _takes_all(part: slice, size: Any) -> bool:
+    return _is_plain(part) and type(size) is int and range(size)[part] == range(size)
+
+
+def merge_parts(rewriter: Rewriter, equation: Equation) -> Atom | None:
+    """``x[i][j]``: ``x[k]``."""
+    source = rewriter.source(equation.inputs[0], "getitem")
+    if source is None:
+        return None
+    x = source.inputs[0]
+    index = merged_index(x.aval.shape, source.params["index"], equation.params["index"])
+    if index is None:
+        return None
+    return rewriter.replace(equation, getitem_p, x, index=index)
+
+
+def merged_index(
+    shape: Sequence[Any], first: Sequence[Any], then: Sequence[Any]
+) -> tuple[Any, ...] | None:
+    """The index that does what two do, one after the other; None where sizes are not known."""
+    if not is_known(shape) or not all(map(_is_plain, (*first, *then))):
+        return None
+    axes = iter(shape)
+    items: list[Any] = [
+        range(*item.indices(next(axes)))
+        if type(item) is slice
+        else (None if item is None else item % next(axes))
+        for item in first
+    ]
+    items += map(range, axes)
+    out: list[Any] = []
+    rest = iter(then)
+    for item in items:
+        if type(item) is int:
+            out.append(item)
+            continue
+        part = next(rest, FULL)
+        while part is None:
+            out.append(None)
+            part = next(rest, FULL)
+        if item is not None:
+            out.append(item[part])
+        elif type(part) is slice:
+            if len(range(1)[part]) != 1:
+                return None
+            out.append(None)
+    out += rest  # new axes at the end
+    return tuple(_as_slice(item) if type(item) is range else item for item in out)
+
+
+def _is_plain(item: Any) -> bool:
+    ends = (item.start, item.stop, item.step) if type(item) is slice else (item,)
+    return all(end is None or type(end) is int for end in ends)
+
+
+def _as_slice(part: range) -> slice:
+    if not part:
+        return slice(0, 0)
+    return slice(part.start, part.stop if part.stop >= 0 else None, part.step)
 
 
 def axes_only(rewriter: Rewriter, equation: Equation) -> Atom | None:
@@ -202,7 +262,7 @@ RULES: dict[str, list[Rule]] = {
     "broadcast_to": [merge_broadcasts],
     "convert": [merge_conversions, move_uniform],
     "quantize": [merge_conversions, move_uniform],
-    "getitem": [whole_part, move_uniform, axes_only],
+    "getitem": [whole_part, move_uniform, axes_only, merge_parts],
     "diagonal": [move_uniform],
     "copy": [drop_identity],
     "stop_gradient": [drop_identity],
