@@ -43,7 +43,7 @@ from .core import (
 )
 from .counted import INDEX
 from .dims import Dim, maximum
-from .errors import BatchingError, ConcretizationError, user_line
+from .errors import BatchingError, ConcretizationError, MutationError, user_line
 from .handles import RESULT, WEAK, TracedArray, value_of, wrap
 from .loops import for_p
 from .primitives.elementwise import add_p
@@ -473,7 +473,8 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
 
 
 def _call_plain(fun: Callable[..., Any], operands: Sequence[Any]) -> Any:
-    return fun(*(trees.map_leaves(own, x) for x in operands))
+    """A branch that Python chooses: as of a region, its arguments and results are its own."""
+    return trees.map_leaves(own, fun(*(trees.map_leaves(own, x) for x in operands)))
 
 
 def _branches(
@@ -576,10 +577,16 @@ def checkpoint(fun: Callable[..., Any]) -> Callable[..., Any]:
 
         def run(*values: Value) -> Sequence[Value]:
             nonlocal result
-            for i, slot, value in zip(places, slots, values, strict=True):
-                leaves[i] = slot.handle(value)
+            handles = [slot.handle(value) for slot, value in zip(slots, values, strict=True)]
+            for i, handle in zip(places, handles, strict=True):
+                leaves[i] = handle
             inner_args, inner_kwargs = trees.rebuild(unflatten, leaves)
             result = Tree("checkpoint", "the result", fun(*inner_args, **inner_kwargs))
+            if any(handle._version for handle in handles):
+                raise MutationError(
+                    f"{name} writes to its argument{user_line()}, which it would do again in the "
+                    "backward pass; write to a copy, x = np.copy(x)."
+                )
             return result.values
 
         program, captured = record_region(run, [s.aval for s in slots], name)

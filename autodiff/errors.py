@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from functools import lru_cache
 from types import FrameType
 
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -78,6 +79,24 @@ def user_line() -> str:
     return "" if frame is None else _location(frame.f_code.co_filename, frame.f_lineno)
 
 
+class UserLine:
+    """A line of the user's whose text is read when it is printed, as `user_line` gives it."""
+
+    __slots__ = ("filename", "number")
+
+    def __init__(self, filename: str, number: int) -> None:
+        self.filename, self.number = filename, number
+
+    def __str__(self) -> str:
+        return _location(self.filename, self.number)
+
+
+def current_line() -> UserLine | str:
+    """`user_line`, to be kept: a trace notes one for every operation, and nearly none is shown."""
+    frame = _user_frame()
+    return "" if frame is None else UserLine(frame.f_code.co_filename, frame.f_lineno)
+
+
 def warn_user(message: str, category: type[Warning]) -> None:
     """A warning that is the user's own line's, however deep in xnp it arises."""
     frame = _user_frame()
@@ -99,6 +118,7 @@ def _user_frame() -> FrameType | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def _is_users(name: str) -> bool:
     inside = name.startswith(_PACKAGE_ROOT) and not name.startswith(_OWN_PROGRAMS)
     return not inside and not any(mark in name for mark in _LIBRARY_MARKS)

@@ -27,7 +27,7 @@ from .handles import (
 from .primitives.checks import refuse_p
 from .primitives.elementwise import equal_p, less_p, logical_and_p, not_equal_p
 from .primitives.rounding import floor_p
-from .rules import convert_p, weaken_p
+from .rules import convert, convert_p, weaken_p
 
 _COMPLEX = np.dtype(complex)
 
@@ -42,6 +42,7 @@ def _is_operand(x: Any) -> bool:
 
 
 _MISSING = object()
+_ON_BITS = (np.bitwise_and, np.bitwise_or, np.bitwise_xor)  # of Python's bools these are bools
 
 
 def _python_result(
@@ -60,6 +61,8 @@ def _python_result(
     else:
         if isinstance(python(*numbers), complex):
             values = [convert_p(x, dtype=_COMPLEX) for x in values]
+    if ufunc not in _ON_BITS and all(dtype_of(x).kind == "b" for x in values):
+        values = [convert(x, np.dtype(int)) for x in values]  # True + True is 2
     return wrap(weaken_p(dispatch.UFUNCS[ufunc](*values)), WEAK)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from . import dims
 from .core import PYTHON_DTYPES, Aval, Params, Primitive, Value, aval_of, shape_of
+from .errors import UserLine
 
 
 class Variable:
@@ -60,7 +61,7 @@ class Equation:
         inputs: Sequence[Atom],
         params: Params,
         results: Sequence[Variable],
-        line: str = "",
+        line: UserLine | str = "",
     ) -> None:
         self.primitive = primitive
         self.inputs = tuple(inputs)

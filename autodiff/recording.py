@@ -20,7 +20,7 @@ from .core import (
     thread_state,
 )
 from .dims import Dim
-from .errors import ConcretizationError, MutationError, user_line
+from .errors import ConcretizationError, MutationError, current_line, user_line
 from .foreign import COPY_LIMIT, digest
 from .layouts import c_order, layout_rule, reads_layouts
 from .program import Atom, Equation, Literal, Program, Variable
@@ -194,7 +194,7 @@ class ProgramTrace(Trace):
         found = primitive.shape(*[x.aval for x in inputs], **params)
         avals = found if primitive.multiple else (found,)
         results = [Variable(aval) for aval in avals]
-        self.equations.append(Equation(primitive, inputs, params, results, user_line()))
+        self.equations.append(Equation(primitive, inputs, params, results, current_line()))
         if primitive is dimension_p or self.of_sizes:
             self._note_of_sizes(self.equations[-1])
         if primitive.multiple:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import foreign
 from .batching import BatchTrace, BatchTracer
 from .calls import CHEAP, has_effect, needed, partition
 from .core import (
@@ -157,7 +158,8 @@ def without_live(program: Program, captures: list[Value]) -> tuple[Program, list
         return program, captures
     parameters = [*program.parameters, *(v for _, v in live.values())]
     arrays = [literal.value for literal, _ in live.values()]
-    return Program(parameters, equations, results, program.name), [*captures, *arrays]
+    closed = Program(parameters, equations, results, program.name)
+    return closed, [*captures, *map(foreign.enter, arrays)]
 
 
 def rearranged(

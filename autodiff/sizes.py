@@ -13,6 +13,7 @@ import numpy as np
 
 from .core import Aval, Constant, Value
 from .dims import Dim, Size
+from .rules import convert
 
 # The number that a size is, as a Python int: its dtype is weak.
 dimension_p = Constant(
@@ -34,6 +35,11 @@ INTP = np.dtype(np.intp)
 def size_value(size: Size) -> Value:
     """A size as a Value to compute with."""
     return dimension_p(dim=size) if type(size) is Dim else size
+
+
+def intp(size: Size) -> Value:
+    """``np.intp(size)``: a number whose dtype is not weak."""
+    return convert(size_value(size), INTP)
 
 
 def iota(size: Size, dtype: np.dtype[Any] = INTP) -> Value:

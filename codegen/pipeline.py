@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from ..autodiff.program import Program
 from .passes.common import merge_common
@@ -15,13 +17,7 @@ from .passes.simplify import simplify
 Pass = Callable[[Program], Program]
 Hook = Callable[[str, Program], None]
 
-# Each round sees what the one before has brought together; nearly always the second finds nothing.
-ROUND: tuple[tuple[str, Pass], ...] = (
-    ("simplify", simplify),
-    ("merge common", merge_common),
-    ("hoist", hoist),
-    ("drop dead", drop_dead),
-)
+# A round simplifies what the one before has merged.
 MOST_ROUNDS = 4
 
 
@@ -32,8 +28,25 @@ def optimize(program: Program, hook: Hook | None = None) -> Program:
     ``hook(name, program)`` is called after every pass that changed something. With XNP_CHECK=1 in
     the environment the Program is checked after every such pass.
     """
-    check = os.environ.get("XNP_CHECK") == "1"
+    with collection_paused():
+        return _optimized(program, hook, os.environ.get("XNP_CHECK") == "1")
 
+
+@contextmanager
+def collection_paused() -> Iterator[None]:
+    """Keeps the garbage collector from looking again and again at what is being built, of which
+    nothing is garbage: that would take longer than the building.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _optimized(program: Program, hook: Hook | None, check: bool) -> Program:
     def run(name: str, function: Pass, program: Program) -> Program:
         found = function(program)
         if found is not program:
@@ -46,10 +59,12 @@ def optimize(program: Program, hook: Hook | None = None) -> Program:
     program = run("inline calls", inline_calls, program)
     program = run("drop dead", drop_dead, program)
     for _ in range(MOST_ROUNDS):
+        program = run("simplify", simplify, program)
         before = program
-        for name, function in ROUND:
-            program = run(name, function, program)
-        if program is before:
+        program = run("merge common", merge_common, program)
+        program = run("hoist", hoist, program)
+        merged, program = program is not before, run("drop dead", drop_dead, program)
+        if not merged:
             break
     before, program = program, run("inline checkpoints", inline_checkpoints, program)
     if program is not before:

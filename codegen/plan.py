@@ -12,27 +12,21 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..autodiff.core import Aval
-from ..autodiff.program import Atom, Equation, Literal, Program, Variable
+from ..autodiff.program import Atom, Equation, Literal, Program, Variable, regions
 from .affine import INDEX_OPERATIONS, ZERO, Affine, Index, Shape, identity, is_one, same, through
 from .places import CONSTANT, PARAMETER, RESULT, TEMPORARY, Buffer, Place, dense, nbytes, view
 
 FULL, ROW = "full", "row"
 
-REDUCTIONS = {
-    "reduce_sum": "axes",
-    "reduce_prod": "axes",
-    "reduce_max": "axes",
-    "reduce_min": "axes",
-    "reduce_any": "axes",
-    "reduce_all": "axes",
-    "argmax": "axis",
-    "argmin": "axis",
-}
+_EXTREMES = ("reduce_max", "reduce_min")
+REDUCTIONS = ("reduce_sum", "reduce_prod", *_EXTREMES, "reduce_any", "reduce_all")
 
 
-def reduced_axes(equation: Equation) -> tuple[int, ...]:
-    axes = equation.params[REDUCTIONS[equation.primitive.name]]
-    return (axes,) if isinstance(axes, int) else tuple(axes)
+def is_reduction(equation: Equation) -> bool:
+    """Whether loops accumulate the result; the order of complex numbers is left to NumPy."""
+    name = equation.primitive.name
+    is_complex = equation.inputs[0].aval.dtype.kind == "c" if name in _EXTREMES else False
+    return name in REDUCTIONS and not is_complex
 
 
 class Store(NamedTuple):
@@ -70,6 +64,12 @@ class Cluster:
 
     def loops(self, level: str) -> tuple[int, ...]:
         return self.row_loops if level == ROW else tuple(range(len(self.shape)))
+
+    @property
+    def full_index(self) -> Index:
+        index = self.index_into(self.shape, FULL)
+        assert index is not None
+        return index
 
     def index_into(self, shape: Shape, level: str) -> Index | None:
         """Where the loops are in an array of ``shape``, which may have axes of length 1 more or
@@ -115,7 +115,7 @@ class Plan(NamedTuple):
     steps: list[Step]
     places: dict[Atom, Place]
     producers: dict[Variable, Equation]
-    constants: list[Literal]
+    outside: list[Buffer]  # of parameters and results
 
 
 def broadcast_index(shape: Shape, index: Index) -> Index:
@@ -129,16 +129,23 @@ class Planner:
 
     LOOK_BACK = 12  # clusters that an equation may join
 
-    def __init__(self, program: Program, is_elementwise: Callable[[Equation], bool]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        is_elementwise: Callable[[Equation], bool],
+        constants: list[Literal],
+    ) -> None:
         self.program = program
         self.is_elementwise = is_elementwise
         self.steps: list[Step] = []
         self.places: dict[Atom, Place] = {}
+        self.copies: dict[Atom, Place] = {}  # dense ones of what has another place
         self.home: dict[Variable, Step] = {}
         self.producers: dict[Variable, Equation] = {}
-        self.constants: list[Literal] = []
+        self.constants = constants  # of the whole module
         self.result_of: dict[Variable, int] = {}
         self.temporaries = 0
+        self.outside: list[Buffer] = []
 
     def plan(self) -> Plan:
         for number, v in enumerate(self.program.parameters):
@@ -150,10 +157,12 @@ class Planner:
             self._add(equation)
         for number, x in enumerate(self.program.results):
             self._add_result(number, x)
-        return Plan(self.program, self.steps, self.places, self.producers, self.constants)
+        return Plan(self.program, self.steps, self.places, self.producers, self.outside)
 
     def _outside(self, kind: str, number: int, aval: Aval) -> Place:
         buffer = Buffer(kind, number, nbytes(aval.shape, aval.dtype))
+        if kind in (PARAMETER, RESULT):
+            self.outside.append(buffer)
         return dense(buffer, aval.dtype, aval.shape)
 
     def _add(self, equation: Equation) -> None:
@@ -162,7 +171,7 @@ class Planner:
         name = equation.primitive.name
         if name in INDEX_OPERATIONS:
             self._add_index_operation(equation)
-        elif name in REDUCTIONS:
+        elif is_reduction(equation):
             self._add_reduction(equation)
         elif self.is_elementwise(equation):
             self._add_elementwise(equation)
@@ -207,9 +216,7 @@ class Planner:
                 assert type(x) is Variable
                 place = self._stored(x)
             self.places[x] = place
-        if is_dense and not place.is_dense:
-            return self._copied(x).places[x]
-        return place
+        return place if place.is_dense or not is_dense else self._dense_copy(x)
 
     def _constant(self, x: Literal) -> Place:
         self.constants.append(x)
@@ -240,20 +247,16 @@ class Planner:
         return self._outside(TEMPORARY, self.temporaries - 1, aval)
 
     def _dense_copy(self, x: Atom) -> Place:
-        place = self.temporary(x.aval)
-        self.store(x, place)
-        return place
-
-    def _copied(self, x: Atom) -> Planner:
-        self.places[x] = self._dense_copy(x)
-        return self
+        if x not in self.copies:
+            self.copies[x] = self.temporary(x.aval)
+            self.store(x, self.copies[x])
+        return self.copies[x]
 
     def store(self, x: Atom, place: Place) -> Cluster:
         """A cluster that writes ``x``, broadcast, to a place."""
         cluster = self._open(place.shape)
         self._prepare(x)
-        index = identity(range(len(place.shape)))
-        cluster.stores.append(Store(x, place, FULL, index))
+        cluster.stores.append(Store(x, place, FULL, cluster.full_index))
         return cluster
 
     def _prepare(self, x: Atom) -> None:
@@ -284,7 +287,8 @@ class Planner:
                 if index is not None:
                     self._join(cluster, level, index, equation)
                     return
-        self._join(self._open(shape), FULL, identity(range(len(shape))), equation)
+        cluster = self._open(shape)
+        self._join(cluster, FULL, cluster.full_index, equation)
 
     def _candidates(self, low: int) -> list[Cluster]:
         recent = self.steps[max(low, len(self.steps) - self.LOOK_BACK, 0) :]
@@ -346,19 +350,20 @@ class Planner:
 
     def _add_reduction(self, equation: Equation) -> None:
         (x,) = equation.inputs
-        shape, axes = x.aval.shape, reduced_axes(equation)
-        index = identity(range(len(shape)))
+        shape, axes = x.aval.shape, tuple(equation.params["axes"])
         for cluster in self._candidates(self.step_of(x)):
             fits = cluster.reduced is None or cluster.reduced == axes
             exact = len(cluster.shape) == len(shape) and all(map(same, cluster.shape, shape))
-            if fits and exact and self._readable(cluster, FULL, x, index):
+            if fits and exact and self._readable(cluster, FULL, x, cluster.full_index):
                 break
         else:
             cluster = self._open(shape)
         cluster.reduced = axes
-        read, _ = self.base(x, index)
+        read, _ = self.base(x, cluster.full_index)
         phase = self._phase_read(cluster, FULL, read)
-        self._enter(cluster, ROW, identity(cluster.row_loops), equation, phase)
+        index = cluster.index_into(cluster.row_shape, ROW)
+        assert index is not None
+        self._enter(cluster, ROW, index, equation, phase)
 
     # Updates: a new array, part of which is written.
 
@@ -401,10 +406,13 @@ class Planner:
     # Everything else.
 
     def _add_operation(self, equation: Equation) -> None:
-        operands = [
-            x if type(x) is Literal and not x.aval.shape else self.place_of(x)
-            for x in equation.inputs
-        ]
+        if any(True for _ in regions(equation)):
+            operands = [self.place_of(x, is_dense=True) for x in equation.inputs]
+        else:
+            operands = [
+                x if type(x) is Literal and not x.aval.shape else self.place_of(x)
+                for x in equation.inputs
+            ]
         results = [self._new_place(v) for v in equation.results]
         step = Operation(len(self.steps), equation, operands, results)
         self.steps.append(step)

@@ -17,7 +17,7 @@ from ..autodiff import shapes
 from ..autodiff.core import PYTHON_DTYPES, Tracer, Value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import BatchingError, user_line
-from ..autodiff.handles import unwrap_known, value_of, wrap
+from ..autodiff.handles import TracedArray, unwrap_known, value_of, wrap
 from ..autodiff.primitives.checks import refuse_p
 from ..autodiff.primitives.elementwise import (
     equal_p,
@@ -34,7 +34,7 @@ from ..autodiff.primitives.reductions import reduce_max_p, reduce_min_p
 from ..autodiff.primitives.rounding import isfinite_p
 from ..autodiff.primitives.sorting import searchsorted_p
 from ..autodiff.rules import convert, filled, raveled, reduce_sum_p, reshape_p
-from ..autodiff.sizes import INTP
+from ..autodiff.sizes import INTP, intp
 from .reductions import examine, handle
 
 _FLOAT64 = np.dtype(np.float64)
@@ -143,9 +143,9 @@ def _bin_numbers(a: Value, edges: Value) -> Value:
     found = searchsorted_p(edges, a, side="right", lead=0)
     found = found - np.intp(1)
     top = getitem_p(edges, index=(-1,))
-    found = select_p(equal_p(a, top), np.intp(count - 1), found)
+    found = select_p(equal_p(a, top), intp(count - 1), found)
     inside = logical_and_p(less_equal_p(getitem_p(edges, index=(0,)), a), less_equal_p(a, top))
-    return select_p(inside, found, np.intp(count))
+    return select_p(inside, found, intp(count))
 
 
 def _gathered(numbers: Value, weights: Value | None, count: Any) -> Value:
@@ -267,7 +267,7 @@ def histogramdd(
     sizes = [shape_of(e)[0] for e in edges]  # the bins, and one for what is outside
     place: Any = np.intp(0)
     for column, e, size in zip(columns, edges, sizes, strict=True):
-        place = place * np.intp(size) + _bin_numbers(column, e)
+        place = place * intp(size) + _bin_numbers(column, e)
     w = None if weights is None else convert(raveled(value_of(weights)), _FLOAT64)
     counts = reshape_p(_gathered(place, w, shapes.prod(sizes)), shape=tuple(sizes))
     counts = convert(getitem_p(counts, index=(slice(None, -1),) * dims), _FLOAT64)
@@ -283,11 +283,19 @@ def _on_axis(axis: int, ndim: int, size: Any) -> tuple[Any, ...]:
     return (*(1,) * axis, size, *(1,) * (ndim - axis - 1))
 
 
+def _rows(x: Any) -> Any:
+    """``len(x)``, which is an int, but for a symbolic size of a handle."""
+    shape = shape_of(x.value) if type(x) is TracedArray else (len(x),)
+    if not shape:
+        raise TypeError("len() of unsized object")
+    return shape[0]
+
+
 @implements(np.histogram2d)
 def histogram2d(
     x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
 ) -> Any:
-    if len(x) != len(y):
+    if _rows(x) != _rows(y):
         raise ValueError("x and y must have the same length.")
     if hasattr(bins, "__len__") and not isinstance(bins, str) and len(bins) not in (1, 2):
         bins = [bins, bins]

@@ -33,8 +33,8 @@ from ..autodiff.primitives.sorting import (
     searchsorted_p,
     sort_values,
 )
-from ..autodiff.rules import convert, raveled, reshape_p, zeros
-from ..autodiff.sizes import INTP, size_value
+from ..autodiff.rules import raveled, reshape_p, zeros
+from ..autodiff.sizes import intp
 
 _TRUE = np.ones(1, bool)
 
@@ -165,7 +165,7 @@ def _members(x: Value, of: Value) -> Value:
         return zeros(shape_of(x), bool)
     ordered = sort_values(of, 0)
     place = searchsorted_p(ordered, x, side="left", lead=0)
-    place = select_p(equal_p(place, n), convert(size_value(n - 1), INTP), place)
+    place = select_p(equal_p(place, n), intp(n - 1), place)
     return equal_p(gather_p(ordered, place), x)
 
 
@@ -250,7 +250,7 @@ def intersect1d(
     if not return_indices:
         return wrap(common)
     after, before = _neighbours(order)
-    indices = [gather_p(before, pairs), gather_p(after, pairs) - np.intp(n)]
+    indices = [gather_p(before, pairs), gather_p(after, pairs) - intp(n)]
     if places:
         indices = [gather_p(p, i) for p, i in zip(places, indices, strict=True)]
     return wrap(common), wrap(indices[0]), wrap(indices[1])

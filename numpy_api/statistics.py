@@ -28,7 +28,7 @@ from ..autodiff.primitives.manipulation import concatenate_p, transpose_p
 from ..autodiff.primitives.reductions import count_values, keep_axes, sum_values
 from ..autodiff.primitives.rounding import rint_p
 from ..autodiff.rules import broadcast_to_p, convert, imag_p, real_p, reshape_p
-from ..autodiff.sizes import INTP, iota, size_value
+from ..autodiff.sizes import intp, iota, size_value
 from .reductions import NONE, array_axes, finish, handle, is_set, mask_of
 
 _FLOAT64 = np.dtype(np.float64)
@@ -41,7 +41,7 @@ def divided(total: Value, count: Value) -> Value:
     dtype = dtype_of(total)
     if type(count) is Dim:
         exact = dtype == _FLOAT64
-        count = size_value(count) if exact else convert(size_value(count), INTP)
+        count = size_value(count) if exact else intp(count)
     if type(count) is int and count < _EXACT_COUNTS.get(dtype, 0):
         return divide_p(total, count)
     return convert(divide_p(total, np.intp(count) if type(count) is int else count), dtype)
@@ -132,7 +132,7 @@ def _variance(
         middle = value_of(center)
     squares = squared(subtract_p(x, middle))
     total = masked_sum(squares, axes, working, mask, True)
-    freedom = maximum_p(subtract_p(convert(size_value(count), INTP), ddof), 0)
+    freedom = maximum_p(subtract_p(intp(count) if is_size(count) else count, ddof), 0)
     result = convert(divide_p(total, freedom), dtype_of(total))
     return result if keep else reshape_p(result, shape=shapes.reduced(shape_of(x), axes))
 

@@ -125,7 +125,8 @@ class _Recorder:
                 return Result(ARGUMENT, i, steps)
         if not exact:
             root, steps = handle, ()
-        kind = ARRAY0D if steps else root._kind  # a view of a scalar is one of an array made of it
+        # A view of a scalar is one of an array made of it.
+        kind = ARRAY0D if steps and root.is_scalar() else root._kind
         number, _ = self.numbers.setdefault((id(root), kind), (len(self.roots), root))
         if number == len(self.roots):
             self.roots.append(self.root(root, kind))

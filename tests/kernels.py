@@ -115,9 +115,9 @@ def combinations(dtypes: tuple[np.dtype[Any], ...]) -> list[Any]:
     if len(arrays) == 1:
         return arrays
     rng, size, some = np.random.default_rng(0), min(map(len, arrays)), 22
-    first = [np.repeat(arrays[0][:some], some), np.tile(arrays[1][:some], some)]
+    first = [np.repeat(arrays[-2][:some], some), np.tile(arrays[-1][:some], some)]
     if len(arrays) == 3:
-        first = [np.resize(numbers(dtypes[0], 7), some * some), *first]
+        first = [np.resize(arrays[0], some * some), *first]
     return [
         np.concatenate([a[: some * some], rng.permutation(b)[:size]])
         for a, b in zip(first, arrays, strict=True)

@@ -7,10 +7,11 @@ import numpy
 
 from xnp.autodiff import trees
 from xnp.autodiff.core import Aval, aval_of
-from xnp.autodiff.dims import Dim, Scope
+from xnp.autodiff.dims import Dim
 from xnp.autodiff.handles import ARRAY0D, RESULT, WEAK, TracedArray, wrap
 from xnp.autodiff.program import Program
 from xnp.autodiff.recording import ProgramTrace
+from xnp.autodiff.scopes import Scope
 from xnp.testing.vectors import leaves_of, map_leaves
 
 

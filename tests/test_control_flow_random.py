@@ -120,7 +120,7 @@ texts = st.lists(st.sampled_from(STATEMENTS), min_size=1, max_size=5)
 lengths = st.integers(1, 4)
 
 
-@settings(max_examples=40)
+@settings(max_examples=16)
 @given(st.lists(st.sampled_from(STATEMENTS + FORWARD_ONLY), max_size=6), lengths, st.booleans())
 def test_values_and_tangents(statements, length, reverse):
     made, args = bodies(statements, reverse), arguments(length)
@@ -133,7 +133,7 @@ def test_values_and_tangents(statements, length, reverse):
         same(recorded(lambda x, y, f=f: np.jvp(f, x, y)[1])(args, dots), tangent)
 
 
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(texts, lengths, st.booleans())
 def test_gradients(statements, length, reverse):
     made, args = bodies(statements, reverse), arguments(length)
@@ -144,7 +144,7 @@ def test_gradients(statements, length, reverse):
         same(recorded(np.grad(weighted(f), (0, 1, 2, 3)))(*args), wanted)
 
 
-@settings(max_examples=15)
+@settings(max_examples=5)
 @given(texts, lengths)
 def test_second_order(statements, length):
     made, args = bodies(statements, False), arguments(length)
@@ -157,7 +157,7 @@ def test_second_order(statements, length):
         same(np.grad(square(weighted(recorded(f))), (0, 1, 2, 3))(*args), again)
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(st.lists(st.sampled_from(STATEMENTS + FORWARD_ONLY), max_size=5), lengths)
 def test_batches(statements, length):
     made, args = bodies(statements, False), arguments(length)
@@ -170,7 +170,7 @@ def test_batches(statements, length):
         same(recorded(np.vmap(f))(*many), wanted)
 
 
-@settings(max_examples=20)
+@settings(max_examples=7)
 @given(texts, lengths)
 def test_batches_of_gradients(statements, length):
     made, args = bodies(statements, False), arguments(length)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from xnp import ConcretizationError, LeakedTracerError
 from xnp.autodiff import dims, shapes
-from xnp.autodiff.dims import Dim, Scope
+from xnp.autodiff.dims import Dim
+from xnp.autodiff.scopes import Scope
 from xnp.autodiff.symbolic_layouts import SymbolicLayout, dense_strides
 
 NAMES = ("n", "m", "k")

@@ -189,16 +189,22 @@ def _nextafter(loop: Loop, x: str, y: str) -> str:
     moved = _from_pattern(loop, bits("arith.addi", pattern, step))
     least = loop("math.copysign", _from_pattern(loop, bits.number(1)), y)
     moved = loop.pick(loop.test("oeq", x, zero), least, moved)
-    moved = loop.pick(loop.test("oeq", x, y), y, moved)
+    moved = loop.pick(loop.test("oeq", x, y), x if loop.dtype == HALF else y, moved)
     return loop.pick(loop.test("uno", x, y), loop("arith.addf", x, y), moved)
 
 
 def _spacing(loop: Loop, x: str) -> str:
-    """The distance to the next number away from 0, with the sign of x."""
+    """The distance to the next number away from 0, with the sign of x; of a float16 that to the
+    next greater number.
+    """
     bits, pattern = _pattern(loop, x)
-    following = _from_pattern(loop, bits("arith.addi", pattern, bits.number(1)))
+    one = bits.number(1)
+    step = one
+    if loop.dtype == HALF:
+        step = bits.pick(bits.test("slt", pattern, bits.number(0)), bits.number(-1), one)
+    following = _from_pattern(loop, bits("arith.addi", pattern, step))
     distance = loop("arith.subf", following, x)
-    least = _from_pattern(loop, bits.number(1))
+    least = _from_pattern(loop, one)
     distance = loop.pick(loop.test("oeq", x, loop.number(0.0)), least, distance)
     infinite = loop.test("oeq", loop("math.absf", x), loop.number(math.inf))
     return loop.pick(infinite, loop.number(math.nan), distance)

@@ -83,7 +83,7 @@ class LoopNest:
     def __init__(self, plan: Plan, cluster: Cluster, context: Context) -> None:
         self.plan, self.cluster, self.context = plan, cluster, context
         self.e = context.emitter
-        self.full_index = identity(range(len(cluster.shape)))
+        self.full_index = cluster.full_index
         self.sizes: dict[int, Any] = {}  # of the loops that are left
         self._merge_loops()
         inner = set(cluster.reduced or ())

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from .emitter import Emitter
 
@@ -29,7 +30,7 @@ class MathEmitter(Emitter):
         super().__init__()
         self.lanes = lanes
         self.narrow = narrow
-        self.rare: list[tuple[str, int]] = []  # scalar functions for rare lanes, their arities
+        self.rare: list[RareFunction] = []  # what it calls for rare lanes
 
     def number(self, value: float, element: str = "f64") -> Number:
         return Number(self, self.constant(value, element), element)
@@ -235,67 +236,113 @@ def power_of_two(biased: Number) -> Number:
     return (biased << 52).float()
 
 
-def where_rare(rare: Number, value: Number, symbol: str, args: Sequence[Number]) -> Number:
-    """The scalar function ``symbol(*args)`` where ``rare``, else ``value``; behind a branch, so
-    that it costs nothing where no lane is rare.
+def where_rare(
+    rare: Number, values: Sequence[Number], symbol: str, args: Sequence[Number]
+) -> list[Number]:
+    """What the scalar function ``symbol(*args)`` returns where ``rare``, else ``values``; behind a
+    branch, so that it costs nothing where no lane is rare.
     """
-    e = value.e
-    kind, boolean = e.type(value.element), e.type("i1")
+    e, count = rare.e, len(values)
     any_rare = rare.name
     if e.lanes > 1:
-        any_rare = e.op(f"vector.reduction <or>, {rare.name} : {boolean} into i1")
-    e.rare.append((symbol, len(args)))
-    out = e.fresh()
-    e.effect(f"{out} = scf.if {any_rare} -> ({kind}) {{")
-    names = ", ".join([rare.name, value.name, *(a.name for a in args)])
-    types = ", ".join([boolean, kind] + [kind] * len(args))
-    slow = e.op(f"func.call @{rare_name(symbol, e.lanes)}({names}) : ({types}) -> {kind}")
-    e.effect(f"scf.yield {slow} : {kind}")
+        any_rare = e.op(f"vector.reduction <or>, {rare.name} : {e.type('i1')} into i1")
+    function = RareFunction(symbol, len(args), tuple(v.element for v in values), e.lanes)
+    e.rare.append(function)
+    kinds = ", ".join(e.type(v.element) for v in values)
+    inputs = [rare, *values, *args]
+    names = ", ".join(v.name for v in inputs)
+    types = ", ".join(e.type(v.element) for v in inputs)
+    out, slow = e.fresh(), e.fresh()
+    e.effect(f"{out}:{count} = scf.if {any_rare} -> ({kinds}) {{")
+    e.effect(f"{slow}:{count} = func.call @{function.name}({names}) : ({types}) -> ({kinds})")
+    e.effect(f"scf.yield {_numbered(slow + '#', count)} : {kinds}")
     e.effect("} else {")
-    e.effect(f"scf.yield {value.name} : {kind}")
+    e.effect(f"scf.yield {', '.join(v.name for v in values)} : {kinds}")
     e.effect("}")
-    return Number(e, out, value.element)
+    return [Number(e, f"{out}#{i}", v.element) for i, v in enumerate(values)]
 
 
-def rare_name(symbol: str, lanes: int) -> str:
-    return f"{symbol}_rare_x{lanes}"
+def _numbered(prefix: str, count: int, suffix: str = "") -> str:
+    return ", ".join(f"{prefix}{i}{suffix}" for i in range(count))
 
 
-def rare_function(symbol: str, arity: int, lanes: int) -> str:
-    """The function that `where_rare` calls: (mask, value, *args) in f64, lane by lane."""
-    boolean, kind = ("i1", "f64") if lanes == 1 else (f"vector<{lanes}xi1>", f"vector<{lanes}xf64>")
-    args = [f"%a{i}" for i in range(arity)]
-    signature = ", ".join(["%mask: " + boolean, "%value: " + kind] + [f"{a}: {kind}" for a in args])
-    types = f"({', '.join(['f64'] * arity)}) -> f64"
-    head = (
-        f"func.func private @{rare_name(symbol, lanes)}({signature}) -> {kind} attributes "
-        '{passthrough = ["cold", "minsize", "noinline", "optsize"], llvm.linkage = #llvm.linkage<internal>} {'
-    )
-    if lanes == 1:
-        return f"""{head}
-%r = llvm.call @{symbol}({", ".join(args)}) : {types}
-%o = arith.select %mask, %r, %value : f64
-return %o : f64
-}}"""
-    extracts = "\n".join(f"{a}s = vector.extract {a}[%i] : f64 from {kind}" for a in args)
-    return f"""{head}
-%zero = arith.constant 0 : index
-%one = arith.constant 1 : index
-%end = arith.constant {lanes} : index
-%o = scf.for %i = %zero to %end step %one iter_args(%old = %value) -> ({kind}) {{
-%m = vector.extract %mask[%i] : i1 from {boolean}
-%new = scf.if %m -> ({kind}) {{
-{extracts}
-%r = llvm.call @{symbol}({", ".join(a + "s" for a in args)}) : {types}
-%v = vector.insert %r, %old[%i] : f64 into {kind}
-scf.yield %v : {kind}
-}} else {{
-scf.yield %old : {kind}
-}}
-scf.yield %new : {kind}
-}}
-return %o : {kind}
-}}"""
+# Attributes of code that hardly ever runs: to be small, and out of the way.
+COLD = (
+    '{passthrough = ["cold", "minsize", "noinline", "optsize"], '
+    "llvm.linkage = #llvm.linkage<internal>}"
+)
+
+
+class RareFunction(NamedTuple):
+    """What `where_rare` calls: (mask, *values, *args) to values, lane by lane. The scalar function
+    ``symbol`` takes f64 and returns ``results``.
+    """
+
+    symbol: str
+    arity: int
+    results: tuple[str, ...]
+    lanes: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.symbol}_rare_x{self.lanes}"
+
+    def _kind(self, element: str) -> str:
+        return element if self.lanes == 1 else f"vector<{self.lanes}x{element}>"
+
+    def text(self) -> str:
+        count = len(self.results)
+        kinds = [self._kind(t) for t in self.results]
+        inputs = [
+            f"%mask: {self._kind('i1')}",
+            *(f"%v{i}: {kind}" for i, kind in enumerate(kinds)),
+            *(f"%a{i}: {self._kind('f64')}" for i in range(self.arity)),
+        ]
+        out = f"({', '.join(kinds)})"
+        body = self._scalar_lines() if self.lanes == 1 else self._loop_lines(out)
+        lines = [
+            f"func.func private @{self.name}({', '.join(inputs)}) -> {out} attributes {COLD} {{",
+            *body,
+            f"return {_numbered('%o' if self.lanes == 1 else '%all#', count)} : {', '.join(kinds)}",
+            "}",
+        ]
+        return "\n".join(lines)
+
+    def _call(self, suffix: str) -> str:
+        args = _numbered("%a", self.arity, suffix)
+        kind = f"({', '.join(['f64'] * self.arity)}) -> ({', '.join(self.results)})"
+        return f"%r:{len(self.results)} = func.call @{self.symbol}({args}) : {kind}"
+
+    def _scalar_lines(self) -> list[str]:
+        selects = (
+            f"%o{i} = arith.select %mask, %r#{i}, %v{i} : {t}" for i, t in enumerate(self.results)
+        )
+        return [self._call(""), *selects]
+
+    def _loop_lines(self, out: str) -> list[str]:
+        count, types = len(self.results), out[1:-1]
+        carried = ", ".join(f"%w{i} = %v{i}" for i in range(count))
+        wide = self._kind("f64")
+        return [
+            "%zero = arith.constant 0 : index",
+            "%one = arith.constant 1 : index",
+            f"%end = arith.constant {self.lanes} : index",
+            f"%all:{count} = scf.for %i = %zero to %end step %one iter_args({carried}) -> {out} {{",
+            f"%m = vector.extract %mask[%i] : i1 from {self._kind('i1')}",
+            f"%n:{count} = scf.if %m -> {out} {{",
+            *(f"%a{i}s = vector.extract %a{i}[%i] : f64 from {wide}" for i in range(self.arity)),
+            self._call("s"),
+            *(
+                f"%x{i} = vector.insert %r#{i}, %w{i}[%i] : {t} into {self._kind(t)}"
+                for i, t in enumerate(self.results)
+            ),
+            f"scf.yield {_numbered('%x', count)} : {types}",
+            "} else {",
+            f"scf.yield {_numbered('%w', count)} : {types}",
+            "}",
+            f"scf.yield {_numbered('%n#', count)} : {types}",
+            "}",
+        ]
 
 
 Formula = Callable[..., Number]

@@ -9,15 +9,42 @@ from __future__ import annotations
 
 from functools import cache
 
-from .math_numbers import MathEmitter, Number, fast_two_sum, fma, two_product
+from .math_numbers import (
+    COLD,
+    INFINITY,
+    NAN,
+    MathEmitter,
+    Number,
+    fast_two_sum,
+    fma,
+    two_product,
+)
 
 HALF_PI = (1.5707963267948966, 6.123233995736766e-17)
-TABLE = "xnp_two_over_pi"
+REDUCE = "xnp_reduce_huge"  # the function: f64 -> quadrant in the last bits of an i64, r, low
+_TABLE = "xnp_two_over_pi"
 _WORDS = 22
 
 
 @cache
-def table() -> str:
+def reduce_function() -> str:
+    """The function and its table. Of inf and nan, r is nan."""
+    e = MathEmitter(1, False)
+    x = Number(e, "%x", "f64")
+    quadrant, r, low = _reduce_huge(x)
+    r = (abs(x) < INFINITY)(r, NAN)
+    lines = [
+        _table(),
+        f"func.func private @{REDUCE}(%x: f64) -> (i64, f64, f64) attributes {COLD} {{",
+        *e.prologue,
+        *e.lines,
+        f"return {quadrant.name}, {r.name}, {low.name} : i64, f64, f64",
+        "}",
+    ]
+    return "\n".join(lines)
+
+
+def _table() -> str:
     """The first bits of 2/pi in words of 64, after one word of zeros."""
     count = 64 * (_WORDS - 1)
     bits = (2 << (2 * count)) // _pi(count)
@@ -25,7 +52,7 @@ def table() -> str:
     signed = ", ".join(str(w - (w >> 63 << 64)) for w in words)
     kind = f"tensor<{_WORDS}xi64>"
     return (
-        f"llvm.mlir.global internal constant @{TABLE}(dense<[{signed}]> : {kind}) "
+        f"llvm.mlir.global internal constant @{_TABLE}(dense<[{signed}]> : {kind}) "
         f": !llvm.array<{_WORDS} x i64>"
     )
 
@@ -45,7 +72,7 @@ def _pi(bits: int) -> int:
     return (16 * arctan_inverse(5) - 4 * arctan_inverse(239)) >> 64
 
 
-def reduce_huge(x: Number) -> tuple[Number, Number, Number]:
+def _reduce_huge(x: Number) -> tuple[Number, Number, Number]:
     """The quadrant (its last two bits), r and low of one finite number beyond 2^28."""
     e = x.e
     bits = x.bits()
@@ -73,7 +100,7 @@ def reduce_huge(x: Number) -> tuple[Number, Number, Number]:
 def _window(e: MathEmitter, offset: Number) -> list[Number]:
     """Three words of the table from a bit on."""
     shift, word = offset & 63, offset >> 6
-    base = e.op(f"llvm.mlir.addressof @{TABLE} : !llvm.ptr")
+    base = e.op(f"llvm.mlir.addressof @{_TABLE} : !llvm.ptr")
     loaded = []
     for k in range(4):
         index = (word + k).name

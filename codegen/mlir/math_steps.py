@@ -19,7 +19,7 @@ def _exact_fmod(x: Number, y: Number) -> Number:
     r = fma(-quotient, b, a)
     r = (r < 0.0)(r + b, r)
     usual = (quotient < 2.0**53) & (b < INFINITY)
-    return where_rare(~usual, r.sign_of(x), "fmod", [x, y])
+    return where_rare(~usual, [r.sign_of(x)], "fmod", [x, y])[0]
 
 
 def fmod(x: Number, y: Number) -> Number:

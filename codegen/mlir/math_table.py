@@ -8,7 +8,7 @@ the true value, the largest seen for f64 and f32; tests/test_vector_math.py hold
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from . import math_exponential as exponential
@@ -18,7 +18,8 @@ from . import math_power as powers
 from . import math_steps as steps
 from . import math_trigonometric as trigonometric
 from .emitter import Emitter
-from .math_numbers import Formula, MathEmitter, Number, rare_function, rare_name
+from .math_numbers import Formula, MathEmitter, Number, RareFunction
+from .math_reduction import REDUCE, reduce_function
 
 
 def _arities(one: Sequence[Formula], two: Sequence[Formula]) -> dict[str, tuple[int, Formula]]:
@@ -62,7 +63,7 @@ class _Function(NamedTuple):
     symbol: str
     type: str
     text: str
-    rare: tuple[tuple[str, int], ...]  # the scalar functions it calls for rare lanes
+    rare: tuple[RareFunction, ...]  # what it calls for rare lanes
 
 
 @lru_cache(4096)
@@ -94,22 +95,18 @@ def _call(name: str, e: Emitter, element: str, *args: str) -> str:
     function = _function(name, element, e.lanes)
     if function.symbol not in e.functions:
         e.functions[function.symbol] = function.text
-        for symbol, arity in function.rare:
-            e.functions.update(_scalar_functions(symbol))
-            e.functions[rare_name(symbol, e.lanes)] = rare_function(symbol, arity, e.lanes)
+        for rare in function.rare:
+            e.functions[rare.symbol] = _scalar_function(rare.symbol)
+            e.functions[rare.name] = rare.text()
     return e.op(f"func.call @{function.symbol}({', '.join(args)}) : {function.type}")
 
 
 # What libm must give, and its declaration in a module. LLVM finds it in the process.
-EXTERNAL: dict[str, str] = {"fmod": "llvm.func @fmod(f64, f64) -> f64"}
+EXTERNAL: dict[str, str] = {"fmod": "func.func private @fmod(f64, f64) -> f64"}
 
 
-@cache
-def _scalar_functions(symbol: str) -> dict[str, str]:
-    if symbol in EXTERNAL:
-        return {symbol: EXTERNAL[symbol]}
-    texts = trigonometric.huge_functions()
-    return {key: texts[key] for key in (trigonometric.TABLE, symbol)}
+def _scalar_function(symbol: str) -> str:
+    return reduce_function() if symbol == REDUCE else EXTERNAL[symbol]
 
 
 TRANSCENDENTAL: dict[str, Callable[..., str]] = {

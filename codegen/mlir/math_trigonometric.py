@@ -7,11 +7,8 @@ first of which is exact. That serves up to 2^28; beyond, `math_reduction` finds 
 from __future__ import annotations
 
 from .math_numbers import (
-    INFINITY,
     MAGIC,
-    NAN,
     SIGN,
-    MathEmitter,
     Number,
     fast_two_sum,
     fma,
@@ -19,7 +16,7 @@ from .math_numbers import (
     two_product,
     where_rare,
 )
-from .math_reduction import TABLE, reduce_huge, table
+from .math_reduction import REDUCE
 
 TWO_OVER_PI = 0.6366197723675814
 HALF_PI = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)
@@ -46,11 +43,11 @@ def _reduce(x: Number) -> tuple[Number, Number, Number]:
     shifted = fma(x, TWO_OVER_PI, MAGIC)
     n = shifted - MAGIC
     first = fma(n, -HALF_PI[0], x)
-    if x.e.narrow:
-        return shifted.bits(), fma(n, -HALF_PI[1], first), x.like(0.0)
     second, second_low = two_product(n, HALF_PI[1])
     r, low = fast_two_sum(first, -second)
-    return shifted.bits(), r, fma(n, -HALF_PI[2], low - second_low)
+    low = fma(n, -HALF_PI[2], low - second_low)
+    quadrant, r, low = where_rare(abs(x) > _LARGE, [shifted.bits(), r, low], REDUCE, [x])
+    return quadrant, r, low
 
 
 def _sin_cos(r: Number, low: Number) -> tuple[Number, Number, Number, Number]:
@@ -70,62 +67,40 @@ def _is_odd(n: Number) -> Number:
     return (n & 1).is_not(0)
 
 
-def _sin(n: Number, r: Number, low: Number) -> Number:
-    """sin(n pi/2 + r + low)"""
+def _wave(x: Number, quarters: int) -> Number:
+    """sin(x + quarters pi/2)"""
+    n, r, low = _reduce(x)
+    n = n + quarters if quarters else n
     sin, sin_low, cos, cos_low = _sin_cos(r, low)
     odd = _is_odd(n)
     ans = odd(cos, sin) + odd(cos_low, sin_low)
     return (ans.bits() ^ ((n << 62) & SIGN)).float()
 
 
-def _cos(n: Number, r: Number, low: Number) -> Number:
-    return _sin(n + 1, r, low)
+def sin(x: Number) -> Number:
+    return x.equals(0.0)(x, _wave(x, 0))
 
 
-def _tan(n: Number, r: Number, low: Number) -> Number:
+def cos(x: Number) -> Number:
+    return _wave(x, 1)
+
+
+def tan(x: Number) -> Number:
     """sin/cos or -cos/sin, with the remainder of the division."""
+    n, r, low = _reduce(x)
     sin, sin_low, cos, cos_low = _sin_cos(r, low)
     sin, sin_low = fast_two_sum(sin, sin_low)
     cos, cos_low = fast_two_sum(cos, cos_low)
     odd = _is_odd(n)
     top, bottom = odd(-cos, sin), odd(sin, cos)
-    if r.e.narrow:
-        return top / bottom
-    inverse = 1.0 / bottom
-    ans = top * inverse
-    rest = fma(-ans, bottom, top) + (odd(-cos_low, sin_low) - ans * odd(sin_low, cos_low))
-    return fma(rest, inverse, ans)
-
-
-def sin(x: Number) -> Number:
-    ans = x.equals(0.0)(x, _sin(*_reduce(x)))
-    return where_rare(abs(x) > _LARGE, ans, "xnp_sin_huge", [x])
-
-
-def cos(x: Number) -> Number:
-    return where_rare(abs(x) > _LARGE, _cos(*_reduce(x)), "xnp_cos_huge", [x])
-
-
-def tan(x: Number) -> Number:
-    ans = x.equals(0.0)(x, _tan(*_reduce(x)))
-    return where_rare(abs(x) > _LARGE, ans, "xnp_tan_huge", [x])
-
-
-def huge_functions() -> dict[str, str]:
-    """The scalar functions for numbers beyond 2^28, and the table they read; inf gives nan."""
-    texts = {TABLE: table()}
-    for name, formula in (("sin", _sin), ("cos", _cos), ("tan", _tan)):
-        e = MathEmitter(1, False)
-        x = Number(e, "%x", "f64")
-        ans = (abs(x) < INFINITY)(formula(*reduce_huge(x)), NAN)
-        body = "\n".join([*e.prologue, *e.lines])
-        texts[f"xnp_{name}_huge"] = (
-            f"llvm.func internal @xnp_{name}_huge(%x: f64) -> f64 attributes "
-            f'{{passthrough = ["cold", "minsize", "noinline", "optsize"]}} {{\n'
-            f"{body}\n"
-            f"llvm.return {ans.name} : f64\n}}"
-        )
-    return texts
+    if x.e.narrow:
+        ans = top / bottom
+    else:
+        inverse = 1.0 / bottom
+        ans = top * inverse
+        rest = fma(-ans, bottom, top) + (odd(-cos_low, sin_low) - ans * odd(sin_low, cos_low))
+        ans = fma(rest, inverse, ans)
+    return x.equals(0.0)(x, ans)
 
 
 def sinc(x: Number) -> Number:

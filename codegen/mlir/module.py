@@ -20,8 +20,8 @@ from ..plan import Cluster, Operation, Plan, Planner
 from .emitter import Emitter
 from .equations import is_elementwise
 from .loops import Context, LoopNest
-from .memory import shifted
 from .operations import OPERATIONS
+from .regions import pointer_to  # and enters the regions into OPERATIONS
 
 STACK_BYTES = 1 << 14  # temporaries up to this size lie on the stack
 STACK_TOTAL = 1 << 18
@@ -137,6 +137,11 @@ class MainWriter(FunctionWriter):
             return self.element_pointer(table, buffer.number, "!llvm.ptr")
         return self.temporary(buffer.nbytes)
 
+    def bind(self, plan: Plan, names: dict[tuple[str, int], str]) -> None:
+        """Where the parameters and results of a region's plan are."""
+        for buffer in plan.outside:
+            self.pointers[buffer] = names[buffer.kind, buffer.number]
+
     def temporary(self, size: Any) -> str:
         """Memory for as long as the function runs."""
         small = type(size) is int and size <= STACK_BYTES
@@ -208,8 +213,7 @@ class ModuleWriter:
         self.main = MainWriter(self)
 
     def module(self) -> Module:
-        plan = Planner(self.program, is_elementwise).plan()
-        self.constants = plan.constants
+        plan = self.plan(self.program)
         self.write(plan)
         is_parallel = any(self.parts)
         return Module(
@@ -221,6 +225,9 @@ class ModuleWriter:
             is_parallel,
             self.clusters,
         )
+
+    def plan(self, program: Program) -> Plan:
+        return Planner(program, is_elementwise, self.constants).plan()
 
     def _text(self, is_parallel: bool) -> str:
         main = self.main.text()
@@ -299,9 +306,7 @@ class ModuleWriter:
         table = main.at_top(f"llvm.alloca {count} x i64 : (i64) -> !llvm.ptr")
         for i, place in enumerate(places):
             at = e.op(f"llvm.getelementptr {table}[{i}] : (!llvm.ptr) -> !llvm.ptr, i64")
-            pointer = main.pointer(place.buffer)
-            if not (type(place.offset) is int and place.offset == 0):
-                pointer = shifted(e, pointer, main.size(place.offset))
+            pointer = pointer_to(self, place)
             e.effect(f"llvm.store {pointer}, {at} : !llvm.ptr, !llvm.ptr")
         e.effect(
             f"llvm.call @{self.name}_callback({e.integer(number)}, {table}, %sizes, "

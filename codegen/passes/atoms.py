@@ -128,21 +128,25 @@ def with_inputs(equation: Equation, inputs: Sequence[Atom]) -> Equation:
 
 
 def has_regions(equation: Equation) -> bool:
-    return any(
-        type(value) is Program or (type(value) is tuple and value and type(value[0]) is Program)
-        for value in equation.params.values()
-    )
+    for value in equation.params.values():
+        if type(value) is Program:
+            return True
+        if type(value) is tuple and value and type(value[0]) is Program:
+            return True
+    return False
 
 
 def acts(equation: Equation) -> bool:
     """Whether an equation does something besides computing its results."""
-    if equation.primitive.effect or not equation.params:
+    if equation.primitive.effect or not has_regions(equation):
         return equation.primitive.effect
     return has_effect(equation)
 
 
 def with_regions(equation: Equation, change: Any) -> Equation:
     """The equation with ``change(region)`` in the place of every region."""
+    if not has_regions(equation):
+        return equation
     params = {name: _changed(value, change) for name, value in equation.params.items()}
     if all(params[name] is value for name, value in equation.params.items()):
         return equation

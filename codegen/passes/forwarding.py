@@ -107,7 +107,7 @@ def _parts(index: Sequence[Any], shape: Sequence[Any]) -> list[Part] | None:
 
 def _same_place(a: Sequence[Any], b: Sequence[Any], shape: Sequence[Any]) -> bool:
     """Whether two indices of an array of ``shape`` give the same part of it, of one shape."""
-    if [item is None for item in a] != [item is None for item in b]:
+    if _new_axes(a) != _new_axes(b):
         return False
     first, second = _parts(a, shape), _parts(b, shape)
     if first is None or second is None:
@@ -115,6 +115,17 @@ def _same_place(a: Sequence[Any], b: Sequence[Any], shape: Sequence[Any]) -> boo
     return all(
         p is not None and type(p) is type(q) and p == q for p, q in zip(first, second, strict=True)
     )
+
+
+def _new_axes(index: Sequence[Any]) -> list[int]:
+    """Before how many axes each new one stands."""
+    found, axes = [], 0
+    for item in index:
+        if item is None:
+            found.append(axes)
+        else:
+            axes += 1
+    return found
 
 
 def _apart(a: Sequence[Any], b: Sequence[Any], shape: Sequence[Any]) -> bool:

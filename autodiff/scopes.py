@@ -1,0 +1,79 @@
+"""The symbols of one Program, and what was asked about them while it was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import dims
+from .size_algebra import Polynomial
+from .size_bounds import Symbol, polynomial_of
+
+
+class Scope:
+    """The symbols of one Program, and the guards noted about them.
+
+    While it is open, a question without a proof is answered by the hints and noted. When it is
+    closed, nothing is noted any more: ``==`` and hashing are structural, and questions that would
+    need a guard raise.
+    """
+
+    def __init__(self) -> None:
+        dims.in_use = True
+        self.symbols: dict[str, Symbol] = {}
+        self.noted: dict[tuple[str, Any], dims.Guard] = {}
+        self.floors: dict[Any, int] = {}  # lower bounds of non-constant parts, from the guards
+        self.is_open = True
+
+    def symbol(
+        self, name: str, hint: dims.Size = None, lower: dims.Size = 0, upper: dims.Size = None
+    ) -> dims.Dim:
+        """A new symbol. With ``lower=2`` the answers for 0 and 1, which differ most, are free."""
+        if name in self.symbols:
+            raise ValueError(f"there is a symbol {name} already")
+        symbol = self.symbols[name] = Symbol(self, name, hint, lower, upper)
+        return dims.Dim({(symbol,): 1})
+
+    @property
+    def guards(self) -> list[dims.Guard]:
+        return list(self.noted.values())
+
+    def holds(self, values: Mapping[Any, int]) -> bool:
+        """Whether all guards, and the bounds of the symbols, hold for these sizes."""
+        bounds = all(
+            s.hint is None
+            or (s.lower <= values[s.name] and (s.upper is None or values[s.name] <= s.upper))
+            for s in self.symbols.values()
+        )
+        return bounds and all(guard.holds(values) for guard in self.guards)
+
+    def close(self) -> None:
+        self.is_open = False
+
+    def note(self, guard: dims.Guard) -> None:
+        self.noted.setdefault((guard.relation, guard.dim.key), guard)
+        if guard.relation != "!=":
+            self._raise_floor(guard.dim.polynomial, 1)
+        if guard.relation == "==":
+            self._raise_floor(guard.dim.polynomial, -1)
+            self._solve(guard.dim)
+
+    def _solve(self, dim: dims.Dim) -> None:
+        """``dim == 0`` gives one of its symbols, the youngest it can, in terms of the others."""
+        for symbol in sorted(dim.symbols(), key=lambda s: s.order, reverse=True):
+            slope = dim.polynomial.get((symbol,), 0)
+            rest = dims.size_of(
+                {m: -slope * c for m, c in dim.polynomial.items() if m != (symbol,)}
+            )
+            if abs(slope) == 1 and symbol not in dims.symbols_of(rest) and symbol.scope is self:
+                symbol.equal = polynomial_of(rest)
+                if type(rest) is dims.Dim:
+                    self._raise_floor((rest - symbol.lower).polynomial, 1)
+                return
+
+    def _raise_floor(self, polynomial: Polynomial, sign: int) -> None:
+        """Notes that ``sign * polynomial >= 0``."""
+        rest = {m: sign * c for m, c in polynomial.items() if m}
+        key = frozenset(rest.items())
+        floor = -sign * polynomial.get((), 0)
+        self.floors[key] = max(floor, self.floors.get(key, floor))
