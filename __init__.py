@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 import numpy as _numpy
 
-from .autodiff.control import checkpoint, cond, fori_loop, map, scan, switch, while_loop
+from .autodiff.choices import checkpoint, cond, switch
+from .autodiff.control import fori_loop, map, scan, while_loop
 from .autodiff.differentiate import grad, jvp, linearize, stop_gradient, value_and_grad, vjp
 from .autodiff.errors import (
     BatchingError,

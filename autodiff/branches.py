@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .calls import CHEAP
+from .calls import CHEAP, has_effect
 from .core import (
     Aval,
     OptionalValues,
@@ -30,7 +30,7 @@ from .forward import JVPTrace
 from .primitives.elementwise import Elementwise, Test, equal_p, maximum_p, minimum_p, select_p
 from .primitives.indexing import gather_p
 from .primitives.reductions import argmax_p, reduce_any_p
-from .program import Program
+from .program import Program, regions
 from .recording import record
 from .regions import (
     Flags,
@@ -40,9 +40,9 @@ from .regions import (
     check_avals,
     coerce,
     dependent,
+    given_cotangents,
     jvp_region,
     marked,
-    may_raise,
     on_tape,
     paired,
     split_at,
@@ -52,7 +52,7 @@ from .regions import (
     zeros_of,
 )
 from .rules import convert, lead_batch, reshape_p
-from .structured import Structured, filled
+from .structured import Structured
 from .tape import Node, TapeTrace
 
 Branches = tuple[Program, ...]
@@ -242,13 +242,15 @@ class _PulledBranch(Looped):
     def pull(
         self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
     ) -> OptionalValues:
-        split, branches = params["split"], params["params"]["branches"]
+        split, stored = params["split"], params["stored"]
         if strong:
-            masked = split_branches(branches, params["wanted"], True)
-            split = masked if masked[2:] == split[2:] else split
-        cts = marked(filled(ct, ans), split.pulled)
+            masked = split_branches(params["params"]["branches"], params["wanted"], True)
+            if masked.places != split.places:
+                stored = branch_p(*args, branches=masked.forward)[len(split.pulled) :]
+            split = masked
+        cts = given_cotangents(ct, ans, split.pulled)
         read = marked(args[1:], split.read)
-        found = branch_p(args[0], *read, *params["stored"], *cts, branches=split.backward)
+        found = branch_p(args[0], *read, *stored, *cts, branches=split.backward)
         grads = iter(found)
         return [None, *(next(grads) if r else None for r in split.reached)]
 
@@ -320,6 +322,24 @@ def guarded_branch(wide: Program, size: Any, batched: Flags, lend: bool) -> Bran
 
     avals = [Aval((size,), np.dtype(bool)), *wide.in_avals]
     return record(skip, avals, "nobody")[0], record(run, avals, wide.name)[0]
+
+
+# Of other numbers than those meant for them these may raise, or never end.
+RAISING = frozenset(
+    {"gather", "scatter", "scatter_add", "accumulate", "nonzero", "last_writer", "while"}
+)
+_LINALG = ("solve", "inv", "cholesky", "eig", "svd", "qr", "lstsq", "lu", "roots")
+
+
+def may_raise(program: Program) -> bool:
+    """Whether a region could raise or warn for numbers that it is never to see."""
+    return any(
+        has_effect(e)
+        or e.primitive.name in RAISING
+        or e.primitive.name.startswith(_LINALG)
+        or any(may_raise(region) for region in regions(e))
+        for e in program.equations
+    )
 
 
 @lru_cache(maxsize=512)

@@ -91,8 +91,25 @@ class _Called(Primitive):
             for c, aval, is_pulled in zip(ct, ans, params["pulled"], strict=True)
             if is_pulled
         ]
-        found = iter(call_p(*params["residuals"], *cts, program=params["backward"]))
+        residuals, backward = params["residuals"], params["backward"]
+        if strong:
+            residuals, backward = self._masked(residuals, args, wanted, params)
+        found = iter(call_p(*residuals, *cts, program=backward))
         return [None if w is None else next(found) for w in wanted]
+
+    def _masked(
+        self, residuals: Values, args: Values, wanted: Sequence[Any], params: Params
+    ) -> tuple[Values, Program]:
+        """What the backward Program reads, and that Program, where cotangents may be zeros from
+        behind a mask.
+        """
+        program, flags = params["program"], tuple(w is not None for w in wanted)
+        count = len(program.results)
+        plain, *_ = split_program(program, flags)
+        forward, backward, _ = split_program(program, flags, True)
+        if residual_places(forward, count) != residual_places(plain, count):
+            residuals = call_p(*args, program=forward)[count:]
+        return residuals, backward
 
     def push(self, ans: Any, args: Values, x_dots: OptionalValues, params: Params) -> Any:
         program = params["program"]
@@ -151,11 +168,11 @@ def batched_program(
 
 @lru_cache(maxsize=512)
 def split_program(
-    program: Program, wanted: tuple[bool, ...]
+    program: Program, wanted: tuple[bool, ...], masked: bool = False
 ) -> tuple[Program, Program, tuple[bool, ...]]:
     """The forward Program: parameters -> (results, residuals); the backward one: (residuals,
     cotangents of results) -> cotangents of the parameters in ``wanted``; and which results have
-    a cotangent.
+    a cotangent. ``masked``: see `pull_back`.
     """
     with ProgramTrace(f"grad of {program.name}") as outer:
         trace = TapeTrace()
@@ -171,7 +188,8 @@ def split_program(
         ]
         nodes = [out.node for out, m in zip(found, mine, strict=True) if m]
         sources = [x for x, w in zip(inputs, wanted, strict=True) if w]
-        grads = pull_back(list(zip(nodes, cts, strict=True)), [x.node for x in sources])
+        pairs = list(zip(nodes, cts, strict=True))
+        grads = pull_back(pairs, [x.node for x in sources], masked)
         grads = [
             broadcast_to_p(dtype_of(x).type(0), shape=x.shape) if g is None else g
             for g, x in zip(grads, sources, strict=True)
@@ -281,6 +299,15 @@ def partition(
         Program(parameters, first, [*outs, *residuals], f"forward_{name}"),
         Program([*residuals, *cts], backward, grads, f"backward_{name}"),
     )
+
+
+def residual_places(forward: Program, out_count: int) -> list[int]:
+    """Of the residuals of a forward Program: their numbers among all its values."""
+    number = {v: i for i, v in enumerate(forward.parameters)}
+    for equation in forward.equations:
+        for v in equation.results:
+            number[v] = len(number)
+    return [number[v] for v in forward.results[out_count:] if type(v) is Variable]
 
 
 def needed(

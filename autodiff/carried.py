@@ -15,12 +15,23 @@ import numpy as np
 
 from . import boundary, trees
 from .boundary import describe_any
-from .core import PYTHON_DTYPES, Aval, Value, aval_of, is_weak, shape_of, thread_state
+from .core import (
+    PYTHON_DTYPES,
+    Aval,
+    Tracer,
+    Value,
+    aval_of,
+    concrete_value,
+    is_weak,
+    shape_of,
+    thread_state,
+)
 from .dims import Dim
-from .errors import user_line
+from .errors import BatchingError, ConcretizationError, user_line
 from .handles import ARRAY0D, RESULT, WEAK, TracedArray, value_of, wrap
 from .program import Program
 from .regions import coerce, joined_dtype, rearranged, record_region, split_at
+from .rules import convert
 
 ROUNDS = 12  # dtypes only grow, bool < int < float < complex and by size
 
@@ -197,3 +208,29 @@ def own(leaf: Any, before: Any = None) -> Any:
             return wrap(*boundary.enter(leaf))
         return leaf
     return leaf.copy("K") if isinstance(leaf, np.ndarray) and leaf is not before else leaf
+
+
+# -- what is known --
+
+
+def known_number(value: Value) -> Any:
+    """The number behind a scalar Value, or None where nobody knows it, or examples disagree."""
+    if not isinstance(value, Tracer):
+        return value
+    if thread_state.program is not None:
+        return None
+    try:
+        return concrete_value(value)
+    except (BatchingError, ConcretizationError):
+        return None
+
+
+def truth(what: str, result: Any) -> Value:
+    """A condition as a Value of dtype bool (or a Python bool)."""
+    value = result if type(result) is bool else value_of(result)
+    if shape_of(value) != ():
+        raise TypeError(
+            f"{what} is {describe_any(result)}; wanted one truth value{user_line()}. Write "
+            "np.any(...) or np.all(...) of it, or np.where for a choice of each element."
+        )
+    return value if type(value) is bool else convert(value, np.dtype(bool))

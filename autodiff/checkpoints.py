@@ -15,6 +15,7 @@ from .regions import (
     Looped,
     batch_region,
     check_avals,
+    given_cotangents,
     jvp_region,
     marked,
     on_tape,
@@ -23,7 +24,7 @@ from .regions import (
     strong,
     wanted_flags,
 )
-from .structured import Structured, filled
+from .structured import Structured
 from .tape import Node, TapeTrace
 
 
@@ -104,7 +105,7 @@ class _Checkpointed(Looped):
         self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
     ) -> OptionalValues:
         again, reached = recomputing(params["params"]["program"], params["wanted"], strong)
-        cts = marked(filled(ct, ans), params["pulled"])
+        cts = given_cotangents(ct, ans, params["pulled"])
         found = iter(checkpoint_p(*args, *cts, program=again))
         return [next(found) if r else None for r in reached]
 

@@ -1,14 +1,12 @@
-"""Structured control flow: `fori_loop`, `while_loop`, `scan`, `map`, `cond`, `switch`, and
-`checkpoint`.
+"""Loops as functions: `fori_loop`, `while_loop`, `scan`, `map`.
 
-Outside of `jit` these are Python's own loops and branches, which call the functions they are given
-once for each iteration. While a Program is recorded, and where the examples of a batch disagree on
-a condition, the functions are recorded, and become the regions of a primitive.
+Outside of `jit` these are Python's own loops, which call the functions they are given once for each
+iteration. While a Program is recorded, and where the examples of a batch disagree on a condition,
+the functions are recorded, and become the regions of a primitive.
 """
 
 from __future__ import annotations
 
-import functools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import trees
-from .boundary import check_callable, describe_any, function_name
-from .branches import branch_p
+from .boundary import check_callable, describe_any
 from .carried import (
     Region,
     Slot,
@@ -25,31 +22,26 @@ from .carried import (
     carried_region,
     given_back,
     initial,
-    joined,
+    known_number,
     leaf_value,
     own,
-    slot_of,
+    truth,
 )
-from .checkpoints import checkpoint_p
 from .core import (
     Aval,
     Tracer,
     Value,
-    aval_of,
-    concrete_value,
     dtype_of,
     shape_of,
     thread_state,
 )
 from .counted import INDEX
 from .dims import Dim, maximum
-from .errors import BatchingError, ConcretizationError, MutationError, user_line
+from .errors import user_line
 from .handles import RESULT, WEAK, TracedArray, value_of, wrap
 from .loops import for_p
 from .primitives.elementwise import add_p
 from .primitives.manipulation import stack_values, unstack_p
-from .program import Program, Variable
-from .recording import record
 from .regions import bind, coerce, rearranged, record_region, split_at
 from .rules import convert
 from .scans import scan_p
@@ -58,32 +50,6 @@ from .vectorize import vmap
 from .whiles import while_p
 
 _INDEX = Slot(INDEX, WEAK)
-
-
-# -- what is known --
-
-
-def _known_number(value: Value) -> Any:
-    """The number behind a scalar Value, or None where nobody knows it, or examples disagree."""
-    if not isinstance(value, Tracer):
-        return value
-    if thread_state.program is not None:
-        return None
-    try:
-        return concrete_value(value)
-    except (BatchingError, ConcretizationError):
-        return None
-
-
-def _truth(what: str, result: Any) -> Value:
-    """A condition as a Value of dtype bool (or a Python bool)."""
-    value = result if type(result) is bool else value_of(result)
-    if shape_of(value) != ():
-        raise TypeError(
-            f"{what} is {describe_any(result)}; wanted one truth value{user_line()}. Write "
-            "np.any(...) or np.all(...) of it, or np.where for a choice of each element."
-        )
-    return value if type(value) is bool else convert(value, np.dtype(bool))
 
 
 def _bound(what: str, x: Any) -> Any:
@@ -95,7 +61,7 @@ def _bound(what: str, x: Any) -> Any:
     value = x.value
     if shape_of(value) != () or dtype_of(value).kind not in "iu":
         raise TypeError(f"fori_loop: {what} is {describe_any(x)}, wanted an integer{user_line()}")
-    known = _known_number(value)
+    known = known_number(value)
     return value if known is None else int(known)
 
 
@@ -228,7 +194,7 @@ def while_loop(
     if thread_state.program is None:
         state = Plain(carry, "body_fun")
         while True:
-            test = _known_number(_truth("while_loop: what cond_fun returned", cond_fun(state.tree)))
+            test = known_number(truth("while_loop: what cond_fun returned", cond_fun(state.tree)))
             if test is None:
                 carry = Tree("while_loop", "init_val", state.tree)
                 break
@@ -241,7 +207,7 @@ def while_loop(
 
     def test_of(*values: Value) -> Sequence[Value]:
         found = cond_fun(carry.handles(body.slots, values))
-        return [coerce(_truth("while_loop: what cond_fun returned", found), _BOOL)]
+        return [coerce(truth("while_loop: what cond_fun returned", found), _BOOL)]
 
     avals = [slot.aval for slot in body.slots]
     test, captured = record_region(test_of, avals, "while_loop")
@@ -418,185 +384,3 @@ def map(f: Callable[[Any], Any], xs: Any, batch_size: int | None = None) -> Any:
         rest, _ = trees.flatten(many(stacks.rebuild([x[whole:] for x in leaves])))
         found = [np.concatenate(pair) for pair in zip(found, rest, strict=True)]
     return trees.rebuild(unflatten, found)
-
-
-# -- cond, switch --
-
-
-def cond(
-    pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any
-) -> Any:
-    """``true_fun(*operands) if pred else false_fun(*operands)``.
-
-    Where ``pred`` is known only that function is called. Where it is not, under `jit` and in a
-    vmapped batch whose examples disagree, both are recorded: they must return the same tree, shapes
-    and dtypes (Python numbers take the other's dtype). The functions may write to the arrays they
-    are given, which are copies, not to those they capture.
-
-    >>> import xnp as np
-    >>> np.cond(2 > 1, lambda x: x + 1, lambda x: x - 1, 10)
-    11
-    """
-    check_callable("cond", true_fun)
-    check_callable("cond", false_fun)
-    value = _truth("cond: pred", pred)
-    known = _known_number(value)
-    if known is not None:
-        return _call_plain(true_fun if known else false_fun, operands)
-    return _branches("cond", value, [false_fun, true_fun], ["false_fun", "true_fun"], operands)
-
-
-def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
-    """``branches[index](*operands)``, for any index: it is clamped to the branches there are.
-
-    What `cond` says of its functions holds for these.
-
-    >>> import xnp as np
-    >>> np.switch(1, [lambda x: x, lambda x: -x, lambda x: 2 * x], 10)
-    -10
-    """
-    if not branches:
-        raise ValueError(f"switch: there are no branches{user_line()}")
-    for branch in branches:
-        check_callable("switch", branch)
-    value = value_of(index)
-    if shape_of(value) != () or dtype_of(value).kind not in "iu":
-        raise TypeError(
-            f"switch: the index is {describe_any(index)}, wanted one integer{user_line()}"
-        )
-    known = _known_number(value)
-    if known is not None or len(branches) == 1:
-        known = min(max(int(known or 0), 0), len(branches) - 1)
-        return _call_plain(branches[known], operands)
-    names = [f"branch {i}" for i in range(len(branches))]
-    return _branches("switch", value, branches, names, operands)
-
-
-def _call_plain(fun: Callable[..., Any], operands: Sequence[Any]) -> Any:
-    """A branch that Python chooses: as of a region, its arguments and results are its own."""
-    return trees.map_leaves(own, fun(*(trees.map_leaves(own, x) for x in operands)))
-
-
-def _branches(
-    what: str,
-    index: Value,
-    functions: Sequence[Callable[..., Any]],
-    names: Sequence[str],
-    operands: tuple[Any, ...],
-) -> Any:
-    given = Tree(what, "operands", operands)
-    recorded = [_recorded_branch(what, fun, given) for fun in functions]
-    first, slots = recorded[0].result, recorded[0].slots
-    for branch, name in zip(recorded[1:], names[1:], strict=True):
-        first.leaves_of(branch.result.tree, name)
-        slots = [
-            _common_slot(what, first.path(i), a, b)
-            for i, (a, b) in enumerate(zip(slots, branch.slots, strict=True))
-        ]
-    captured: dict[int, Value] = {id(x): x for branch in recorded for x in branch.captured}
-    programs = tuple(_widened(branch, captured, slots, given) for branch in recorded)
-    found = bind(branch_p, [index, *given.values, *captured.values()], {"branches": programs})
-    pairs = zip(found, slots, strict=True)
-    return first.rebuild([given_back(x, slot.kind) for x, slot in pairs])
-
-
-class _Branch:
-    """A recorded branch: its Program takes (operands, captured)."""
-
-    def __init__(self, program: Program, captured: list[Value], result: Tree) -> None:
-        self.program, self.captured, self.result = program, captured, result
-        self.slots = [
-            Slot(aval, slot.kind)
-            for aval, slot in zip(program.out_avals, result.slots, strict=True)
-        ]
-
-
-def _recorded_branch(what: str, fun: Callable[..., Any], given: Tree) -> _Branch:
-    result: Any = None
-
-    def run(*values: Value) -> Sequence[Value]:
-        nonlocal result
-        result = Tree(what, "the result", fun(*given.handles(given.slots, values)))
-        return result.values
-
-    program, captured = record_region(run, [s.aval for s in given.slots], what)
-    return _Branch(program, captured, result)
-
-
-def _common_slot(what: str, path: str, a: Slot, b: Slot) -> Slot:
-    slot = joined(a, b)
-    same = a.aval.weak or b.aval.weak or a.aval.dtype == b.aval.dtype
-    if a.aval.shape != b.aval.shape or not same:
-        raise TypeError(
-            f"{what}: {path} is {a.aval} in one branch and {b.aval} in another{user_line()}. All "
-            "branches must give the same shapes and dtypes; convert with x.astype(...)."
-        )
-    return slot
-
-
-def _widened(
-    branch: _Branch, captured: dict[int, Value], slots: Sequence[Slot], given: Tree
-) -> Program:
-    """The branch as a function of what all branches capture, with results of common types."""
-    program = branch.program
-    operands, own_captured = split_at(program.parameters, len(given.slots))
-    mine = {id(x): v for x, v in zip(branch.captured, own_captured, strict=True)}
-    parameters = [mine.get(key) or Variable(aval_of(x)) for key, x in captured.items()]
-    wide = rearranged(program, [*operands, *parameters], program.results)
-    if all(a == s.aval for a, s in zip(wide.out_avals, slots, strict=True)):
-        return wide
-    return record(lambda *values: initial(wide(*values), slots), wide.in_avals, wide.name)[0]
-
-
-# -- checkpoint --
-
-
-def checkpoint(fun: Callable[..., Any]) -> Callable[..., Any]:
-    """``fun``, of which reverse mode stores the arguments only: the backward pass computes what it
-    needs once more. It costs time and saves memory.
-
-    Under a transformation ``fun`` is recorded, as by `jit`; arguments that are no arrays or numbers
-    are passed on as they are.
-
-    >>> import xnp as np
-    >>> print(np.grad(np.checkpoint(lambda x: np.sin(np.sin(x))))(0.0))
-    1.0
-    """
-    check_callable("checkpoint", fun)
-    name = f"checkpoint of {function_name(fun)}"
-
-    @functools.wraps(fun, updated=())
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        if not thread_state.level:
-            return fun(*args, **kwargs)
-        leaves, unflatten = trees.flatten((args, kwargs))
-        places = [i for i, leaf in enumerate(leaves) if _is_array(leaf)]
-        given = [leaf_value("checkpoint", lambda: "an argument", leaves[i]) for i in places]
-        slots = [slot_of(*x) for x in given]
-        result: Any = None
-
-        def run(*values: Value) -> Sequence[Value]:
-            nonlocal result
-            handles = [slot.handle(value) for slot, value in zip(slots, values, strict=True)]
-            for i, handle in zip(places, handles, strict=True):
-                leaves[i] = handle
-            inner_args, inner_kwargs = trees.rebuild(unflatten, leaves)
-            result = Tree("checkpoint", "the result", fun(*inner_args, **inner_kwargs))
-            if any(handle._version for handle in handles):
-                raise MutationError(
-                    f"{name} writes to its argument{user_line()}, which it would do again in the "
-                    "backward pass; write to a copy, x = np.copy(x)."
-                )
-            return result.values
-
-        program, captured = record_region(run, [s.aval for s in slots], name)
-        operands = [*(x for x, _ in given), *captured]
-        found = bind(checkpoint_p, operands, {"program": program})
-        pairs = zip(found, result.slots, strict=True)
-        return result.rebuild([given_back(x, slot.kind) for x, slot in pairs])
-
-    return wrapped
-
-
-def _is_array(leaf: Any) -> bool:
-    return isinstance(leaf, (TracedArray, np.ndarray, np.generic))

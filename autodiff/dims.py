@@ -14,9 +14,11 @@ that knows nothing of symbols is never wrong, it only serves fewer sizes.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -351,8 +353,27 @@ def _compared(
     return question(difference, 0) if type(difference) is int else decide(difference)
 
 
+class _AtHand(threading.local):
+    sizes: Mapping[Any, Any] | None = None
+
+
+_at_hand = _AtHand()
+
+
+@contextlib.contextmanager
+def numbers_for(sizes: Mapping[Any, Any]) -> Iterator[None]:
+    """Has sizes of closed scopes answer with their numbers for these sizes of the symbols."""
+    before, _at_hand.sizes = _at_hand.sizes, sizes
+    try:
+        yield
+    finally:
+        _at_hand.sizes = before
+
+
 def _fixed(dim: Dim) -> int:
     """The number at hand, with the guard that it is this one."""
+    if _at_hand.sizes is not None and not dim._is_open():
+        return operator.index(dim.evaluate(_at_hand.sizes))
     number = dim.hint
     if number is None:
         raise ConcretizationError(
@@ -426,8 +447,7 @@ def _proved(relation: str, size: Size) -> bool | None:
 
 
 def _noted_unequal(dim: Dim) -> bool:
-    keys = ("!=", dim.key), ("!=", (-dim).key)
-    return any(key in symbol.scope.noted for symbol in dim.symbols() for key in keys)
+    return any(dim.key in symbol.scope.unequal for symbol in dim.symbols())
 
 
 def provably_equal(a: Any, b: Any) -> bool:

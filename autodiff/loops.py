@@ -49,6 +49,7 @@ from .regions import (
     back_on_tape,
     bind,
     coerce,
+    given_cotangents,
     known_numbers,
     marked,
     on_tape,
@@ -60,8 +61,7 @@ from .regions import (
     zeros_of,
 )
 from .rules import convert
-from .scans import reverse_plan, scan_p
-from .structured import filled
+from .scans import plan_of, scan_p
 from .tape import Node, TapeTrace
 
 SEGMENT, LEVELS = 256, 3
@@ -89,9 +89,9 @@ class For(Counted):
             operands = back_on_tape(trace, values, parents)
             return _as_scan(operands, int(np.max(upper - lower, initial=0)), params)
         wanted = wanted_flags(values[2:], parents[2:])
-        plan = reverse_plan(params["body"], wanted, params["const_count"], params["carry_count"])
+        plan = plan_of(wanted, params, False)
         outs = self(*values, **params)
-        kept = {"primitive": self, "params": params, "plan": plan}
+        kept = {"primitive": self, "params": params, "wanted": wanted}
         node = Node(_unwound, parents, values, [aval_of(out) for out in outs], kept)
         return on_tape(trace, node, outs, plan.split.pulled)
 
@@ -133,10 +133,11 @@ class _Unwound(Looped):
     def pull(
         self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
     ) -> OptionalValues:
-        loop, plan = params["params"], params["plan"]
+        loop = params["params"]
+        plan = plan_of(params["wanted"], loop, strong)
         lower, upper, *rest = args
         consts, carry = split_at(rest, loop["const_count"])
-        split = plan.masked_split if strong else plan.split
+        split = plan.split
         back = pulling_body(split, loop["const_count"], len(carry), plan.active)
         count = trip_count(lower, upper)
         refuse_p(
@@ -144,7 +145,7 @@ class _Unwound(Looped):
             error=DifferentiationError,
             message=f"fori_loop: reverse mode of more than {SEGMENT**LEVELS} iterations",
         )
-        cts = marked(filled(ct, ans), split.pulled)
+        cts = given_cotangents(ct, ans, split.pulled)
         summed = marked(consts, split.reached[1 : 1 + len(consts)])
         sums = [zeros_of(aval_of(x)) for x in summed]
         unwind = _Unwinding(loop["body"], back, consts)

@@ -29,7 +29,7 @@ from .primitives.elementwise import equal_p, less_p, logical_and_p, not_equal_p
 from .primitives.rounding import floor_p
 from .rules import convert, convert_p, weaken_p
 
-_COMPLEX = np.dtype(complex)
+_COMPLEX, _INT = np.dtype(complex), np.dtype(int)
 
 
 def _is_operand(x: Any) -> bool:
@@ -64,6 +64,11 @@ def _python_result(
     if ufunc not in _ON_BITS and all(dtype_of(x).kind == "b" for x in values):
         values = [convert(x, np.dtype(int)) for x in values]  # True + True is 2
     return wrap(weaken_p(dispatch.UFUNCS[ufunc](*values)), WEAK)
+
+
+def _python_int(x: Value) -> Value:
+    """Python counts with its bools: True + True is 2."""
+    return weaken_p(convert(x, _INT)) if dtype_of(x).kind == "b" else x
 
 
 def _refuse_what_python_would(ufunc: Any, x: Value, y: Value) -> None:
@@ -132,17 +137,20 @@ def _comparison(ufunc: Any, unequal: bool | None = None) -> Callable[..., Any]:
                 return wrap(np.full(shape, unequal)) if shape else unequal
             other, weak = value_of(other), False
         result = dispatch.UFUNCS[ufunc](self.value, other)
-        if weak and not isinstance(result, Tracer):  # True + True is 2 only for Python's bool
-            return python(concrete_value(self.value), concrete_value(other))
-        return wrap(result)
+        if not weak:
+            return wrap(result)
+        if isinstance(result, Tracer):
+            return wrap(weaken_p(result), WEAK)
+        return python(concrete_value(self.value), concrete_value(other))
 
     return method
 
 
 def _unary(ufunc: Any) -> Callable[..., Any]:
     def method(self: TracedArray) -> TracedArray:
-        result = dispatch.UFUNCS[ufunc](self.value)
-        return wrap(weaken_p(result), WEAK) if self._kind == WEAK else wrap(result)
+        if self._kind != WEAK:
+            return wrap(dispatch.UFUNCS[ufunc](self.value))
+        return wrap(weaken_p(dispatch.UFUNCS[ufunc](_python_int(self.value))), WEAK)
 
     return method
 

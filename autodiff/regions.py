@@ -15,7 +15,7 @@ import numpy as np
 
 from . import foreign
 from .batching import BatchTrace, BatchTracer
-from .calls import CHEAP, has_effect, needed, partition
+from .calls import CHEAP, has_effect, needed, partition, residual_places
 from .core import (
     PYTHON_DTYPES,
     Aval,
@@ -32,7 +32,7 @@ from .core import (
 )
 from .errors import DifferentiationError, user_line
 from .forward import JVPTrace, JVPTracer
-from .program import Equation, Literal, Program, Variable, regions
+from .program import Equation, Literal, Program, Variable
 from .recording import ProgramTrace
 from .rules import broadcast_to_p, convert, lead_batch, weaken_p, zeros_like
 from .structured import enter_tape, is_traced_by
@@ -76,7 +76,7 @@ def zeros_of(aval: Aval) -> Value:
     """Zeros; while a Program is recorded, one of its equations rather than a literal."""
     program = thread_state.program
     if program is None or not aval.shape:
-        return zeros_like(strong(aval))
+        return zeros_like(aval)
     return program.process(broadcast_to_p, (aval.dtype.type(0),), {"shape": aval.shape})
 
 
@@ -296,20 +296,8 @@ def split_region(
     residuals = forward.results[len(outs) :]
     number = {v: i for i, v in enumerate(parameters)}
     sources = tuple(number.get(v) for v in residuals if type(v) is Variable)
-    for equation in forward.equations:
-        for v in equation.results:
-            number[v] = len(number)
-    places = tuple(number[v] for v in residuals if type(v) is Variable)
+    places = tuple(residual_places(forward, len(outs)))
     return Split(forward, backward, pulled, reached, sources, places)
-
-
-def with_masks(
-    split: Split, program: Program, wanted: Flags, forced: Flags, carried: Flags
-) -> Split:
-    """The split whose backward Program leaves zeros zero, if it reads the same residuals."""
-    masked = split_region(program, wanted, forced, carried, True)
-    same = masked.places == split.places and masked.reached == split.reached
-    return masked if same else split
 
 
 def known_numbers(x: Value) -> Any:
@@ -338,6 +326,14 @@ def wanted_flags(values: Values, parents: Sequence[Node | None]) -> Flags:
     return tuple(
         p is not None and inexact(aval_of(x)) for x, p in zip(values, parents, strict=True)
     )
+
+
+def given_cotangents(cts: OptionalValues, avals: Sequence[Aval], pulled: Flags) -> list[Value]:
+    """The cotangents of the results in ``pulled``, zeros where nobody has asked for one."""
+    return [
+        zeros_of(aval) if ct is None else ct
+        for ct, aval in zip(marked(cts, pulled), marked(avals, pulled), strict=True)
+    ]
 
 
 class Looped:
@@ -494,21 +490,3 @@ def batched_carry(
         if grown == carry:
             return tuple(carry)
         carry = grown
-
-
-# Of other numbers than those meant for them these may raise, or never end.
-RAISING = frozenset(
-    {"gather", "scatter", "scatter_add", "accumulate", "nonzero", "last_writer", "while"}
-)
-_LINALG = ("solve", "inv", "cholesky", "eig", "svd", "qr", "lstsq", "lu", "roots")
-
-
-def may_raise(program: Program) -> bool:
-    """Whether a region could raise or warn for numbers that it is never to see."""
-    return any(
-        has_effect(e)
-        or e.primitive.name in RAISING
-        or e.primitive.name.startswith(_LINALG)
-        or any(may_raise(region) for region in regions(e))
-        for e in program.equations
-    )

@@ -30,6 +30,7 @@ from .regions import (
     Split,
     back_on_tape,
     coerce,
+    given_cotangents,
     hoisted,
     marked,
     on_tape,
@@ -38,10 +39,8 @@ from .regions import (
     split_region,
     strong,
     wanted_flags,
-    with_masks,
     zeros_of,
 )
-from .structured import filled
 from .tape import Node, TapeTrace
 
 
@@ -83,16 +82,14 @@ class Scan(Counted):
             back = back_on_tape(trace, values, parents)
             return self(*with_constants(back, *outside, params), **outside_params(params, outside))
         wanted = wanted_flags(values, parents)
-        plan = reverse_plan(params["body"], wanted, params["const_count"], params["carry_count"])
-        forward = {**params, "body": plan.forward}
-        found = self(*values, **forward)
-        outs, ys = found[: len(params["body"].results)], found[params["carry_count"] :]
+        plan = plan_of(wanted, params, False)
+        outs, stacks = run_forward(plan, values, params)
         kept = {
             "primitive": self,
             "params": params,
             "wanted": wanted,
             "plan": plan,
-            "stacks": [ys[i] for i in plan.stacked],
+            "stacks": stacks,
         }
         node = Node(_scanned, parents, values, [aval_of(out) for out in outs], kept)
         return on_tape(trace, node, outs, plan.split.pulled)
@@ -152,34 +149,42 @@ class Plan(NamedTuple):
     stacked: tuple[int, ...]  # of the ys of that body: those that the backward body reads
     active: Flags  # which carried values have a cotangent
     backward: Program  # the backward body
-    masked_split: Split
-    masked: Program  # the same where cotangents may be zeros from behind a mask
+
+
+def plan_of(wanted: Flags, params: Params, masked: bool) -> Plan:
+    """``wanted``: of (consts, carry, xs) those whose cotangents are wanted at first."""
+    counts = params["const_count"], params["carry_count"]
+    return reverse_plan(params["body"], wanted, *counts, masked)
+
+
+def run_forward(plan: Plan, values: Values, params: Params) -> tuple[Sequence[Value], list[Value]]:
+    """The results of the loop, and the stacks for the backward one."""
+    found = scan_p(*values, **{**params, "body": plan.forward})
+    ys = found[params["carry_count"] :]
+    return found[: len(params["body"].results)], [ys[i] for i in plan.stacked]
 
 
 @lru_cache(maxsize=512)
-def reverse_plan(body: Program, wanted: Flags, const_count: int, carry_count: int) -> Plan:
-    """``wanted``: of (consts, carry, xs) those whose cotangents are wanted at first."""
+def reverse_plan(
+    body: Program, wanted: Flags, const_count: int, carry_count: int, masked: bool
+) -> Plan:
     y_count = len(body.results) - carry_count
     active = list(wanted[const_count : const_count + carry_count])
     while True:
         flags = (False, *wanted[:const_count], *active, *wanted[const_count + carry_count :])
         forced = (*active, *(False for _ in range(y_count)))
         carried = tuple(a and 0 <= i - 1 - const_count < carry_count for i, a in enumerate(flags))
-        split = split_region(body, flags, forced, carried, False)
+        split = split_region(body, flags, forced, carried, masked)
         if list(split.pulled[:carry_count]) == active:
             break
         active = list(split.pulled[:carry_count])
     forward, stacked = _stacking(split, body, const_count, carry_count)
-    masked = with_masks(split, body, flags, forced, carried)
-    counts = const_count, carry_count
     return Plan(
         split,
         forward,
         stacked,
         tuple(active),
-        _backward_body(split, tuple(active), *counts),
-        masked,
-        _backward_body(masked, tuple(active), *counts),
+        _backward_body(split, tuple(active), const_count, carry_count),
     )
 
 
@@ -244,15 +249,20 @@ class _Scanned(Looped):
         self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
     ) -> OptionalValues:
         loop, plan, stacks = params["params"], params["plan"], params["stacks"]
+        if strong:
+            masked = plan_of(params["wanted"], loop, True)
+            if masked.split.places != plan.split.places:
+                _, stacks = run_forward(masked, args, loop)
+            plan = masked
         const_count, carry_count = loop["const_count"], loop["carry_count"]
         split = plan.split
         groups = [_group(source, const_count, carry_count) for source in split.sources]
-        consts = [args[s - 1] for s, g in zip(split.sources, groups, strict=True) if g == "const"]
-        xs = [args[s - 1] for s, g in zip(split.sources, groups, strict=True) if g == "x"]
-        cts = marked(filled(ct, ans), split.pulled)
+        sources = list(zip(split.sources, groups, strict=True))
+        consts = [args[s - 1] for s, group in sources if s and group == "const"]
+        xs = [args[s - 1] for s, group in sources if s and group == "x"]
+        cts = given_cotangents(ct, ans, split.pulled)
         carry_cts, y_cts = split_at(cts, sum(plan.active))
         summed = marked(args[:const_count], split.reached[1 : 1 + const_count])
-        body = plan.masked if strong else plan.backward
         found = scan_p(
             *consts,
             *carry_cts,
@@ -260,7 +270,7 @@ class _Scanned(Looped):
             *stacks,
             *xs,
             *y_cts,
-            body=body,
+            body=plan.backward,
             const_count=len(consts),
             carry_count=len(carry_cts) + len(summed),
             length=loop["length"],

@@ -23,6 +23,7 @@ class Scope:
         self.symbols: dict[str, Symbol] = {}
         self.noted: dict[tuple[str, Any], dims.Guard] = {}
         self.floors: dict[Any, int] = {}  # lower bounds of non-constant parts, from the guards
+        self.unequal: set[Any] = set()  # keys of what is not 0, by the guards
         self.is_open = True
 
     def symbol(
@@ -52,24 +53,33 @@ class Scope:
 
     def note(self, guard: dims.Guard) -> None:
         self.noted.setdefault((guard.relation, guard.dim.key), guard)
-        if guard.relation != "!=":
-            self._raise_floor(guard.dim.polynomial, 1)
-        if guard.relation == "==":
-            self._raise_floor(guard.dim.polynomial, -1)
-            self._solve(guard.dim)
+        self._learn(guard.relation, guard.dim)
+        if guard.relation == "==" and self._solve(guard.dim):
+            for known in self.guards:  # what they say of the symbol, they say of what it equals
+                self._learn(known.relation, dims.size_of(known.dim.polynomial))
 
-    def _solve(self, dim: dims.Dim) -> None:
+    def _learn(self, relation: str, size: dims.Size) -> None:
+        """Remembers what a guard says, for proofs."""
+        if type(size) is not dims.Dim:
+            return
+        if relation == "!=":
+            self.unequal |= {size.key, (-size).key}
+        else:
+            self._raise_floor(size.polynomial, 1)
+        if relation == "==":
+            self._raise_floor(size.polynomial, -1)
+
+    def _solve(self, dim: dims.Dim) -> bool:
         """``dim == 0`` gives one of its symbols, the youngest it can, in terms of the others."""
         for symbol in sorted(dim.symbols(), key=lambda s: s.order, reverse=True):
             slope = dim.polynomial.get((symbol,), 0)
-            rest = dims.size_of(
-                {m: -slope * c for m, c in dim.polynomial.items() if m != (symbol,)}
-            )
+            others = {m: -slope * c for m, c in dim.polynomial.items() if m != (symbol,)}
+            rest = dims.size_of(others)
             if abs(slope) == 1 and symbol not in dims.symbols_of(rest) and symbol.scope is self:
                 symbol.equal = polynomial_of(rest)
-                if type(rest) is dims.Dim:
-                    self._raise_floor((rest - symbol.lower).polynomial, 1)
-                return
+                self._learn(">=", rest - symbol.lower)
+                return True
+        return False
 
     def _raise_floor(self, polynomial: Polynomial, sign: int) -> None:
         """Notes that ``sign * polynomial >= 0``."""

@@ -8,25 +8,70 @@ stays in registers. Index operations are no steps: consumers read through them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..autodiff.core import Aval
 from ..autodiff.program import Atom, Equation, Literal, Program, Variable, regions
-from .affine import INDEX_OPERATIONS, ZERO, Affine, Index, Shape, identity, is_one, same, through
+from ..autodiff.shapes import broadcast, slice_bounds, slice_size
+from .affine import (
+    INDEX_OPERATIONS,
+    ZERO,
+    Affine,
+    Index,
+    Shape,
+    identity,
+    is_one,
+    lower_bound,
+    same,
+    through,
+)
 from .places import CONSTANT, PARAMETER, RESULT, TEMPORARY, Buffer, Place, dense, nbytes, view
+from .reuse import reusable
 
 FULL, ROW = "full", "row"
 
-_EXTREMES = ("reduce_max", "reduce_min")
+_EXTREMES = ("reduce_max", "reduce_min", "argmax", "argmin")
 REDUCTIONS = ("reduce_sum", "reduce_prod", *_EXTREMES, "reduce_any", "reduce_all")
+RUNNING = ("cumsum", "cumprod")  # reductions that give every partial result
 
 
 def is_reduction(equation: Equation) -> bool:
     """Whether loops accumulate the result; the order of complex numbers is left to NumPy."""
     name = equation.primitive.name
-    is_complex = equation.inputs[0].aval.dtype.kind == "c" if name in _EXTREMES else False
-    return name in REDUCTIONS and not is_complex
+    if name not in REDUCTIONS and name not in RUNNING:
+        return False
+    is_complex = equation.inputs[0].aval.dtype.kind == "c"
+    # The extreme of nothing is an error.
+    some = all(lower_bound(equation.inputs[0].aval.shape[k]) for k in reduced_axes(equation))
+    return name not in _EXTREMES or (some and not is_complex)
+
+
+def reduced_axes(equation: Equation) -> tuple[int, ...]:
+    params = equation.params
+    return (params["axis"],) if "axis" in params else tuple(params["axes"])
+
+
+def reads_of(equation: Equation, index: Index, full: Index) -> list[tuple[Atom, Index | None]]:
+    """Where an equation of a cluster reads its arguments when its result is computed at ``index``
+    and the loops are at ``full``; None: anywhere, in memory.
+    """
+    name = equation.primitive.name
+    if is_reduction(equation):
+        return [(equation.inputs[0], full)]
+    if name == "gather":
+        x, *indices = equation.inputs
+        lead = index[: len(index) - (len(x.aval.shape) - len(indices))]
+        return [(x, None), *((i, broadcast_index(i.aval.shape, lead)) for i in indices)]
+    return [(x, broadcast_index(x.aval.shape, index)) for x in equation.inputs]
+
+
+def can_gather(equation: Equation) -> bool:
+    """Whether loops can hold a gather: its indices are integers, and address something."""
+    x, *indices = equation.inputs
+    return all(i.aval.dtype.kind in "iu" for i in indices) and all(
+        lower_bound(dim) for dim in x.aval.shape[: len(indices)]
+    )
 
 
 class Store(NamedTuple):
@@ -36,6 +81,8 @@ class Store(NamedTuple):
     place: Place
     level: str
     index: Index  # into the place
+    addressed: tuple[tuple[Atom, Index], ...] = ()  # indices of its leading axes, and where to read
+    adds: bool = False  # to what is there
 
 
 class Cluster:
@@ -52,6 +99,7 @@ class Cluster:
         self.index: dict[Variable, Index] = {}  # of the element that the loops are at
         self.phase: dict[Variable, int] = {}
         self.stores: list[Store] = []
+        self.serial = False  # the order of its writes matters
 
     @property
     def row_loops(self) -> tuple[int, ...]:
@@ -116,6 +164,7 @@ class Plan(NamedTuple):
     places: dict[Atom, Place]
     producers: dict[Variable, Equation]
     outside: list[Buffer]  # of parameters and results
+    in_place: set[int]  # results that lie where the parameters did that they come after
 
 
 def broadcast_index(shape: Shape, index: Index) -> Index:
@@ -125,7 +174,10 @@ def broadcast_index(shape: Shape, index: Index) -> Index:
 
 
 class Planner:
-    """Makes the `Plan` of one Program. ``is_elementwise`` says which equations loops can hold."""
+    """Makes the `Plan` of one Program. ``is_elementwise`` says which equations loops can hold;
+    ``donated``: parameters whose memory may be written to, by number, and the results that come
+    after them: a loop's carried values.
+    """
 
     LOOK_BACK = 12  # clusters that an equation may join
 
@@ -134,6 +186,7 @@ class Planner:
         program: Program,
         is_elementwise: Callable[[Equation], bool],
         constants: list[Literal],
+        donated: Mapping[int, int] | None = None,
     ) -> None:
         self.program = program
         self.is_elementwise = is_elementwise
@@ -146,10 +199,16 @@ class Planner:
         self.result_of: dict[Variable, int] = {}
         self.temporaries = 0
         self.outside: list[Buffer] = []
+        self.in_place: set[int] = set()  # results that lie where their parameters did
+        self.given = {program.parameters[i]: number for i, number in (donated or {}).items()}
+        self.reusable = reusable(program, self.given)
+        self.donated: dict[Buffer, int] = {}
 
     def plan(self) -> Plan:
         for number, v in enumerate(self.program.parameters):
             self.places[v] = self._outside(PARAMETER, number, v.aval)
+            if v in self.given:
+                self.donated[self.places[v].buffer] = self.given[v]
         for number, x in enumerate(self.program.results):
             if type(x) is Variable and x not in self.places and x not in self.result_of:
                 self.result_of[x] = number
@@ -157,7 +216,9 @@ class Planner:
             self._add(equation)
         for number, x in enumerate(self.program.results):
             self._add_result(number, x)
-        return Plan(self.program, self.steps, self.places, self.producers, self.outside)
+        return Plan(
+            self.program, self.steps, self.places, self.producers, self.outside, self.in_place
+        )
 
     def _outside(self, kind: str, number: int, aval: Aval) -> Place:
         buffer = Buffer(kind, number, nbytes(aval.shape, aval.dtype))
@@ -173,7 +234,7 @@ class Planner:
             self._add_index_operation(equation)
         elif is_reduction(equation):
             self._add_reduction(equation)
-        elif self.is_elementwise(equation):
+        elif self.is_elementwise(equation) or (name == "gather" and can_gather(equation)):
             self._add_elementwise(equation)
         else:
             update = getattr(self, f"_add_{name}", None)
@@ -229,6 +290,7 @@ class Planner:
             if found is None:  # a reshape that must move elements
                 found = view(equation, self._dense_copy(equation.inputs[0]))
                 assert found is not None
+                self.home[x] = self.steps[-1]
             return found
         cluster = self.home[x]
         assert isinstance(cluster, Cluster), f"{equation} has no place"
@@ -254,8 +316,8 @@ class Planner:
 
     def store(self, x: Atom, place: Place) -> Cluster:
         """A cluster that writes ``x``, broadcast, to a place."""
-        cluster = self._open(place.shape)
         self._prepare(x)
+        cluster = self._open(place.shape)
         cluster.stores.append(Store(x, place, FULL, cluster.full_index))
         return cluster
 
@@ -303,11 +365,13 @@ class Planner:
         index = cluster.index_into(shape, level)
         if index is None:
             return None
-        reads = [(x, broadcast_index(x.aval.shape, index)) for x in equation.inputs]
+        reads = reads_of(equation, index, cluster.full_index)
         return index if all(self._readable(cluster, level, x, at) for x, at in reads) else None
 
-    def _readable(self, cluster: Cluster, level: str, x: Atom, index: Index) -> bool:
+    def _readable(self, cluster: Cluster, level: str, x: Atom, index: Index | None) -> bool:
         """Whether the cluster can read ``x`` there: from memory, or as it is computed."""
+        if index is None:
+            return self.step_of(x) < cluster.number
         x, index = self.base(x, index)
         if type(x) is Literal or x not in self.home:
             return True
@@ -323,8 +387,11 @@ class Planner:
 
     def _join(self, cluster: Cluster, level: str, index: Index, equation: Equation) -> None:
         phase = 0
-        for x in equation.inputs:
-            read, _ = self.base(x, broadcast_index(x.aval.shape, index))
+        for x, at in reads_of(equation, index, cluster.full_index):
+            if at is None:
+                self.place_of(x)
+                continue
+            read, _ = self.base(x, at)
             phase = max(phase, self._phase_read(cluster, level, read))
         self._enter(cluster, level, index, equation, phase)
 
@@ -350,7 +417,7 @@ class Planner:
 
     def _add_reduction(self, equation: Equation) -> None:
         (x,) = equation.inputs
-        shape, axes = x.aval.shape, tuple(equation.params["axes"])
+        shape, axes = x.aval.shape, reduced_axes(equation)
         for cluster in self._candidates(self.step_of(x)):
             fits = cluster.reduced is None or cluster.reduced == axes
             exact = len(cluster.shape) == len(shape) and all(map(same, cluster.shape, shape))
@@ -361,6 +428,9 @@ class Planner:
         cluster.reduced = axes
         read, _ = self.base(x, cluster.full_index)
         phase = self._phase_read(cluster, FULL, read)
+        if equation.primitive.name in RUNNING:
+            self._enter(cluster, FULL, cluster.full_index, equation, phase)
+            return
         index = cluster.index_into(cluster.row_shape, ROW)
         assert index is not None
         self._enter(cluster, ROW, index, equation, phase)
@@ -387,13 +457,67 @@ class Planner:
         self.home[out] = self.steps[-1] if self.steps else self._open(place.shape)
 
     def _add_setitem(self, equation: Equation) -> None:
-        x, value = equation.inputs
+        _, value = equation.inputs
+        place = self._updated(equation)
+        self.store(value, view_part(place, equation.params["index"]))
+        self._finish_update(equation.results[0], place)
+
+    def _updated(self, equation: Equation) -> Place:
+        """The place of an update's result, which holds what there was before: its own array where
+        nothing else reads that any more, else a copy.
+        """
+        x = equation.inputs[0]
         (out,) = equation.results
+        if equation in self.reusable:
+            place = self.place_of(x)
+            if is_whole(place) and (place.buffer.kind == TEMPORARY or place.buffer in self.donated):
+                return place
         place = self._new_place(out)
         self.store(x, place)
-        part = view_part(place, equation.params["index"])
-        self.store(value, part)
-        self._finish_update(out, place)
+        return place
+
+    def _scatter_into(self, equation: Equation, place: Place, value: Atom, adds: bool) -> None:
+        """Writes ``value``, broadcast, to the elements that index arrays address."""
+        indices = equation.inputs[-self._index_count(equation) :]
+        for x in (value, *indices):
+            self._prepare(x)
+        lead = broadcast(*(i.aval.shape for i in indices))
+        rest = place.shape[len(indices) :]
+        cluster = self._open((*lead, *rest))
+        cluster.serial = True
+        index = cluster.full_index
+        addressed = tuple((i, broadcast_index(i.aval.shape, index[: len(lead)])) for i in indices)
+        target = index[len(lead) :]
+        cluster.stores.append(Store(value, place, FULL, target, addressed, adds))
+        self._finish_update(equation.results[0], place)
+
+    def _index_count(self, equation: Equation) -> int:
+        return len(equation.inputs) - (1 if equation.primitive.name == "accumulate" else 2)
+
+    def _can_scatter(self, equation: Equation) -> bool:
+        count = self._index_count(equation)
+        shape = equation.results[0].aval.shape
+        return all(i.aval.dtype.kind in "iu" for i in equation.inputs[-count:]) and all(
+            lower_bound(dim) for dim in shape[:count]
+        )
+
+    def _add_scatter(self, equation: Equation) -> None:
+        if not self._can_scatter(equation):
+            self._add_operation(equation)
+            return
+        adds = equation.primitive.name == "scatter_add"
+        self._scatter_into(equation, self._updated(equation), equation.inputs[1], adds)
+
+    _add_scatter_add = _add_scatter
+
+    def _add_accumulate(self, equation: Equation) -> None:
+        if not self._can_scatter(equation):
+            self._add_operation(equation)
+            return
+        (out,) = equation.results
+        place = self._new_place(out)
+        self.store(Literal(out.aval.dtype.type(0)), place)
+        self._scatter_into(equation, place, equation.inputs[0], adds=True)
 
     def _add_embed(self, equation: Equation) -> None:
         (part,) = equation.inputs
@@ -422,9 +546,18 @@ class Planner:
 
     def _add_result(self, number: int, x: Atom) -> None:
         place = self.places.get(x)
-        if place is not None and place.buffer.kind == RESULT and place.buffer.number == number:
-            return
+        if place is not None and is_whole(place):
+            if place.buffer.kind == RESULT and place.buffer.number == number:
+                return
+            if self.donated.get(place.buffer) == number:
+                self.in_place.add(number)
+                return
         self.store(x, self._outside(RESULT, number, x.aval))
+
+
+def is_whole(place: Place) -> bool:
+    """Whether the array is all there is in its buffer."""
+    return place.is_dense and same(place.buffer.nbytes, nbytes(place.shape, place.dtype))
 
 
 def view_part(place: Place, index: Sequence[Any]) -> Place:
@@ -455,9 +588,5 @@ def view_part(place: Place, index: Sequence[Any]) -> Place:
 
 def slice_parts(item: slice, dim: Any) -> tuple[Any, Any, Any]:
     """Start, step and length of a slice of an axis of this size."""
-    if type(dim) is int:
-        found = range(*item.indices(dim))
-        return found.start, found.step, len(found)
-    if item == slice(None):
-        return 0, 1, dim
-    raise NotImplementedError(f"the slice {item} of an axis of symbolic size")
+    start, _, step = slice_bounds(item, dim)
+    return start, step, slice_size(item, dim)

@@ -23,6 +23,7 @@ from ..autodiff.primitives.matrices import eye as eye_values
 from ..autodiff.primitives.matrices import tri as tri_values
 from ..autodiff.rules import broadcast_to_p, convert, filled, reshape_p
 from ..autodiff.sizes import iota
+from ..autodiff.symbolic_layouts import SymbolicLayout
 from .namespace import replaces_inside
 
 
@@ -327,7 +328,7 @@ def _like(name: str, number: int) -> Callable[..., Any]:
         if shape is not None:
             shape = views.as_shape(shape)
         new = shape_of(a.value) if shape is None else shape
-        if dims.in_use and dims.is_symbolic(new):
+        if type(a.layout()) is SymbolicLayout or dims.is_symbolic(new):
             made = filled(new, number, np.dtype(dtype))
             if order in ("K", "A", None) and len(new) == ndim_of(a.value):
                 return wrap(laid_out_as(made, a.layout()), ARRAY0D)

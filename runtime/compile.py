@@ -21,7 +21,7 @@ from ..autodiff.program import Literal, Program
 from ..codegen.mlir.module import Module, ModuleWriter
 from ..codegen.pipeline import optimize
 from ..codegen.places import Place
-from . import lower_mlir, native, threads
+from . import libraries, lower_mlir, native, threads
 
 _CALLBACK = ctypes.CFUNCTYPE(
     None, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
@@ -72,12 +72,12 @@ class Compiled:
     def __init__(self, program: Program) -> None:
         start = time.perf_counter()
         self.program = program
-        name = _unique_name(program)
+        self.name = name = _unique_name(program)
         self.module: Module = ModuleWriter(program, name, vector_bytes(), parallel=True).module()
         written = time.perf_counter()
         self.llvm_ir = lower_mlir.to_llvm_ir(self.module.text)
         lowered = time.perf_counter()
-        symbols: dict[str, int] = {}
+        symbols = libraries.symbols(self.module.text)
         self._failures = threading.local()
         if self.module.is_parallel:
             symbols["xnp_parallel"] = threads.parallel_address()
@@ -122,7 +122,7 @@ class Compiled:
         table = (ctypes.c_int64 * max(len(numbers), 1))(*numbers)
         code = self._run(inputs, outputs, table)
         if code:
-            raise self.failure(code)
+            raise self.failure(code, sizes)
         return [_result(x, aval) for x, aval in zip(results, self.program.out_avals, strict=True)]
 
     def _sizes(self, arrays: Sequence[np.ndarray[Any, Any]]) -> dict[Any, int]:
@@ -134,12 +134,17 @@ class Compiled:
                     found.setdefault(symbol, size)
         return found
 
-    def failure(self, code: int) -> BaseException:
+    def failure(self, code: int, sizes: Mapping[Any, int]) -> BaseException:
         """The exception that a call which returned ``code`` has to raise."""
         error = self._failures.__dict__.pop("error", None)
         if error is not None:
             return error
-        return IndexError(f"index out of bounds (check {code})")
+        size, axis = self.module.checks[code - 2]
+        index = ctypes.c_int64.from_address(self.library.address(f"{self.name}_index")).value
+        length = substituted(size, sizes) if sizes else size
+        if index < 0:
+            index -= length  # it was counted from the end
+        return IndexError(f"index {index} is out of bounds for axis {axis} with size {length}")
 
     def _call_back(self, number: int, table: int, sizes: int, status: int) -> None:
         state = ctypes.c_int64.from_address(status)

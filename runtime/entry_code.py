@@ -17,8 +17,7 @@ EXTERNALS = {
     "Py_IncRef": "vw",
     "Py_DecRef": "vw",
     "PyObject_RichCompareBool": "iwwi",
-    "PyObject_Vectorcall": "wwwww",
-    "PyObject_CallOneArg": "www",
+    "PyObject_Call": "wwww",
     "PyErr_Clear": "v",
     "PyErr_Occurred": "w",
     "PyEval_SaveThread": "w",
@@ -72,9 +71,49 @@ def enter(self: int, arguments: int, flagged_count: int, names: int) -> int:
                 store(table, at.T_HOT, tried)
         tried += 1
     if result == MISSED:
-        result = api.PyObject_Vectorcall(word(table, at.T_MISS), arguments, count, names)
+        result = call_python(word(table, at.T_MISS), arguments, count, names)
     api.Py_DecRef(owner)
     return result
+
+
+def call_python(function: int, arguments: int, count: int, names: int) -> int:
+    """A Python function's result for these arguments, or 0.
+
+    Before Python 3.11 there is no PyObject_Vectorcall to be called by address.
+    """
+    positional = api.PyTuple_New(count)
+    if positional == 0:
+        return 0
+    for i in range(count):
+        api.Py_IncRef(word(arguments, i))  # the tuple takes it
+        api.PyTuple_SetItem(positional, i, word(arguments, i))
+    result = 0
+    keywords = 0
+    if names != 0:
+        keywords = named(arguments + 8 * count, names)
+    if names == 0 or keywords != 0:
+        result = api.PyObject_Call(function, positional, keywords)
+    api.Py_DecRef(positional)
+    api.Py_DecRef(keywords)
+    return result
+
+
+def named(values: int, names: int) -> int:
+    """A dict, or 0."""
+    keywords = api.PyDict_New()
+    for i in range(api.PyTuple_Size(names)):
+        name = api.PyTuple_GetItem(names, i)
+        if keywords != 0 and api.PyDict_SetItem(keywords, name, word(values, i)) < 0:
+            api.Py_DecRef(keywords)
+            keywords = 0
+    return keywords
+
+
+def call_with(function: int, argument: int) -> int:
+    """A Python function's result for one argument, or 0."""
+    place = stack(1)
+    store(place, 0, argument)
+    return call_python(function, place, 1, 0)
 
 
 def attempt(signature: int, arguments: int, count: int, names: int) -> int:
@@ -355,7 +394,7 @@ def fail(signature: int, code: int) -> None:
     if api.PyErr_Occurred() == 0:
         number = api.PyLong_FromLongLong(code)
         if number != 0:
-            api.Py_DecRef(api.PyObject_CallOneArg(word(signature, at.S_FAILED), number))
+            api.Py_DecRef(call_with(word(signature, at.S_FAILED), number))
             api.Py_DecRef(number)
 
 
@@ -409,7 +448,7 @@ def build(signature: int, frame: int) -> int:
         elif kind == at.STEP_CALL:
             top -= 1
             children = word(base, top)
-            value = api.PyObject_CallOneArg(word(step, at.B_VALUE), children)
+            value = call_with(word(step, at.B_VALUE), children)
             api.Py_DecRef(children)
         else:
             top -= word(step, at.B_VALUE)

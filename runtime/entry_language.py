@@ -159,7 +159,7 @@ class _Compiler:
                 self.value(value)
             case ast.Assign([ast.Name(name)], value):
                 self.assign(name, self.value(value))
-            case ast.AugAssign(ast.Name(name), op, value):
+            case ast.AugAssign(ast.Name(name), op, value) if type(op) in _BINARY:
                 both = f"{self.load_variable(name)}, {self.value(value)}"
                 self.assign(name, self.new(f"{_BINARY[type(op)]} i64 {both}"))
             case ast.Return(value):
@@ -222,7 +222,7 @@ class _Compiler:
                 self.branch(values[-1], yes, no)
             case ast.UnaryOp(ast.Not(), value):
                 self.branch(value, no, yes)
-            case ast.Compare(left, [op], [right]):
+            case ast.Compare(left, [op], [right]) if type(op) in _COMPARE:
                 both = f"{self.value(left)}, {self.value(right)}"
                 bit = self.new(f"icmp {_COMPARE[type(op)]} i64 {both}")
                 self.lines.append(f"br i1 {bit}, label %{yes}, label %{no}")
@@ -258,10 +258,14 @@ class _Compiler:
                 return str(int(getattr(self.names.constants["at"], name)))
             case ast.Attribute(ast.Name("api"), name) if name in self.names.addresses:
                 return f"ptrtoint (ptr @{name} to i64)"
-            case ast.BinOp(left, op, right):
+            case ast.UnaryOp(ast.USub(), ast.Constant(int() as number)):
+                return str(-number)
+            case ast.BinOp(left, op, right) if type(op) in _BINARY:
                 both = f"{self.value(left)}, {self.value(right)}"
                 return self.new(f"{_BINARY[type(op)]} i64 {both}")
-            case ast.Compare() | ast.BoolOp() | ast.UnaryOp(ast.Not()):
+            case ast.Compare(_, [op], _) if type(op) in _COMPARE:
+                return self.truth(node)
+            case ast.BoolOp() | ast.UnaryOp(ast.Not()):
                 return self.truth(node)
             case ast.Call(ast.Name(name), arguments):
                 return self.call(name, arguments)

@@ -13,23 +13,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from ..autodiff import boundary
+from ..autodiff import boundary, dims
 from ..autodiff.boundary import function_name
-from ..autodiff.calls import call_p
-from ..autodiff.core import Tracer, Value, describe_type, thread_state
-from ..autodiff.errors import MutationError, user_line
-from ..autodiff.handles import TracedArray
 from ..autodiff.program import Program
-from ..autodiff.views import set_shape
-from . import traced
+from .entries import Entry
 from .environment import Environment
-from .executable import Executable, make_executable
 from .explanation import Compile, Description, Explanation, describe, parameter_names, reason_of
+from .families import Family, has_symbolic_sizes, key_without_sizes
 from .randomness import random_state
 from .signature import DYNAMIC, STATIC, TREE, Call
-from .traced import ARGUMENT, COMPUTED, COPIED, Traced, Write
 
 KEYS = 256  # signatures that a function keeps, and environments of each
 ENVIRONMENTS = 8
@@ -105,6 +97,7 @@ class Jit:
     def clear_cache(self) -> None:
         """Forgets what has been compiled."""
         self._entries: dict[Any, list[Entry]] = {}
+        self._families: dict[Any, Family] = {}
         self._log: list[Compile] = []
         self._past: list[tuple[Description, Environment]] = []
 
@@ -112,21 +105,32 @@ class Jit:
         return self._run(Call(args, kwargs, self._mode))
 
     def _run(self, call: Call) -> Any:
-        entry = self._found(call)
-        if entry is None:
-            entry = self._made(call)
-        return entry.run(call)
+        if dims.in_use and has_symbolic_sizes(call):  # in a Program for any size
+            return self._fun(*call.args, **call.kwargs)
+        return self._entry(call).run(call)
+
+    def _entry(self, call: Call) -> Entry:
+        return self._found(call) or self._made(call)
 
     def _mode(self, place: int | str) -> int:
         return self._modes.get(place, TREE)
 
     def _found(self, call: Call) -> Entry | None:
-        entries = self._entries.get(call.key, ())
+        entries: Sequence[Entry] = self._entries.get(call.key, ())
         for entry in entries:
             if entry.serves(call):
                 return entry
-        if not entries:
-            return None
+        family = self._families.get(key_without_sizes(call)) if self._families else None
+        if family is not None:
+            fitting = [entry for entry in family.entries if entry.fits(call)]
+            for entry in fitting:
+                if entry.serves(call):
+                    return entry
+            entries = [*entries, *fitting]
+        return self._found_slowly(call, entries) if entries else None
+
+    def _found_slowly(self, call: Call, entries: Sequence[Entry]) -> Entry | None:
+        """Among entries of the right kind, that in whose environment something may have changed."""
         environment = Environment(self._fun, call.objects)
         for entry in entries:
             if entry.environment.key == environment.key:
@@ -139,7 +143,8 @@ class Jit:
         start = time.perf_counter()
         environment = Environment(self._fun, call.objects, names=True)
         before = random_state(environment.generators)
-        entry = Entry(self._fun, call, environment)
+        family = self._family(call)
+        entry = self._recorded(call, environment, family)
         if before != random_state(environment.generators):
             entry.note = "draws random numbers: from the next call on the plain function runs"
             entry.draws = True
@@ -148,15 +153,40 @@ class Jit:
         if environment.overflow:
             entry.note += "; reads more objects than are watched"
         if not entry.traced.captures:
-            self._keep(call, entry)
+            self._keep(call, entry, family)
         self._note(call, entry, start)
         return entry
 
-    def _keep(self, call: Call, entry: Entry) -> None:
+    def _family(self, call: Call) -> Family:
+        key = key_without_sizes(call)
+        family = self._families.pop(key, None) or Family()
+        self._families[key] = family
+        _shorten(self._families)
+        return family
+
+    def _recorded(self, call: Call, environment: Environment, family: Family) -> Entry:
+        """For any size, if sizes have varied and it is possible; else for the sizes at hand."""
+        symbolic = family.symbolic_types(call)
+        if symbolic is not None:
+            try:
+                entry = Entry(self._fun, call, environment, *symbolic)
+            except Exception:  # noqa: BLE001 - the function's own, if any, come again
+                family.is_fixed = True
+            else:
+                if entry.is_for_any_size() and not entry.traced.captures:
+                    guards = ", ".join(map(str, symbolic[0].guards))
+                    entry.note = f"for any size{' with ' if guards else ''}{guards}"
+                    return entry
+                family.is_fixed = True
+        return Entry(self._fun, call, environment)
+
+    def _keep(self, call: Call, entry: Entry, family: Family) -> None:
+        if entry.scope is not None:
+            family.entries = [entry, *family.entries][:ENVIRONMENTS]
+            return
         known = self._entries.pop(call.key, [])
         self._entries[call.key] = [entry, *known][:ENVIRONMENTS]
-        while len(self._entries) > KEYS:
-            self._entries.pop(next(iter(self._entries)), None)
+        _shorten(self._entries)
 
     def _note(self, call: Call, entry: Entry, start: float) -> None:
         description = describe(self._fun, call)
@@ -167,13 +197,9 @@ class Jit:
         self._past.append((description, entry.environment))
         del self._log[:-COMPILES], self._past[:-ENVIRONMENTS]
 
-    def _entry(self, *args: Any, **kwargs: Any) -> Entry:
-        call = Call(args, kwargs, self._mode)
-        return self._found(call) or self._made(call)
-
     def trace(self, *args: Any, **kwargs: Any) -> Program:
         """The Program of a call with these arguments; printing it shows one equation a line."""
-        return self._entry(*args, **kwargs).traced.program
+        return self._entry(Call(args, kwargs, self._mode)).traced.program
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """What a call with these arguments is compiled to."""
@@ -290,6 +316,11 @@ def explain(fun: Any) -> Explanation:
     return Explanation(function_name(fun), list(fun._log))
 
 
+def _shorten(cache: dict[Any, Any]) -> None:
+    while len(cache) > KEYS:
+        cache.pop(next(iter(cache)), None)
+
+
 def _modes(fun: Callable[..., Any], static: Names, dynamic: Names) -> dict[int | str, int]:
     """How each argument that is named is taken, by position and by name."""
     found: dict[int | str, int] = {}
@@ -324,135 +355,3 @@ def _places(fun: Callable[..., Any], what: str, name: Any) -> list[int | str]:
 def _takes(fun: Callable[..., Any], name: str) -> bool:
     parameters = inspect.signature(fun).parameters
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-
-
-class Entry:
-    """A compiled function for one kind of arguments and one environment."""
-
-    def __init__(self, fun: Callable[..., Any], call: Call, environment: Environment) -> None:
-        self.fun = fun
-        self.objects = call.objects
-        self.environment = environment
-        self.traced = Traced(fun, call, environment)
-        self.executable: Executable | None = None
-        self.note = ""
-        self.draws = False  # random numbers, which were drawn while it was recorded
-        self.ran = False
-        self.arrays = [*environment.arrays, *self.traced.live]
-
-    def serves(self, call: Call) -> bool:
-        """Whether the objects are the same, and nothing that was read has changed."""
-        mine = self.objects
-        if len(mine) != len(call.objects):
-            return False
-        same = all(a is b for a, b in zip(mine, call.objects, strict=True))
-        return same and self.environment.unchanged()
-
-    def run(self, call: Call) -> Any:
-        if (self.draws and self.ran) or (self.traced.writes and self.overlaps(call)):
-            return self.fun(*call.args, **call.kwargs)
-        self.ran = True
-        if thread_state.level or any(type(x) is TracedArray for x in call.leaves):
-            return self.run_traced(call)
-        if self.executable is None:
-            strides = [None if t.converted else t.strides for t in call.types]
-            self.executable = make_executable(self.traced.program, strides)
-        found = self.executable(list(map(native, call.leaves)))
-        for write in self.traced.writes:
-            write_array(call.leaves[write.leaf], write, found)
-        roots = [traced.finished(found[root.output], root) for root in self.traced.roots]
-        return self.results(call, roots)
-
-    def run_traced(self, call: Call) -> Any:
-        """Under a transformation: one operation on Values."""
-        values = [boundary.enter(native(x))[0] for x in call.leaves]
-        recorded = self.traced
-        found = call_p(*values, *recorded.captures, program=recorded.program)
-        for write in recorded.writes:
-            leaf = call.leaves[write.leaf]
-            if type(leaf) is TracedArray:
-                write_handle(leaf, write, found)
-            else:
-                write_array(leaf, write, found)
-        roots = [traced.finished_handle(found[root.output], root) for root in recorded.roots]
-        return self.results(call, roots)
-
-    def results(self, call: Call, roots: list[Any]) -> Any:
-        """The tree that the function returns."""
-        leaves = []
-        for source, of, steps in self.traced.results:
-            if source == COMPUTED:
-                leaf = roots[of]
-            elif source == ARGUMENT:
-                leaf = call.leaves[of]
-            elif source == traced.STATIC:
-                leaf = call.objects[of]
-            else:
-                leaf = of.copy("K") if source == COPIED else of
-            leaves.append(traced.seen_through(leaf, steps) if steps else leaf)
-        return self.traced.spec.fill(iter(leaves))
-
-    def overlaps(self, call: Call) -> bool:
-        """Whether a write to an argument shows in something else that the function reads."""
-        for write in self.traced.writes:
-            written = call.leaves[write.leaf]
-            others = [x for i, x in enumerate(call.leaves) if i != write.leaf]
-            if type(written) is TracedArray:
-                root = _root(written)
-                if any(type(x) is TracedArray and _root(x) is root for x in others):
-                    return True
-                continue
-            arrays = [x for x in others if isinstance(x, np.ndarray)]
-            arrays += self.arrays
-            if overlaps_itself(written) or any(np.may_share_memory(written, x) for x in arrays):
-                return True
-        return False
-
-
-def _root(handle: TracedArray) -> TracedArray:
-    return handle if handle._view is None else handle._view.root
-
-
-def native(x: Any) -> Any:
-    """An argument as Programs take it: a plain, aligned ndarray of native byte order."""
-    if isinstance(x, np.ndarray):
-        if not (x.dtype.isnative and x.flags.aligned):
-            return np.array(x, x.dtype.newbyteorder("="), order="C", subok=False)
-        return x if type(x) is np.ndarray else x.view(np.ndarray)
-    if isinstance(x, np.generic) and not x.dtype.isnative:
-        return x.astype(x.dtype.newbyteorder("="))
-    return x
-
-
-def overlaps_itself(x: np.ndarray[Any, Any]) -> bool:
-    """Whether two elements may lie in one place."""
-    reach = x.itemsize
-    for stride, size in sorted((abs(s), n) for s, n in zip(x.strides, x.shape, strict=True)):
-        if size > 1:
-            if stride < reach:
-                return True
-            reach += stride * (size - 1)
-    return False
-
-
-def write_array(x: np.ndarray[Any, Any], write: Write, found: Sequence[Value]) -> None:
-    """What the function wrote to its argument, written to the caller's array."""
-    if x.shape != write.shape:
-        x.shape = write.shape
-    if write.output is None:
-        return
-    value = found[write.output]
-    if isinstance(value, Tracer):
-        raise MutationError(
-            f"a traced value was written into an ndarray ({describe_type(x.shape, x.dtype)}), an "
-            f"argument of a jitted function{user_line()}; an ndarray cannot hold it. Pass "
-            "xnp.array(a) in its place."
-        )
-    np.copyto(x, value)
-
-
-def write_handle(handle: TracedArray, write: Write, found: Sequence[Value]) -> None:
-    if handle.value.shape != write.shape:
-        set_shape(handle, write.shape)
-    if write.output is not None:
-        handle.write(found[write.output])

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..autodiff.boundary import describe_any, function_name
 from ..autodiff.core import PYTHON_DTYPES, Value, dtype_of, shape_of
+from ..autodiff.dims import Dim
 from ..autodiff.handles import (
     ARRAY0D,
     WEAK,
@@ -31,13 +32,14 @@ from ..autodiff.shapes import inverse_permutation
 from .environment import Environment
 from .signature import PLAIN, Call, Type, is_writeable, spec_of
 
-ARGUMENT, COMPUTED, STATIC, CONSTANT, COPIED = range(5)
+ARGUMENT, COMPUTED, STATIC, CONSTANT, COPIED, SIZE = range(6)
 
 
 class Result(NamedTuple):
     """One leaf of what the function returns. ``source`` says what ``of`` means: the number of a
     traced leaf (ARGUMENT), of an array the Program computes (COMPUTED), of a static leaf (STATIC),
-    the leaf itself (CONSTANT), or an ndarray made while tracing (COPIED). ``views``: from the root.
+    the leaf itself (CONSTANT), an ndarray made while tracing (COPIED) or a size (SIZE). ``views``:
+    from the root.
     """
 
     source: int
@@ -67,11 +69,17 @@ class Write(NamedTuple):
 class Traced:
     """What one run of the function recorded."""
 
-    def __init__(self, function: Callable[..., Any], call: Call, environment: Environment) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        call: Call,
+        types: Sequence[Type],
+        environment: Environment,
+    ) -> None:
         self.name = function_name(function)
         recorder = _Recorder(call, environment)
         with ProgramTrace() as trace:
-            given = [_parameter(trace, t) for t in call.types]
+            given = [_parameter(trace, t) for t in types]
             recorder.begin(given)
             args, kwargs = call.rebuilt(list(given))
             result = function(*args, **kwargs)
@@ -103,6 +111,8 @@ class _Recorder:
     def result(self, name: str, leaf: Any) -> Result:
         if type(leaf) is TracedArray:
             return self.traced_result(leaf)
+        if type(leaf) is Dim:
+            return Result(SIZE, leaf)
         if id(leaf) in self.statics:
             return Result(STATIC, self.statics[id(leaf)])
         if isinstance(leaf, np.ndarray):

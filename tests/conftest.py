@@ -1,11 +1,15 @@
 """Settings for every test: reproducible hypothesis runs, NumPy's own error state."""
 
 import gc
+import os
 from collections.abc import Iterator
 
 import numpy
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Every pass of the compiler is checked to leave a well formed Program.
+os.environ.setdefault("XNP_CHECK", "1")
 
 # A failure must come back on every run and on every machine, however slow; `explore` searches on.
 # Choose with `pytest --hypothesis-profile=explore`.

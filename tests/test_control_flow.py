@@ -1,6 +1,6 @@
 """Loops and branches, recorded and not, under every composition of transformations.
 
-A row is a function of a real array. Run as it is, it is Python's own loop on a tape that has tests of
+A row is a function of an array. Run as it is, it is Python's own loop on a tape that has tests of
 its own; so that is what the recorded regions, and their derivatives and batches, are compared with.
 """
 

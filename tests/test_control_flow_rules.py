@@ -278,6 +278,14 @@ def test_behind_a_mask_an_infinite_derivative_is_nothing():
     assert np.grad(f)(0.0) == 0.0
     assert np.grad(recorded(f))(0.0) == 0.0
     assert recorded(np.grad(f))(0.0) == 0.0
+    step = lambda i, c: np.log(c) / c + i
+    for loop in (
+        lambda n, x: np.fori_loop(0, 2, step, x),
+        lambda n, x: np.fori_loop(0, n, step, x),
+    ):
+        f = lambda n, x, loop=loop: np.where(x > 0, loop(n, x), 0.0)
+        two = numpy.int64(2)
+        assert np.grad(recorded(f), 1)(two, 0.0) == recorded(np.grad(f, 1))(two, 0.0) == 0.0
     chosen = lambda x: np.cond(x > 0, lambda: np.sqrt(x), lambda: 0.0)
     total = lambda x: np.sum(np.vmap(chosen)(x))
     x = numpy.array([0.0, 4.0, -1.0])
@@ -343,6 +351,12 @@ def without_line(error: BaseException) -> str:
 
 KEEP = "Carried arrays keep their shape: start with one of the final shape, and write into it."
 
+
+def overwriting(x):
+    x[0] = 1.0
+    return x
+
+
 ERRORS = {
     "tree": (
         lambda x: np.fori_loop(0, 3, lambda i, c: (c, c), x),
@@ -403,8 +417,8 @@ ERRORS = {
         "Python must know goes into static_argnames.",
     ),
     "checkpoint": (
-        lambda x: np.checkpoint(lambda v: v.__setitem__(0, 1.0) or v)(x),
-        "checkpoint of <lambda> writes to its argument, which it would do again in the backward "
+        lambda x: np.checkpoint(overwriting)(x) + 1,
+        "checkpoint of overwriting writes to its argument, which it would do again in the backward "
         "pass; write to a copy, x = np.copy(x).",
     ),
 }

@@ -15,6 +15,11 @@ from xnp.codegen.pipeline import optimize
 from xnp.runtime.debug import debug, debug_level, pass_hook, show
 
 
+@pytest.fixture(autouse=True)
+def _no_debug(monkeypatch):
+    monkeypatch.delenv("XNP_DEBUG", raising=False)
+
+
 def softmax(x, w):
     x = xnp.tanh(x @ w)
     e = xnp.exp(x - xnp.max(x, axis=-1, keepdims=True))

@@ -20,6 +20,7 @@ RULES = ("numpy", "shape", "jvp", "vjp", "batch")
 # (primitive, rule) -> why it has none.
 GAPS = {
     ("eig", "shape"): "the results for a real matrix are real if all its eigenvalues are",
+    **{(name, "batch"): "it has no arguments" for name in ("dimension", "iota")},
     ("nonzero", "shape"): "the size of the result is the number of True elements",
     ("roots", "shape"): "how many there are, and whether they are complex, depends on the values",
 }

@@ -1,16 +1,13 @@
 """Passes on loops, branches and checkpoints."""
 
 import numpy
-import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from programs_of import X, check_same, names, optimized_names, program_of
+from test_control_flow_random import FORWARD_ONLY, STATEMENTS, arguments, bodies, weighted
 
 import xnp
-from xnp.autodiff.control import checkpoint, cond, fori_loop, scan, while_loop
-
-
-@pytest.fixture(autouse=True)
-def _checked(monkeypatch):
-    monkeypatch.setenv("XNP_CHECK", "1")
+from xnp import checkpoint, cond, fori_loop, scan, while_loop
 
 
 def body_of(program, name):
@@ -84,3 +81,38 @@ def test_checkpoints_are_inlined_but_not_merged():
     x = numpy.array([0.5, 1.0])
     assert optimized_names(f, x).count("sin") == 1
     assert optimized_names(both, x).count("sin") == 3
+
+
+def test_known_numbers_go_into_regions():
+    def f(x, n):
+        zero = xnp.sum(x * 0.0 - x * 0.0 + 1.0, where=False) + 3.0
+        return fori_loop(0, n, lambda i, s: s * 1.0 + zero, x)
+
+    def g(x):
+        return cond(x[0] > 0, lambda x, k: x * k, lambda x, k: x + k, x, 1.0)
+
+    def h(x):
+        return while_loop(lambda s: xnp.sum(s) < 9.0, lambda s: s * 2.0 + 1.0, x)
+
+    x = numpy.array([0.5, 1.0])
+    for function, args in ((f, (x, numpy.int64(3))), (g, (x,)), (h, (x,))):
+        check_same(program_of(function, args), args)
+    (branch,) = [e for e in check_same(program_of(g, (x,)), (x,)).equations if "branch" in str(e)]
+    assert len(branch.inputs) == 2
+    assert names(branch.params["branches"][1]) == []
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.sampled_from(STATEMENTS + FORWARD_ONLY), max_size=6),
+    st.integers(1, 4),
+    st.booleans(),
+)
+def test_random_loops(statements, length, reverse):
+    made, args = bodies(statements, reverse), arguments(length)
+    for f in (made.scan, made.fori):
+        check_same(program_of(f, args), args)
+        check_same(program_of(lambda *a, f=f: xnp.jvp(f, a, a)[1], args), args)
+        if not set(statements) & set(FORWARD_ONLY):
+            gradient = xnp.grad(weighted(f), (0, 1, 2, 3))
+            check_same(program_of(gradient, args), args)

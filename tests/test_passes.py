@@ -5,6 +5,7 @@ import warnings
 import numpy
 import pytest
 import random_programs
+import symbolic
 from hypothesis import given
 from hypothesis import strategies as st
 from laws import Restricted
@@ -22,12 +23,6 @@ from xnp.codegen.passes.inline import inline_calls
 from xnp.codegen.pipeline import optimize
 from xnp.codegen.reuse import reusable
 
-
-@pytest.fixture(autouse=True)
-def _checked(monkeypatch):
-    monkeypatch.setenv("XNP_CHECK", "1")
-
-
 # -- every operation, random programs --
 
 ROWS = [case for case in CASES if case.op.name not in LEDGER]
@@ -41,6 +36,18 @@ def test_rows_of_the_op_table(case):
         check_same(program_of(f.full, f.chosen), f.chosen)
         for _, fun, args in programs_of_derivatives(case) if case.index == 0 else ():
             check_same(program_of(fun, args), args)
+
+
+@pytest.mark.parametrize("case", [case for case in ROWS if case.index == 0], ids=str)
+def test_rows_of_symbolic_sizes(case):
+    """The passes ask no new question about sizes, and what they give holds for all of them."""
+    f = Restricted(case, abstractable(case))
+    with numpy.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        recorded = symbolic.record(f.full, f.chosen)
+        guards = list(map(str, recorded.scope.guards))
+        check_same(recorded.program, f.chosen)
+        assert list(map(str, recorded.scope.guards)) == guards
 
 
 @given(st.integers(0, 2**32))

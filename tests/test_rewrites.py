@@ -9,12 +9,6 @@ from programs_of import INTS, X, check_same, names, optimized_names, program_of
 import xnp
 from xnp.codegen.passes.movement import keeps_values, merged_index
 
-
-@pytest.fixture(autouse=True)
-def _checked(monkeypatch):
-    monkeypatch.setenv("XNP_CHECK", "1")
-
-
 # -- algebra, and what is none --
 
 SAME = [

@@ -13,12 +13,14 @@ import numpy
 import pytest
 from laws import Restricted, check_value
 from op_table import CASES, OPS, Case, is_array
+from random_programs import program_of
 from symbolic import grown, record
 from test_abstract_values import LEDGER as NOT_RECORDED
+from test_fuzz_programs import check_same
 
 import xnp as np
 from xnp.autodiff import dims
-from xnp.testing.vectors import leaves_of, map_leaves
+from xnp.testing.vectors import leaves_of, map_leaves, precision_of
 
 # Rows that fix a size, and why.
 CONSTANT = "the row combines its argument with an array of a fixed size"
@@ -30,7 +32,7 @@ FIXED = {
     **dict.fromkeys(
         [
             *("all_options", "any_options", "arrays_of_constants", "broadcast", "cov_weights"),
-            *("choose_from_array", "cumulative_prod", "cumulative_sum", "max_where"),
+            *("choose_from_array", "max_where"),
             *("mean_options", "min_where", "nan_options", "nanmax_options", "nanmin_options"),
             *("nanprod_options", "nansum_options", "prod_where", "put", "roll_by_each"),
             *("setitem_broadcast", "setitem_masks", "setitem_repeated", "setitem_repeated_rows"),
@@ -110,6 +112,7 @@ def larger(program, args, sizes):
 def test_rows(case):
     """NumPy's values at the sizes recorded with, and at larger ones if the guards allow them."""
     found, f = recorded(case.op.name)[case.index], restricted(case)
+    found.program.check()
     with numpy.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         wanted = f.full(*f.chosen)
@@ -307,3 +310,49 @@ def test_a_view_that_depends_on_the_size_is_guarded():
     assert wanted == [True, False, True]
     x = numpy.zeros((5, 6))
     numpy.testing.assert_array_equal(found(x), f(x))
+
+
+# Programs that a fuzzer writes
+
+
+def check_random_program(seed):
+    """Whether a random program can be recorded: then it is right for all sizes it allows."""
+    program = program_of(seed)
+    arguments = list(program.arguments.values())
+    places = [i for i, x in enumerate(arguments) if isinstance(x, numpy.ndarray)]
+    chosen, run = [arguments[i] for i in places], program.compiled()
+
+    def filled_in(given):
+        given = iter(given)
+        return [next(given) if i in places else x for i, x in enumerate(arguments)]
+
+    try:
+        found = record(lambda *given: run(np, *filled_in(given)), chosen)
+    except (np.ConcretizationError, np.UnsupportedError, np.MutationError):
+        return False
+    wanted = run(numpy, *filled_in(copies(chosen)))
+    check_variables(found(*copies(chosen)), wanted, f"{program}\nat the sizes recorded with")
+    for sizes in found.other_sizes():
+        args = larger(found.program, chosen, sizes)
+        try:
+            wanted = run(numpy, *filled_in(copies(args)))
+        except (ValueError, IndexError, TypeError, ArithmeticError):
+            with pytest.raises((ValueError, IndexError, TypeError, ArithmeticError)):
+                found(*copies(args))
+        else:
+            check_variables(found(*copies(args)), wanted, f"{program}\nat {sizes}")
+    return True
+
+
+def check_variables(found, wanted, what):
+    assert list(found) == list(wanted)
+    for name in wanted:
+        check_same(found[name], wanted[name], f"{what}\n{name}", precision_of(numpy.float32(1)))
+
+
+@pytest.mark.parametrize("block", range(5))
+def test_random_programs(block):
+    with numpy.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        seeds = [n for n in range(40 * block, 40 * block + 40) if "99" not in program_of(n).source]
+        assert sum(map(check_random_program, seeds)) >= 10

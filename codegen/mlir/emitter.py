@@ -49,6 +49,7 @@ class Emitter:
         self.lines: list[str] = []
         self.prologue: list[str] = []  # constants, at the top of the function
         self.functions: dict[str, str] = {}  # what is called: to be printed into the module
+        self.uses: dict[str, int] = {}  # how often
         self.lanes = 1
         self._count = 0
         self._constants: dict[tuple[str, str], str] = {}

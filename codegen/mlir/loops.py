@@ -30,8 +30,19 @@ from ..affine import (
 )
 from ..costs import weight
 from ..places import Buffer, Place
-from ..plan import FULL, ROW, Cluster, Plan, Store, broadcast_index
+from ..plan import (
+    FULL,
+    ROW,
+    RUNNING,
+    Cluster,
+    Plan,
+    Store,
+    broadcast_index,
+    is_reduction,
+    reads_of,
+)
 from . import memory
+from .addresses import SOURCES, store_addressed
 from .convert import cast
 from .elementwise import LOWER
 from .emitter import Emitter, Operand, element_type
@@ -74,6 +85,7 @@ class Context(NamedTuple):
     pointer: Callable[[Buffer], str]
     size: Callable[[Any], str]  # of an int or a Dim, as i64
     scratch: Callable[[int], str]  # a pointer to so many bytes for as long as the function runs
+    check: Callable[[Any, int], tuple[str, int]]  # see `addresses.checked`
     vector_bytes: int
 
 
@@ -104,30 +116,40 @@ class LoopNest:
         cluster, found = self.cluster, []
 
         def collect(x: Atom, index: Index) -> None:
-            x, index = self.base(x, broadcast_index(x.aval.shape, index))
+            x, index = self.base(x, index)
             place = self.plan.places.get(x)
             if place is not None and not self._is_own(x):
                 found.append(place.at(index))
 
         for equation in cluster.equations:
-            out = equation.results[0]
-            index = self.full_index if self._reduces(equation) else cluster.index[out]
-            for x in equation.inputs:
-                collect(x, index)
+            for x, index in self._reads(equation):
+                if index is not None:
+                    collect(x, index)
         for store in cluster.stores:
-            found.append(store.place.at(store.index))
-            collect(store.atom, store.index)
+            collect(store.atom, broadcast_index(store.atom.aval.shape, self._source(store)))
+            for x, index in store.addressed:
+                collect(x, index)
+            if not store.addressed:
+                found.append(store.place.at(store.index))
         return found
 
+    def _source(self, store: Store) -> Index:
+        """Where the loops are in the value that is stored."""
+        return self.full_index if store.addressed else store.index
+
+    def _reads(self, equation: Equation) -> list[tuple[Atom, Index | None]]:
+        return reads_of(equation, self.cluster.index[equation.results[0]], self.full_index)
+
     def _reduces(self, equation: Equation) -> bool:
-        return reduction_of(equation) is not None
+        return is_reduction(equation)
 
     def _merge_loops(self) -> None:
         """Loops of length 1 are dropped, neighbours that run through memory as one are merged."""
         cluster = self.cluster
         forms = self._accesses()
         inner = set(cluster.reduced or ())
-        counts = any(e.primitive.name == "iota" for e in cluster.equations)
+        counts = any(e.primitive.name in ("iota", "gather") for e in cluster.equations)
+        counts = counts or any(store.addressed for store in cluster.stores)
         n = -1
         for k in reversed(range(len(cluster.shape))):
             size = cluster.shape[k]
@@ -145,9 +167,11 @@ class LoopNest:
             n = k
 
     def _choose_lanes(self) -> int:
-        if self.lane_loop < 0:
-            return 1
         cluster = self.cluster
+        running = any(e.primitive.name in RUNNING for e in cluster.equations)
+        in_turn = running and self.lane_loop in self.inner_loops
+        if self.lane_loop < 0 or in_turn or any(store.adds for store in cluster.stores):
+            return 1
         dtypes = [v.aval.dtype for e in cluster.equations for v in e.results]
         dtypes += [store.place.dtype for store in cluster.stores]
         widest = max((d.itemsize // (2 if d.kind == "c" else 1) for d in dtypes), default=8)
@@ -189,18 +213,13 @@ class LoopNest:
         """The values that are read in a later phase, without those that memory has then."""
         cluster, found = self.cluster, {}
         reads = [
-            (x, cluster.index[e.results[0]], cluster.phase[e.results[0]])
+            (x, index, cluster.phase[e.results[0]])
             for e in cluster.equations
-            if not self._reduces(e)
-            for x in e.inputs
-        ]
-        reads += [
-            (e.inputs[0], self.full_index, cluster.phase[e.results[0]])
-            for e in cluster.equations
-            if self._reduces(e)
+            for x, index in self._reads(e)
+            if index is not None
         ]
         for atom, index, phase in reads:
-            x, _ = self.base(atom, broadcast_index(atom.aval.shape, index))
+            x, _ = self.base(atom, index)
             if type(x) is not Variable or x in self.plan.places:
                 continue
             if cluster.level.get(x) == FULL and cluster.phase[x] < phase:
@@ -268,9 +287,8 @@ class LoopNest:
         total = product([self.sizes[k] for k in self.inner_loops])
         share = self.lanes if self.lane_loop in self.inner_loops else 1
         many = share > 1 and not (type(total) is int and total <= MANY * share)
-        found = reduction_of(equation, compensated=many)
-        assert found is not None
-        return found
+        many = many and equation.primitive.name not in RUNNING
+        return reduction_of(equation, compensated=many)
 
     def _write_inner(
         self, reductions: Sequence[tuple[Equation, Reduction]], stores: Sequence[Store]
@@ -280,7 +298,7 @@ class LoopNest:
         depth = len(self.blocks) - 1
         with self.at(depth, vector=self.lanes > 1 and (row_vector or bool(self.inner_loops))):
             names = [name for _, r in reductions for name in r.start(self.e)]
-            types = [self.e.type(r.element) for _, r in reductions for _ in range(r.count)]
+            types = [kind for _, r in reductions for kind in r.types(self.e)]
         closers = []
         for k in self.inner_loops:
             close, names = self._open_carrying(k, names, types)
@@ -305,6 +323,8 @@ class LoopNest:
                 else:
                     operand = reduction.finish(self.e, mine, lanes)
                     self.e.lanes = saved
+            if equation.primitive.name in RUNNING:
+                continue
             out = equation.results[0]
             found = Found(operand, depth, row_vector and self.lanes > 1)
             self.blocks[depth].values[out, self.cluster.index[out]] = found
@@ -318,7 +338,7 @@ class LoopNest:
                 e.binary("arith.addf", s, c, reduction.element)
                 for s, c in zip(names[:parts], names[parts:], strict=True)
             ]
-        return Operand(tuple(names) if reduction.parts == 2 else names[0], reduction.dtype)
+        return reduction.operand(names)
 
     def _take(
         self, reductions: Sequence[tuple[Equation, Reduction]], names: Sequence[str]
@@ -330,13 +350,29 @@ class LoopNest:
             found = self.value(equation.inputs[0], self.full_index)
             depth = len(self.blocks) - 1
             vector = self.lanes > 1 and self.lane_loop >= 0
-            operand = self._widened(found) if vector else found.operand
+            operand = self.widened(found) if vector else found.operand
+            across = self.lane_loop in self.inner_loops
             with self.at(depth, vector=vector):
-                mask = (
-                    self.open[self.lane_loop].mask if self.lane_loop in self.inner_loops else None
-                )
-                out += reduction.take(self.e, mine, operand, mask)
+                mask = self.open[self.lane_loop].mask if across else None
+                position = self._position(reduction, vector)
+                taken = reduction.take(self.e, mine, operand, mask, position)
+            if equation.primitive.name in RUNNING:
+                key = equation.results[0], self.full_index
+                self.blocks[depth].values[key] = Found(reduction.operand(taken), depth, vector)
+            out += taken
         return out
+
+    def _position(self, reduction: Reduction, vector: bool) -> str | None:
+        """Where along its axis a reduction is, if its result is a place."""
+        if not reduction.is_place:
+            return None
+        (axis,) = self.cluster.reduced or ()
+        if axis not in self.open:
+            return self.e.constant(0, "i64")
+        start = self.e.splat(self.open[axis].start, "i64")
+        if not vector or axis != self.lane_loop:
+            return start
+        return self.e.binary("arith.addi", start, self.e.lane_numbers(), "i64")
 
     # Loops.
 
@@ -431,14 +467,14 @@ class LoopNest:
     def value(self, x: Atom, index: Index) -> Found:
         x, index = self.base(x, index)
         if type(x) is Literal and not x.aval.shape:
-            return self._literal(x, x.aval.dtype)
+            return self.literal(x, x.aval.dtype)
         key = x, index
         for block in self.blocks:
             if key in block.values:
                 return block.values[key]
         if type(x) is Variable and x in self.kept and self.cluster.phase[x] < self.phase:
             form = self._kept_form().times(x.aval.dtype.itemsize)
-            found = self._load_at(self.kept[x], x.aval.dtype, form, x)
+            found = self.load_at(self.kept[x], x.aval.dtype, form, x)
         elif type(x) is Variable and self._is_own(x) and not self._is_stored_before(x):
             found = self._compute(self.plan.producers[x], x)
         else:
@@ -452,22 +488,24 @@ class LoopNest:
         earlier = self.cluster.phase[x] < self.phase and self.cluster.level[x] == FULL
         return earlier and x in self.plan.places
 
-    def _literal(self, x: Literal, dtype: np.dtype[Any]) -> Found:
+    def literal(self, x: Literal, dtype: np.dtype[Any]) -> Found:
         with self.at(0, vector=False):
             return Found(constant(self.e, x.value, dtype), 0, False)
 
     def _compute(self, equation: Equation, out: Variable) -> Found:
         index = self.cluster.index[out]
+        if equation.primitive.name in SOURCES:
+            return SOURCES[equation.primitive.name](self, equation, index)
         in_types, out_types = types_of(equation)
         found = []
         for x, dtype in zip(equation.inputs, in_types, strict=True):
             if type(x) is Literal and not x.aval.shape:
-                found.append(self._literal(x, dtype))
+                found.append(self.literal(x, dtype))
             else:
-                found.append(self._converted(x, broadcast_index(x.aval.shape, index), dtype))
+                found.append(self.converted(x, broadcast_index(x.aval.shape, index), dtype))
         depth = max((f.depth for f in found), default=0)
         vector = any(f.is_vector for f in found)
-        operands = [self._widened(f) if vector else f.operand for f in found]
+        operands = [self.widened(f) if vector else f.operand for f in found]
         with self.at(depth, vector=vector):
             name = equation.primitive.name
             results = LOWER[name](self.e, operands, out_types, equation.params)
@@ -477,7 +515,7 @@ class LoopNest:
             self.blocks[depth].values[v, index] = Found(operand, depth, vector)
         return self.blocks[depth].values[out, index]
 
-    def _converted(self, x: Atom, index: Index, dtype: np.dtype[Any]) -> Found:
+    def converted(self, x: Atom, index: Index, dtype: np.dtype[Any]) -> Found:
         """A value in the dtype that an operation computes in."""
         found = self.value(x, index)
         if found.operand.dtype == dtype:
@@ -490,7 +528,7 @@ class LoopNest:
             block.values[key] = Found(operand, found.depth, found.is_vector)
         return block.values[key]
 
-    def _widened(self, found: Found) -> Operand:
+    def widened(self, found: Found) -> Operand:
         """A scalar in all lanes."""
         if found.is_vector or self.lanes == 1:
             return found.operand
@@ -509,16 +547,18 @@ class LoopNest:
 
     # Memory.
 
-    def _pointer(self, name: str, form: Affine, key: Any) -> tuple[str, int]:
+    def pointer(self, name: str, form: Affine, key: Any, least_depth: int = 0) -> tuple[str, int]:
         """The address of an element (the first of the lanes), and the depth it is computed at.
         ``name`` is the pointer to the buffer that ``key`` identifies.
         """
-        e, depth = self.e, 0
-        terms = [(self.open[k].depth, k, c) for k, c in form.terms if k in self.open]
+        e, depth = self.e, least_depth
+        terms = [
+            (max(self.open[k].depth, least_depth), k, c) for k, c in form.terms if k in self.open
+        ]
         terms.sort(key=itemgetter(0, 1))
         known: Any = (key, form.constant)
         if not (type(form.constant) is int and form.constant == 0):
-            name = self._offset(name, self.context.size(form.constant), 0, known)
+            name = self.offset(name, self.context.size(form.constant), depth, known)
         for at, k, coefficient in terms:
             known = (known, k, coefficient)
             if known in self.blocks[at].names:
@@ -527,44 +567,47 @@ class LoopNest:
                 with self.at(at, vector=False):
                     factor = self.context.size(coefficient)
                     moved = e.op(f"arith.muli {self.open[k].start}, {factor} : i64")
-                name = self._offset(name, moved, at, known)
+                name = self.offset(name, moved, at, known)
             depth = at
         return name, depth
 
-    def _offset(self, pointer: str, by: str, depth: int, key: Any) -> str:
+    def offset(self, pointer: str, by: str, depth: int, key: Any) -> str:
         names = self.blocks[depth].names
         if key not in names:
             with self.at(depth, vector=False):
                 names[key] = memory.shifted(self.e, pointer, by)
         return names[key]
 
-    def _lane_stride(self, form: Affine) -> Any:
+    def lane_stride(self, form: Affine) -> Any:
         return form.coefficient(self.lane_loop) if self.lanes > 1 else 0
 
     def _load(self, place: Place, index: Index) -> Found:
         buffer = place.buffer
-        return self._load_at(self.context.pointer(buffer), place.dtype, place.at(index), buffer)
+        return self.load_at(self.context.pointer(buffer), place.dtype, place.at(index), buffer)
 
-    def _load_at(self, base: str, dtype: np.dtype[Any], form: Affine, key: Any) -> Found:
-        pointer, depth = self._pointer(base, form, key)
-        stride = self._lane_stride(form)
+    def load_at(
+        self, base: str, dtype: np.dtype[Any], form: Affine, key: Any, least_depth: int = 0
+    ) -> Found:
+        """What lies at ``base``, a pointer that is known at ``least_depth``, and a form."""
+        pointer, depth = self.pointer(base, form, key, least_depth)
+        stride = self.lane_stride(form)
         is_scalar = type(stride) is int and stride == 0
         with self.at(depth, vector=not is_scalar):
             if is_scalar or (type(stride) is int and stride == dtype.itemsize):
                 operand = memory.load(self.e, pointer, dtype)
             else:
-                operand = self._gathered(pointer, stride, dtype)
+                operand = self.gathered(pointer, stride, dtype)
         return Found(operand, depth, not is_scalar)
 
-    def _lane_pointer(self, pointer: str, stride: Any, lane: int) -> str:
+    def lane_pointer(self, pointer: str, stride: Any, lane: int) -> str:
         return memory.shifted(self.e, pointer, self.context.size(stride * lane))
 
-    def _gathered(self, pointer: str, stride: Any, dtype: np.dtype[Any]) -> Operand:
+    def gathered(self, pointer: str, stride: Any, dtype: np.dtype[Any]) -> Operand:
         """Lanes that do not lie side by side, loaded one by one."""
         e, lanes = self.e, self.e.lanes
         with e.scalar():
             ones = [
-                memory.load(e, self._lane_pointer(pointer, stride, lane), dtype)
+                memory.load(e, self.lane_pointer(pointer, stride, lane), dtype)
                 for lane in range(lanes)
             ]
         element = element_type(dtype)
@@ -574,26 +617,38 @@ class LoopNest:
         return Operand(e.from_lanes([x.name for x in ones], element), dtype)
 
     def _store(self, store: Store) -> None:
+        if store.addressed:
+            store_addressed(self, store)
+            return
         place = store.place
-        index = broadcast_index(store.atom.aval.shape, store.index)
         form = place.at(store.index)
-        if type(store.atom) is Literal and not store.atom.aval.shape:
-            found = self._literal(store.atom, place.dtype)
-        else:
-            found = self._converted(store.atom, index, place.dtype)
-        self._store_at(found, self.context.pointer(place.buffer), place.dtype, form, place.buffer)
+        found = self.stored_value(store, store.index)
+        self.store_at(found, self.context.pointer(place.buffer), place.dtype, form, place.buffer)
+
+    def stored_value(self, store: Store, index: Index) -> Found:
+        """What is to be stored when the loops are at ``index`` of the target's shape."""
+        atom, dtype = store.atom, store.place.dtype
+        if type(atom) is Literal and not atom.aval.shape:
+            return self.literal(atom, dtype)
+        return self.converted(atom, broadcast_index(atom.aval.shape, index), dtype)
+
+    def sum_of(self, a: Operand, b: Operand) -> Operand:
+        return LOWER["add"](self.e, [a, b], (a.dtype,), {})
+
+    def found(self, operand: Operand, depth: int, is_vector: bool) -> Found:
+        return Found(operand, depth, is_vector)
 
     def _keep(self, v: Variable, base: str) -> None:
-        found = self._converted(v, self.cluster.index[v], v.aval.dtype)
-        self._store_at(found, base, v.aval.dtype, self._kept_form().times(v.aval.dtype.itemsize), v)
+        found = self.converted(v, self.cluster.index[v], v.aval.dtype)
+        self.store_at(found, base, v.aval.dtype, self._kept_form().times(v.aval.dtype.itemsize), v)
 
-    def _store_at(
+    def store_at(
         self, found: Found, base: str, dtype: np.dtype[Any], form: Affine, key: Any
     ) -> None:
-        stride = self._lane_stride(form)
+        stride = self.lane_stride(form)
         vector = not (type(stride) is int and stride == 0)
-        pointer, _ = self._pointer(base, form, key)
-        operand = self._widened(found) if vector else found.operand
+        pointer, _ = self.pointer(base, form, key)
+        operand = self.widened(found) if vector else found.operand
         with self.at(len(self.blocks) - 1, vector=vector):
             if not vector or (type(stride) is int and stride == dtype.itemsize):
                 memory.store(self.e, operand, pointer)
@@ -609,4 +664,4 @@ class LoopNest:
             for lane in range(lanes):
                 mine = tuple(part[lane] for part in split)
                 one = Operand(mine if len(mine) == 2 else mine[0], operand.dtype)
-                memory.store(e, one, self._lane_pointer(pointer, stride, lane))
+                memory.store(e, one, self.lane_pointer(pointer, stride, lane))

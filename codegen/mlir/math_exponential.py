@@ -8,19 +8,19 @@ difference is exact.
 from __future__ import annotations
 
 from .math_numbers import (
-    MAGIC,
     Number,
     at_least,
     at_most,
     fast_two_sum,
     fma,
+    parts,
     polynomial,
     power_of_two,
     two_product,
 )
 
 LOG2_E = 1.4426950408889634
-LN2, LN2_LOW = 0.6931471805599453, 2.3190468138462996e-17
+LN2 = parts(0.6931471805599453, 2.3190468138462996e-17, 5.707708438416212e-34)
 
 # (e^r - 1 - r) / r^2 for |r| <= 0.347: in e^r errors below 2^-56 and 2^-32
 _EXP = [
@@ -55,81 +55,93 @@ _TANH_BOTTOM_NARROW = [63.19962746839534, 28.08079218011841, 1.0]
 
 
 def _split(x: Number) -> tuple[Number, Number, Number]:
-    """k as an integer, as a number, and r."""
-    shifted = fma(x, LOG2_E, MAGIC)
-    k = shifted - MAGIC
-    r = fma(k, -LN2_LOW, fma(k, -LN2, x))
+    """The parts of x: k as an integer, k as a number, and r."""
+    magic, (ln2, ln2_low, _) = x.format.magic, LN2[x.element]
+    shifted = fma(x, LOG2_E, magic)
+    k = shifted - magic
+    r = fma(k, -ln2_low, fma(k, -ln2, x))
     return shifted.bits(), k, r
 
 
 def _exp_fraction(r: Number) -> Number:
-    """e^r"""
+    """The value of e^r."""
     return fma(r * r, polynomial(r, _EXP, _EXP_NARROW), r) + 1.0
 
 
 def _scale(p: Number, k: Number) -> Number:
-    """``p 2^k`` for any k between -2000 and 2000, rounded once."""
-    half = k >> 1
-    return p * power_of_two(half + 1023) * power_of_two(k - half + 1023)
+    """``p 2^k``, rounded once, for any k within twice the range of exponents."""
+    half, bias = k >> 1, p.format.bias
+    return p * power_of_two(half + bias) * power_of_two(k - half + bias)
 
 
 def _scale_small(p: Number, k: Number) -> Number:
     """``p 2^k`` where the result is a normal number."""
-    return (p.bits() + (k << 52)).float()
+    return (p.bits() + (k << p.format.fraction_bits)).float()
+
+
+def _bounded(x: Number, wide: tuple[float, float], single: tuple[float, float]) -> Number:
+    """``x`` between the bounds of its format, the upper one first."""
+    high, low = wide if x.element == "f64" else single
+    return at_least(at_most(x, high), low)
 
 
 def exp(x: Number) -> Number:
     """Beyond the bounds it overflows to inf or underflows to 0."""
-    if x.e.narrow:
+    if x.spare:
         k, _, r = _split(at_least(at_most(x, 130.0), -160.0))
         return _scale_small(_exp_fraction(r), k)
-    k, _, r = _split(at_least(at_most(x, 710.0), -746.0))
+    k, _, r = _split(_bounded(x, (710.0, -746.0), (89.0, -105.0)))
     return _scale(_exp_fraction(r), k)
 
 
 def power_of_2(whole: Number, low: Number | None = None) -> Number:
-    """2^(whole + low), |whole| <= 1080. The fraction goes from base 2 to base e."""
-    shifted = whole + MAGIC
-    r = whole - (shifted - MAGIC)
+    """2^(whole + low), for |whole| within the range of exponents and a little more. The fraction
+    goes from base 2 to base e.
+    """
+    magic, (ln2, ln2_low, _) = whole.format.magic, LN2[whole.element]
+    shifted = whole + magic
+    r = whole - (shifted - magic)
     if low is not None:
         r = r + low
-    scale = _scale_small if whole.e.narrow else _scale
-    return scale(_exp_fraction(fma(r, LN2, r * LN2_LOW)), shifted.bits())
+    scale = _scale_small if whole.spare else _scale
+    return scale(_exp_fraction(fma(r, ln2, r * ln2_low)), shifted.bits())
 
 
 def exp2(x: Number) -> Number:
     """2^x, exact for integers."""
-    if x.e.narrow:
-        return power_of_2(at_least(at_most(x, 200.0), -200.0))
-    return power_of_2(at_least(at_most(x, 1025.0), -1077.0))
+    return power_of_2(
+        _bounded(x, (200.0, -200.0) if x.spare else (1025.0, -1077.0), (129.0, -152.0))
+    )
 
 
 def expm1(x: Number) -> Number:
     """With s = 2^(k-1): 2 (s (e^r - 1) + (s - 1/2)); k - 1, because 2^1024 is no number. What
     r loses to rounding is added to e^r - 1. Where k = 0 it is e^r - 1, exact for small x.
     """
-    k, number, r = _split(at_least(at_most(x, 710.0), -60.0))
-    lost = fma(number, -LN2_LOW, fma(number, -LN2, at_least(at_most(x, 710.0), -60.0)) - r)
+    bounded = _bounded(x, (710.0, -60.0), (89.0, -30.0))
+    k, number, r = _split(bounded)
+    ln2, ln2_low, _ = LN2[x.element]
+    lost = fma(number, -ln2_low, fma(number, -ln2, bounded) - r)
     q = r + fma(r * r, polynomial(r, _EXPM1, _EXP_NARROW), lost)
-    s = power_of_two(k + 1022)
+    s = power_of_two(k + (x.format.bias - 1))
     scaled = fma(s, q, s - 0.5)
     return number.equals(0.0)(q, scaled + scaled).sign_of(x)
 
 
 def _half_exp(size: Number) -> Number:
     """e^size / 2, which overflows later than e^size."""
-    k, _, r = _split(at_most(size, 712.0))
+    k, _, r = _split(_bounded(size, (712.0, 0.0), (91.0, 0.0)))
     return _scale(_exp_fraction(r), k - 1)
 
 
 def cosh(x: Number) -> Number:
-    """h + 1/(4 h) with h = e^|x| / 2"""
+    """As h + 1/(4 h) with h = e^|x| / 2."""
     h = _half_exp(abs(x))
     return h + 0.25 / h
 
 
 def sinh(x: Number) -> Number:
-    """h - 1/(4 h) with h = e^|x| / 2; an odd polynomial where |x| < 1."""
+    """As h - 1/(4 h) with h = e^|x| / 2; an odd polynomial where |x| < 1."""
     size = abs(x)
     h = _half_exp(size)
     z = x * x
@@ -151,17 +163,15 @@ def tanh(x: Number) -> Number:
 
 
 def logistic(x: Number) -> Number:
-    """c/(c + c e^-x), where c e^-x = s + s (e^r - 1) with a power of two s. c = 1, or 2^-100 where
-    the sum would overflow.
+    """c/(c + c e^-x), where c e^-x = s + s (e^r - 1) with a power of two s. c = 1, but smaller
+    where the sum would overflow.
     """
-    k, number, r = _split(at_least(at_most(-x, 300.0 if x.e.narrow else 746.0), -45.0))
+    k, number, r = _split(_bounded(-x, (746.0, -45.0), (105.0, -25.0)))
     q = fma(r * r, polynomial(r, _EXP, _EXP_NARROW), r)
-    if x.e.narrow:
-        return 1.0 / (_scale_small(q + 1.0, k) + 1.0)
-    large = number > 512.0
-    c = large(x.like(2.0**-100), 1.0)
-    s = power_of_two(k + large(k.like(1023 - 100), 1023))
-    return c / fma(s, q, s + c)
+    large, less, bias = number > 64.0, 100 if x.element == "f64" else 30, x.format.bias
+    c = large(x.like(2.0**-less), 1.0)
+    s = power_of_two(k + large(k.like(bias - less), bias))
+    return c / (s + fma(s, q, c))
 
 
 def sech_squared(x: Number) -> Number:
@@ -169,12 +179,10 @@ def sech_squared(x: Number) -> Number:
     that only the last steps round.
     """
     size = abs(x)
-    k, number, r = _split(at_least(size * -2.0, -300.0 if x.e.narrow else -750.0))
+    k, number, r = _split(_bounded(size * -2.0, (0.0, -750.0), (0.0, -107.0)))
     q = fma(r * r, polynomial(r, _EXP, _EXP_NARROW), r)
-    if x.e.narrow:
-        d = _scale_small(q + 1.0, k)
-        return (d * 4.0) / ((d + 1.0) * (d + 1.0))
-    s = power_of_two((at_least(number, -200.0) + MAGIC).bits() + 1023)
+    # beside 1, what is below 2^-100 is nothing
+    s = power_of_two((at_least(number, -100.0) + x.format.magic).bits() + x.format.bias)
     one, one_low = fast_two_sum(s.like(1.0), s)
     root, root_low = fast_two_sum(one, fma(s, q, one_low))
     bottom, bottom_low = two_product(root, root)

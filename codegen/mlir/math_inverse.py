@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .math_numbers import SIGN, Number, fast_two_sum, fma, polynomial, two_sum
+from .math_numbers import Number, fast_two_sum, fma, parts, polynomial, two_sum
 
-HALF_PI, HALF_PI_LOW = 1.5707963267948966, 6.123233995736766e-17
-QUARTER_PI, QUARTER_PI_LOW = 0.7853981633974483, 3.061616997868383e-17
-PI, PI_LOW = 3.141592653589793, 1.2246467991473532e-16
+_HALF_PI = parts(1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)
+_QUARTER_PI = parts(0.7853981633974483, 3.061616997868383e-17, -7.486924524295849e-34)
+_PI = parts(3.141592653589793, 1.2246467991473532e-16, -2.9947698097183397e-33)
 _TAN_EIGHTH = 0.4142135623730951  # tan(pi/8)
 
 # (asin(s) - s)/s^3 as a polynomial in s^2 for s <= 1/2: 2^-60, 2^-32
@@ -45,16 +45,18 @@ def _half_angle(x: Number) -> tuple[Number, Number, Number]:
 
 def arcsin(x: Number) -> Number:
     small, s, rest = _half_angle(x)
-    high, low = fast_two_sum(x.like(HALF_PI), s * -2.0)
-    large = high + (low + fma(rest, -2.0, HALF_PI_LOW))
+    half_pi, half_pi_low, _ = _HALF_PI[x.element]
+    high, low = fast_two_sum(x.like(half_pi), s * -2.0)
+    large = high + (low + fma(rest, -2.0, half_pi_low))
     return small(s + rest, large).sign_of(x)
 
 
 def arccos(x: Number) -> Number:
     small, s, rest = _half_angle(x)
-    middle = HALF_PI - (s.sign_of(x) + (rest.sign_of(x) - HALF_PI_LOW))
+    (half_pi, half_pi_low, _), (pi, pi_low, _) = _HALF_PI[x.element], _PI[x.element]
+    middle = half_pi - (s.sign_of(x) + (rest.sign_of(x) - half_pi_low))
     double = (s + s) + (rest + rest)
-    return small(middle, (x < 0.0)(PI - (double - PI_LOW), double))
+    return small(middle, (x < 0.0)(pi - (double - pi_low), double))
 
 
 def _octant(a: Number, b: Number) -> tuple[Number, Number]:
@@ -68,10 +70,10 @@ def _octant(a: Number, b: Number) -> tuple[Number, Number]:
     t = top / bottom
     z = t * t
     rest = t * z * polynomial(z, _ARCTAN, _ARCTAN_NARROW)
-    if not a.e.narrow:
-        lost = (fma(-t, bottom, top) + (less_low - t * more_low)) / bottom
-        rest = rest + turned(lost + QUARTER_PI_LOW, 0.0)
-    high, low = fast_two_sum(turned(a.like(QUARTER_PI), 0.0), t)
+    quarter_pi, quarter_pi_low, _ = _QUARTER_PI[a.element]
+    lost = (fma(-t, bottom, top) + (less_low - t * more_low)) / bottom
+    rest = rest + turned(lost + quarter_pi_low, 0.0)
+    high, low = fast_two_sum(turned(a.like(quarter_pi), 0.0), t)
     return high, low + rest
 
 
@@ -85,15 +87,17 @@ def arctan(x: Number) -> Number:
     size = abs(x)
     steep = size > 1.0
     high, low = _octant(steep(1.0, size), steep(size, 1.0))
-    ans = _turn(steep(x.like(HALF_PI), 0.0), steep(x.like(HALF_PI_LOW), 0.0), steep, high, low)
+    half_pi, half_pi_low, _ = _HALF_PI[x.element]
+    ans = _turn(steep(x.like(half_pi), 0.0), steep(x.like(half_pi_low), 0.0), steep, high, low)
     return ans.sign_of(x)
 
 
 def _scaled(y: Number, x: Number) -> tuple[Number, Number]:
     """Both multiplied by a power of 2 where they are very large or very small together."""
     greater = (x > y)(x, y)
-    factor = (greater > 2.0**1000)(x.like(2.0**-100), 1.0)
-    factor = (greater < 2.0**-900)(2.0**100, factor)
+    large, small, by = (1000, -900, 100) if x.element == "f64" else (120, -90, 30)
+    factor = (greater > 2.0**large)(x.like(2.0**-by), 1.0)
+    factor = (greater < 2.0**small)(2.0**by, factor)
     return y * factor, x * factor
 
 
@@ -101,16 +105,16 @@ def arctan2(y: Number, x: Number) -> Number:
     """The octant of (|x|, |y|), mirrored at the diagonal and at the axes."""
     y_size, x_size = abs(y), abs(x)
     nan = y_size.compare_unordered(x_size)
-    if not x.e.narrow:
-        y_size, x_size = _scaled(y_size, x_size)
+    y_size, x_size = _scaled(y_size, x_size)
     steep = y_size > x_size
     a, b = steep(x_size, y_size), steep(y_size, x_size)
     same = a.equals(b)  # also 0 and inf
     high, low = _octant(same(1.0, a), same(1.0, b))
     origin = b.equals(0.0)
     high, low = origin(0.0, high), origin(0.0, low)
-    left = (x.bits() & SIGN).is_not(0)
-    start = steep(x.like(HALF_PI), left(x.like(PI), 0.0))
-    start_low = steep(x.like(HALF_PI_LOW), left(x.like(PI_LOW), 0.0))
+    left = (x.bits() & x.format.sign).is_not(0)
+    (half_pi, half_pi_low, _), (pi, pi_low, _) = _HALF_PI[x.element], _PI[x.element]
+    start = steep(x.like(half_pi), left(x.like(pi), 0.0))
+    start_low = steep(x.like(half_pi_low), left(x.like(pi_low), 0.0))
     ans = _turn(start, start_low, steep ^ left, high, low)
     return nan(x + y, ans.sign_of(y))

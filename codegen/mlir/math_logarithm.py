@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from .math_exponential import exp, exp2
 from .math_numbers import (
-    FRACTION,
     INFINITY,
-    MAGIC,
     NAN,
-    ONE,
     Number,
     fast_two_sum,
     fma,
+    parts,
     polynomial,
     power_of_two,
     two_product,
@@ -24,14 +22,16 @@ from .math_numbers import (
 )
 
 LN2 = 0.6931471805599453
-# LN2_HEAD has 21 zeros at its end: k LN2_HEAD is exact
-LN2_HEAD, LN2_REST = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-LOG2_E, LOG2_E_LOW = 1.4426950408889634, 2.0355273740931033e-17
-LOG10_E, LOG10_E_LOW = 0.4342944819032518, 1.098319650216765e-17
-LOG10_2, LOG10_2_LOW = 0.3010299956639812, -2.8037281277851704e-18
+# ln 2 as a sum. The first has zeros at its end: k times it is exact
+_LN2_SUM = {
+    "f64": (6.93147180369123816490e-01, 1.90821492927058770002e-10),
+    "f32": (0.693145751953125, 1.4286068203094172e-06),
+}
+_LOG2_E = parts(1.4426950408889634, 2.0355273740931033e-17, -1.0614659956117258e-33)
+_LOG10_E = parts(0.4342944819032518, 1.098319650216765e-17, 3.717181233110959e-34)
+_LOG10_2 = parts(0.3010299956639812, -2.8037281277851704e-18, 5.471948402314639e-35)
 
-ROOT_HALF = 0x3FE6A09E667F3BCD  # the bits of sqrt(1/2)
-_BIASED_ZERO = 0x433 << 52  # the bits of 2^52, to whose last bits an integer can be or-ed
+_ROOT_HALF = {"f64": 0x3FE6A09E667F3BCD, "f32": 0x3F3504F3}  # the bits of sqrt(1/2)
 
 # (2 atanh(s) - 2 s)/s^3 as a polynomial in s^2: in the logarithm 2^-58 and 2^-29
 _LOG = [
@@ -42,18 +42,21 @@ _LOG_NARROW = [0.6666677701998928, 0.3997745267349397, 0.29874355090870375]
 
 
 def decompose(x: Number) -> tuple[Number, Number]:
-    """m and k of a positive finite x."""
-    if x.e.narrow:  # all f32 are normal numbers of f64
+    """The m and k of a positive finite x."""
+    if x.spare:  # all f32 are normal numbers of f64
         return decompose_normal(x)
-    tiny = x < 2.2250738585072014e-308
-    m, k = decompose_normal(tiny(x * 2.0**54, x))
-    return m, k - tiny(x.like(54.0), 0.0)
+    tiny, up = x < x.format.least_normal, x.format.fraction_bits + 2
+    m, k = decompose_normal(tiny(x * 2.0**up, x))
+    return m, k - tiny(x.like(up), 0.0)
 
 
 def decompose_normal(x: Number) -> tuple[Number, Number]:
-    i = x.bits() + (ONE - ROOT_HALF)
-    k = ((i >> 52) | _BIASED_ZERO).float() - (2.0**52 + 1023.0)
-    return ((i & FRACTION) + ROOT_HALF).float(), k
+    count, bias, *_ = x.format
+    root_half = _ROOT_HALF[x.element]
+    i = x.bits() + ((bias << count) - root_half)
+    # or-ed to the bits of 2^52 (2^23), an integer is that much more
+    k = ((i >> count) | ((bias + count) << count)).float() - (2.0**count + bias)
+    return ((i & ((1 << count) - 1)) + root_half).float(), k
 
 
 def _series(f: Number) -> tuple[Number, Number, Number]:
@@ -64,12 +67,13 @@ def _series(f: Number) -> tuple[Number, Number, Number]:
 
 
 def _log_sum(f: Number, k: Number, low: Number | None = None) -> Number:
-    """k ln 2 + log(1 + f), plus ``low``, a small correction."""
+    """The sum k ln 2 + log(1 + f), plus ``low``, a small correction."""
     s, half, r = _series(f)
-    rest = fma(k, LN2_REST, s * (half + r))
+    ln2, ln2_rest = _LN2_SUM[f.element]
+    rest = fma(k, ln2_rest, s * (half + r))
     if low is not None:
         rest = rest + low
-    return fma(k, LN2_HEAD, f - (half - rest))
+    return fma(k, ln2, f - (half - rest))
 
 
 def _at_edges(x: Number, ans: Number, pole: float = 0.0) -> Number:
@@ -92,11 +96,12 @@ def _log_parts(m: Number) -> tuple[Number, Number]:
 
 
 def log2(x: Number) -> Number:
-    """k + log(m)/ln 2, exact for powers of 2."""
+    """As k + log(m)/ln 2, exact for powers of 2."""
     m, k = decompose(x)
     high, low = _log_parts(m)
-    head = high * LOG2_E
-    rest = fma(high, LOG2_E, -head) + fma(low, LOG2_E, high * LOG2_E_LOW)
+    log2_e, log2_e_low, _ = _LOG2_E[x.element]
+    head = high * log2_e
+    rest = fma(high, log2_e, -head) + fma(low, log2_e, high * log2_e_low)
     total, lost = fast_two_sum(k, head)
     return _at_edges(x, total + (lost + rest))
 
@@ -104,10 +109,12 @@ def log2(x: Number) -> Number:
 def log10(x: Number) -> Number:
     m, k = decompose(x)
     high, low = _log_parts(m)
-    head = high * LOG10_E
-    rest = fma(high, LOG10_E, -head) + fma(low, LOG10_E, high * LOG10_E_LOW)
-    whole = k * LOG10_2
-    rest = rest + fma(k, LOG10_2_LOW, fma(k, LOG10_2, -whole))
+    log10_e, log10_e_low, _ = _LOG10_E[x.element]
+    log10_2, log10_2_low, _ = _LOG10_2[x.element]
+    head = high * log10_e
+    rest = fma(high, log10_e, -head) + fma(low, log10_e, high * log10_e_low)
+    whole = k * log10_2
+    rest = rest + fma(k, log10_2_low, fma(k, log10_2, -whole))
     total, lost = fast_two_sum(whole, head)
     return _at_edges(x, total + (lost + rest))
 
@@ -120,7 +127,7 @@ def log_one_plus(v: Number, v_low: Number | None = None) -> Number:
     if v_low is not None:
         lost = lost + v_low
     m, k = decompose_normal(u)
-    scale = power_of_two((MAGIC - k).bits() + 1023)
+    scale = power_of_two((v.format.magic - k).bits() + v.format.bias)
     # from 2^60 on nothing is lost that matters
     lost = (u < 2.0**60)(lost * scale, 0.0)
     f, low = fast_two_sum(m - 1.0, lost)
@@ -147,9 +154,6 @@ def _root(high: Number, low: Number) -> tuple[Number, Number]:
 def arcsinh(x: Number) -> Number:
     """log(1 + v) with v = |x| + x^2/(1 + sqrt(1 + x^2)), v in twice the precision."""
     size = abs(x)
-    if x.e.narrow:
-        v = size + x * x / (fma(x, x, 1.0).sqrt() + 1.0)
-        return (size < INFINITY)(log_one_plus(v), size).sign_of(x)
     large = size > 2.0**60
     size_or_1 = large(1.0, size)
     square, square_low = two_product(size_or_1, size_or_1)
@@ -157,8 +161,9 @@ def arcsinh(x: Number) -> Number:
     root, root_low = _root(total, total_low + square_low)
     bottom, bottom_low = two_sum(root, 1.0)
     bottom_low = bottom_low + root_low
-    q = square / bottom
-    q_low = (fma(-q, bottom, square) + (square_low - q * bottom_low)) / bottom
+    inverse = 1.0 / bottom
+    q = square * inverse
+    q_low = (fma(-q, bottom, square) + (square_low - q * bottom_low)) * inverse
     v, v_low = two_sum(size_or_1, q)
     ans = _with_tail(size, large, v, v_low + q_low)
     return (size < INFINITY)(ans, size).sign_of(x)
@@ -166,10 +171,6 @@ def arcsinh(x: Number) -> Number:
 
 def arccosh(x: Number) -> Number:
     """log(1 + v) with v = x - 1 + sqrt(x^2 - 1), v in twice the precision."""
-    if x.e.narrow:
-        t = x - 1.0
-        ans = log_one_plus(t + (t * (t + 2.0)).sqrt())
-        return (x < INFINITY)((x < 1.0)(NAN, ans), x)
     large = x > 2.0**60
     x_or_2 = large(2.0, x)
     t, t_low = two_sum(x_or_2, -1.0)
@@ -186,13 +187,11 @@ def arctanh(x: Number) -> Number:
     """log(1 + v)/2 with v = 2 |x|/(1 - |x|), v in twice the precision."""
     size = abs(x)
     inside = size < 1.0
-    if x.e.narrow:
-        ans = log_one_plus((size + size) / (1.0 - size)) * 0.5
-        return inside(ans, size.equals(1.0)(size.like(INFINITY), NAN)).sign_of(x)
     bottom, bottom_low = two_sum(-inside(size, 0.0), 1.0)
     top = size + size
-    q = top / bottom
-    q_low = (fma(-q, bottom, top) - q * bottom_low) / bottom
+    inverse = 1.0 / bottom
+    q = top * inverse
+    q_low = (fma(-q, bottom, top) - q * bottom_low) * inverse
     ans = log_one_plus(q, q_low) * 0.5
     return inside(ans, size.equals(1.0)(size.like(INFINITY), NAN)).sign_of(x)
 
@@ -210,5 +209,5 @@ def logaddexp(x: Number, y: Number) -> Number:
 def logaddexp2(x: Number, y: Number) -> Number:
     gap = x - y
     greater = (x > y)(x, y)
-    ans = greater + log_one_plus(exp2(-abs(gap))) * LOG2_E
+    ans = greater + log_one_plus(exp2(-abs(gap))) * _LOG2_E[x.element][0]
     return x.equals(y)(x + 1.0, gap.is_nan()(gap, ans))

@@ -1,30 +1,57 @@
 """Formulas for MLIR: numbers in registers with Python's operators.
 
 A function of `math_table` is written as a formula on `Number`; each operator emits one line. All
-are branch-free on the lanes, but for the rare arguments that `where_rare` hands to a scalar function.
+are branch-free on the lanes, but for rare arguments, which `where_rare` hands to a scalar function.
 
-Real functions are written for f64. An f32 is computed in f64 too, `narrow`: with shorter
-polynomials, whose errors vanish in the rounding to f32.
+The most used functions are formulas for f64 and f32 alike, in the constants of a `Format`. The
+others are for f64; there an f32 is computed as f64, with digits and range to spare, and rounded.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import NamedTuple
+
+import numpy as np
 
 from .emitter import Emitter
 
 INFINITY, NAN = float("inf"), float("nan")
-# 1.5 * 2^52: added to a number below 2^51, it rounds it to an integer, which the sum's last bits
-# then hold. Works on every machine, where a rounding instruction or a conversion might not.
-MAGIC = 6755399441055744.0
-MAGIC_BITS = 0x4338 << 48
-SIGN, ONE, FRACTION = 1 << 63, 0x3FF << 52, (1 << 52) - 1
+
+
+class Format(NamedTuple):
+    """A type of floats. ``magic`` is 1.5 times the number from which on all are integers: added to
+    a number not near it, it rounds that to an integer, which the sum's last bits then hold. That
+    works on every machine, where a rounding instruction or a conversion might not.
+    """
+
+    fraction_bits: int
+    bias: int
+    magic: float
+    least_normal: float
+    sign: int
+
+
+FORMATS = {
+    "f64": Format(52, 1023, 1.5 * 2.0**52, 2.0**-1022, 1 << 63),
+    "f32": Format(23, 127, 1.5 * 2.0**23, 2.0**-126, 1 << 31),
+}
+MAGIC, SIGN = FORMATS["f64"].magic, FORMATS["f64"].sign
+
+
+def parts(*terms: float) -> dict[str, tuple[float, ...]]:
+    """A constant, given as a sum of f64, as a sum of three numbers of each format."""
+    exact = sum(Fraction(t) for t in terms)
+    single = []
+    for _ in range(3):
+        single.append(float(np.float32(float(exact))))
+        exact -= Fraction(single[-1])
+    return {"f64": terms, "f32": tuple(single)}
 
 
 class MathEmitter(Emitter):
-    """Writes one function. ``narrow``: the result will be rounded to f32."""
+    """Writes one function. ``narrow``: for f32, so that errors of 2^-28 do not matter."""
 
     def __init__(self, lanes: int, narrow: bool) -> None:
         super().__init__()
@@ -43,6 +70,15 @@ class Number:
 
     def __init__(self, e: MathEmitter, name: str, element: str) -> None:
         self.e, self.name, self.element = e, name, element
+
+    @property
+    def format(self) -> Format:
+        return FORMATS[self.element]
+
+    @property
+    def spare(self) -> bool:
+        """Whether this f64 stands for an f32."""
+        return self.e.narrow and self.element == "f64"
 
     def like(self, value: Number | float) -> Number:
         """``value`` as a number of this type."""
@@ -232,8 +268,8 @@ def two_product(a: Number, b: Number | float) -> tuple[Number, Number]:
 
 
 def power_of_two(biased: Number) -> Number:
-    """``2^k`` from an integer whose last 11 bits are ``k + 1023``, within [1, 2046]."""
-    return (biased << 52).float()
+    """``2^k`` from an integer whose last bits are ``k + bias``: 11 for f64, 8 for f32."""
+    return (biased << (52 if biased.element == "i64" else 23)).float()
 
 
 def where_rare(
@@ -246,7 +282,8 @@ def where_rare(
     any_rare = rare.name
     if e.lanes > 1:
         any_rare = e.op(f"vector.reduction <or>, {rare.name} : {e.type('i1')} into i1")
-    function = RareFunction(symbol, len(args), tuple(v.element for v in values), e.lanes)
+    results = tuple(v.element for v in values)
+    function = RareFunction(symbol, len(args), args[0].element, results, e.lanes)
     e.rare.append(function)
     kinds = ", ".join(e.type(v.element) for v in values)
     inputs = [rare, *values, *args]
@@ -266,20 +303,18 @@ def _numbered(prefix: str, count: int, suffix: str = "") -> str:
     return ", ".join(f"{prefix}{i}{suffix}" for i in range(count))
 
 
-# Attributes of code that hardly ever runs: to be small, and out of the way.
-COLD = (
-    '{passthrough = ["cold", "minsize", "noinline", "optsize"], '
-    "llvm.linkage = #llvm.linkage<internal>}"
-)
+# Attributes of code that hardly ever runs: not worth the time to optimise it.
+COLD = '{passthrough = ["cold", "noinline", "optnone"], llvm.linkage = #llvm.linkage<internal>}'
 
 
 class RareFunction(NamedTuple):
     """What `where_rare` calls: (mask, *values, *args) to values, lane by lane. The scalar function
-    ``symbol`` takes f64 and returns ``results``.
+    ``symbol`` takes numbers of type ``element`` and returns ``results``.
     """
 
     symbol: str
     arity: int
+    element: str
     results: tuple[str, ...]
     lanes: int
 
@@ -296,7 +331,7 @@ class RareFunction(NamedTuple):
         inputs = [
             f"%mask: {self._kind('i1')}",
             *(f"%v{i}: {kind}" for i, kind in enumerate(kinds)),
-            *(f"%a{i}: {self._kind('f64')}" for i in range(self.arity)),
+            *(f"%a{i}: {self._kind(self.element)}" for i in range(self.arity)),
         ]
         out = f"({', '.join(kinds)})"
         body = self._scalar_lines() if self.lanes == 1 else self._loop_lines(out)
@@ -310,7 +345,7 @@ class RareFunction(NamedTuple):
 
     def _call(self, suffix: str) -> str:
         args = _numbered("%a", self.arity, suffix)
-        kind = f"({', '.join(['f64'] * self.arity)}) -> ({', '.join(self.results)})"
+        kind = f"({', '.join([self.element] * self.arity)}) -> ({', '.join(self.results)})"
         return f"%r:{len(self.results)} = func.call @{self.symbol}({args}) : {kind}"
 
     def _scalar_lines(self) -> list[str]:
@@ -322,7 +357,7 @@ class RareFunction(NamedTuple):
     def _loop_lines(self, out: str) -> list[str]:
         count, types = len(self.results), out[1:-1]
         carried = ", ".join(f"%w{i} = %v{i}" for i in range(count))
-        wide = self._kind("f64")
+        wide, element = self._kind(self.element), self.element
         return [
             "%zero = arith.constant 0 : index",
             "%one = arith.constant 1 : index",
@@ -330,7 +365,10 @@ class RareFunction(NamedTuple):
             f"%all:{count} = scf.for %i = %zero to %end step %one iter_args({carried}) -> {out} {{",
             f"%m = vector.extract %mask[%i] : i1 from {self._kind('i1')}",
             f"%n:{count} = scf.if %m -> {out} {{",
-            *(f"%a{i}s = vector.extract %a{i}[%i] : f64 from {wide}" for i in range(self.arity)),
+            *(
+                f"%a{i}s = vector.extract %a{i}[%i] : {element} from {wide}"
+                for i in range(self.arity)
+            ),
             self._call("s"),
             *(
                 f"%x{i} = vector.insert %r#{i}, %w{i}[%i] : {t} into {self._kind(t)}"

@@ -6,8 +6,6 @@ from .math_exponential import power_of_2
 from .math_logarithm import decompose
 from .math_numbers import (
     INFINITY,
-    MAGIC,
-    MAGIC_BITS,
     NAN,
     SIGN,
     Number,
@@ -97,22 +95,21 @@ _INVERSE_CUBE_ROOT = [
 
 
 def cbrt(x: Number) -> Number:
-    """With x = 8^n m, 2^n m w^2 for w = m^(-1/3), found by iteration."""
+    """With x = 8^n m, 2^n m w^2 for w = m^(-1/3) within 2^-30, and a step of Newton."""
     size = abs(x)
     fraction, k = decompose(size)
-    shifted = fma(k, 1.0 / 3.0, MAGIC)
-    third = shifted - MAGIC
+    shifted = fma(k, 1.0 / 3.0, x.format.magic)
+    third = shifted - x.format.magic
     over = fma(third, -3.0, k)  # -1, 0 or 1
     m = fraction * (over > 0.0)(x.like(2.0), (over < 0.0)(x.like(0.5), 1.0))
     w = polynomial(m, _INVERSE_CUBE_ROOT)
-    for _ in range(1 if x.e.narrow else 2):  # w (1 - h)^(-1/3), h = 1 - m w^3, three terms
-        h = 1.0 - m * w * w * w
-        w = fma(w * h, fma(h, fma(h, 14.0 / 81.0, 2.0 / 9.0), 1.0 / 3.0), w)
+    h = 1.0 - m * w * w * w  # m^(-1/3) = w (1 - h)^(-1/3), of which four terms
+    w = fma(w * h, fma(h, fma(h, 14.0 / 81.0, 2.0 / 9.0), 1.0 / 3.0), w)
     root = m * w * w
     square, square_low = two_product(root, root)
     rest = fma(square, root, -m) + square_low * root
     root = fma(rest * w * w, -1.0 / 3.0, root)
-    ans = root * power_of_two(shifted.bits() + 1023)
+    ans = root * power_of_two(shifted.bits() + x.format.bias)
     ans = (size.equals(0.0) | ~(size < INFINITY))(size, ans)
     return ans.sign_of(x)
 
@@ -136,15 +133,3 @@ def hypot(x: Number, y: Number | float) -> Number:
     rest = (fma(-root, root, total) + (low + (aa_low + bb_low))) / (root + root)
     ans = (root + total.equals(0.0)(0.0, rest)) * up
     return infinite(INFINITY, (x.equals(0.0))(y, ans + x * 0.0))
-
-
-def ldexp(x: Number, n: Number) -> Number:
-    """x 2^n, rounded once; n are i64."""
-    size = abs(x)
-    m, k = decompose(size)
-    n = (n > 5000)(5000, (n < -5000)(-5000, n))
-    k = (k + MAGIC).bits() - MAGIC_BITS + n
-    k = (k > 1100)(1100, (k < -1100)(-1100, k))
-    half = (k + 4096) >> 1  # no shift of negative numbers
-    ans = m * power_of_two(half + (1023 - 2048)) * power_of_two(k - half + (1023 + 2048))
-    return ((size > 0.0) & (size < INFINITY))(ans, size).sign_of(x)

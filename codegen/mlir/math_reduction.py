@@ -8,6 +8,7 @@ highest bits are the quadrant, the rest is the fraction, which for no f64 is bel
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
 from .math_numbers import (
     COLD,
@@ -21,27 +22,45 @@ from .math_numbers import (
 )
 
 HALF_PI = (1.5707963267948966, 6.123233995736766e-17)
-REDUCE = "xnp_reduce_huge"  # the function: f64 -> quadrant in the last bits of an i64, r, low
+# The function for each format: x -> quadrant in the last bits of an integer, r, low.
+REDUCE = {"f64": "xnp_reduce_huge", "f32": "xnp_reduce_huge_f32"}
 _TABLE = "xnp_two_over_pi"
 _WORDS = 22
 
 
 @cache
-def reduce_function() -> str:
-    """The function and its table. Of inf and nan, r is nan."""
+def reduce_functions() -> dict[str, str]:
+    """The functions. Of inf and nan, r is nan. That for f32 calls the one for f64."""
+    return {REDUCE["f64"]: _reduce_f64(), REDUCE["f32"]: _reduce_f32()}
+
+
+def _reduce_f64() -> str:
     e = MathEmitter(1, False)
     x = Number(e, "%x", "f64")
     quadrant, r, low = _reduce_huge(x)
     r = (abs(x) < INFINITY)(r, NAN)
     lines = [
         _table(),
-        f"func.func private @{REDUCE}(%x: f64) -> (i64, f64, f64) attributes {COLD} {{",
+        f"func.func private @{REDUCE['f64']}(%x: f64) -> (i64, f64, f64) attributes {COLD} {{",
         *e.prologue,
         *e.lines,
         f"return {quadrant.name}, {r.name}, {low.name} : i64, f64, f64",
         "}",
     ]
     return "\n".join(lines)
+
+
+def _reduce_f32() -> str:
+    return f"""func.func private @{REDUCE["f32"]}(%x: f32) -> (i32, f32, f32) attributes {COLD} {{
+%wide = arith.extf %x : f32 to f64
+%q, %r, %none = func.call @{REDUCE["f64"]}(%wide) : (f64) -> (i64, f64, f64)
+%quadrant = arith.trunci %q : i64 to i32
+%high = arith.truncf %r : f64 to f32
+%back = arith.extf %high : f32 to f64
+%rest = arith.subf %r, %back : f64
+%low = arith.truncf %rest : f64 to f32
+return %quadrant, %high, %low : i32, f32, f32
+}}"""
 
 
 def _table() -> str:
@@ -58,7 +77,7 @@ def _table() -> str:
 
 
 def _pi(bits: int) -> int:
-    """pi 2^bits, by Machin's formula."""
+    """The integer part of pi 2^bits, by Machin's formula."""
     guard = bits + 64
 
     def arctan_inverse(n: int) -> int:
@@ -107,7 +126,7 @@ def _window(e: MathEmitter, offset: Number) -> list[Number]:
         at = e.op(f"llvm.getelementptr {base}[{index}] : (!llvm.ptr, i64) -> !llvm.ptr, i64")
         loaded.append(Number(e, e.op(f"llvm.load {at} : !llvm.ptr -> i64"), "i64"))
     rest = shift ^ 63
-    pairs = zip(loaded, loaded[1:], strict=False)
+    pairs = pairwise(loaded)
     return [_shift(a, "shli", shift) | _shift(b >> 1, "shrui", rest) for a, b in pairs]
 
 

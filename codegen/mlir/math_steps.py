@@ -1,4 +1,4 @@
-"""Functions of the representation: remainders, neighbours, signs; and slopes of inverse functions.
+"""Remainders and steps; slopes of inverse functions.
 
 Those of the first part are exact or, as in NumPy, a few operations rounded in the type itself, so
 they work in f32 and in f64 as they are given.
@@ -13,7 +13,7 @@ from .math_power import hypot
 
 
 def _exact_fmod(x: Number, y: Number) -> Number:
-    """x - y trunc(x/y), exactly, in f64. The rounded quotient may be one too large."""
+    """As x - y trunc(x/y), exactly, in f64. The rounded quotient may be one too large."""
     a, b = abs(x), abs(y)
     quotient = (a / b).truncated()
     r = fma(-quotient, b, a)
@@ -52,27 +52,6 @@ def floor_divide(x: Number, y: Number) -> Number:
     plain_quotient = x / y
     whole = quotient.equals(0.0)(quotient.like(0.0).sign_of(plain_quotient), whole)
     return y.equals(0.0)(plain_quotient, whole)
-
-
-def copysign(x: Number, y: Number) -> Number:
-    return x.sign_of(y)
-
-
-def nextafter(x: Number, y: Number) -> Number:
-    """One step of the bits away from zero or towards it."""
-    bits = x.bits()
-    outwards = ~((x < y) ^ (x > 0.0))
-    moved = outwards(bits + 1, bits - 1).float()
-    least = x.equals(0.0)(bits.like(1).float().sign_of(y), moved)
-    ans = x.equals(y)(y, least)
-    return x.compare_unordered(y)(x + y, ans)
-
-
-def spacing(x: Number) -> Number:
-    """From x to its neighbour away from zero."""
-    step = (x.bits() + 1).float() - x
-    step = x.equals(0.0)(x.bits().like(1).float(), step)
-    return (abs(x) < INFINITY)(step, NAN)
 
 
 def heaviside(x: Number, h: Number) -> Number:

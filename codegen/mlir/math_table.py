@@ -19,7 +19,7 @@ from . import math_steps as steps
 from . import math_trigonometric as trigonometric
 from .emitter import Emitter
 from .math_numbers import Formula, MathEmitter, Number, RareFunction
-from .math_reduction import REDUCE, reduce_function
+from .math_reduction import REDUCE, reduce_functions
 
 
 def _arities(one: Sequence[Formula], two: Sequence[Formula]) -> dict[str, tuple[int, Formula]]:
@@ -29,8 +29,8 @@ def _arities(one: Sequence[Formula], two: Sequence[Formula]) -> dict[str, tuple[
     }
 
 
-# On f64; f32 is widened and the result rounded.
-_WIDENED = _arities(
+# For both types.
+_AS_GIVEN = _arities(
     one=[
         exponential.exp, exponential.exp2, exponential.expm1,
         exponential.sinh, exponential.cosh, exponential.tanh,
@@ -40,23 +40,29 @@ _WIDENED = _arities(
         trigonometric.sin, trigonometric.cos, trigonometric.tan, trigonometric.sinc,
         inverse.arcsin, inverse.arccos, inverse.arctan,
         powers.cbrt,
-        steps.arcsin_slope, steps.arctan_slope,
-        steps.arcsinh_slope, steps.arccosh_slope, steps.arctanh_slope,
+        steps.deg2rad, steps.rad2deg,
     ],
     two=[
-        logarithm.logaddexp, logarithm.logaddexp2,
-        inverse.arctan2, powers.power, powers.hypot, steps.cosine,
+        logarithm.logaddexp, logarithm.logaddexp2, inverse.arctan2,
+        steps.fmod, steps.remainder, steps.floor_divide, steps.heaviside,
     ],
 )  # fmt: skip
 
-# On the type itself.
-_AS_GIVEN = _arities(
-    one=[steps.spacing, steps.deg2rad, steps.rad2deg],
-    two=[
-        steps.fmod, steps.remainder, steps.floor_divide,
-        steps.copysign, steps.nextafter, steps.heaviside,
+# For f64; an f32 is widened and the result rounded.
+_WIDENED = _arities(
+    one=[
+        steps.arcsin_slope, steps.arctan_slope,
+        steps.arcsinh_slope, steps.arccosh_slope, steps.arctanh_slope,
     ],
+    two=[powers.power, powers.hypot, steps.cosine],
 )  # fmt: skip
+
+
+# LLVM inlines a function, and compiles it again for each use; a call costs less than 0.1 ns an
+# element. So what is used often is called.
+_INLINED_USES = 2
+_PRIVATE = "{llvm.linkage = #llvm.linkage<internal>}"
+_CALLED = '{passthrough = ["noinline"], llvm.linkage = #llvm.linkage<internal>}'
 
 
 class _Function(NamedTuple):
@@ -70,18 +76,17 @@ class _Function(NamedTuple):
 def _function(name: str, element: str, lanes: int) -> _Function:
     widened = name in _WIDENED
     arity, formula = (_WIDENED if widened else _AS_GIVEN)[name]
-    e = MathEmitter(lanes, widened and element == "f32")
+    e = MathEmitter(lanes, element == "f32")
     kind = e.type(element)
     args = [Number(e, f"%a{i}", element) for i in range(arity)]
-    if e.narrow:
+    if e.narrow and widened:
         ans = formula(*(a.cast("arith.extf", "f64") for a in args)).cast("arith.truncf", "f32")
     else:
         ans = formula(*args)
     symbol = f"xnp_{name}_{element}x{lanes}"
     signature = ", ".join(f"{a.name}: {kind}" for a in args)
     lines = [
-        f"func.func private @{symbol}({signature}) -> {kind} attributes "
-        "{llvm.linkage = #llvm.linkage<internal>} {",
+        f"func.func private @{symbol}({signature}) -> {kind} attributes {_PRIVATE} {{",
         *e.prologue,
         *e.lines,
         f"return {ans.name} : {kind}",
@@ -93,10 +98,13 @@ def _function(name: str, element: str, lanes: int) -> _Function:
 
 def _call(name: str, e: Emitter, element: str, *args: str) -> str:
     function = _function(name, element, e.lanes)
+    uses = e.uses[function.symbol] = e.uses.get(function.symbol, 0) + 1
+    if uses == _INLINED_USES + 1:
+        e.functions[function.symbol] = function.text.replace(_PRIVATE, _CALLED, 1)
     if function.symbol not in e.functions:
         e.functions[function.symbol] = function.text
         for rare in function.rare:
-            e.functions[rare.symbol] = _scalar_function(rare.symbol)
+            e.functions.update(_scalar_functions(rare.symbol))
             e.functions[rare.name] = rare.text()
     return e.op(f"func.call @{function.symbol}({', '.join(args)}) : {function.type}")
 
@@ -105,8 +113,11 @@ def _call(name: str, e: Emitter, element: str, *args: str) -> str:
 EXTERNAL: dict[str, str] = {"fmod": "func.func private @fmod(f64, f64) -> f64"}
 
 
-def _scalar_function(symbol: str) -> str:
-    return reduce_function() if symbol == REDUCE else EXTERNAL[symbol]
+def _scalar_functions(symbol: str) -> dict[str, str]:
+    """The function of that name, and what it calls."""
+    texts = EXTERNAL if symbol in EXTERNAL else reduce_functions()
+    called = [REDUCE["f64"]] if symbol == REDUCE["f32"] else []
+    return {name: texts[name] for name in [*called, symbol]}
 
 
 TRANSCENDENTAL: dict[str, Callable[..., str]] = {

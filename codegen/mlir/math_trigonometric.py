@@ -1,17 +1,17 @@
 """Sine, cosine, tangent.
 
 x = n pi/2 + r + low with |r| <= pi/4: pi/2 is subtracted in three parts by fused multiply-adds, the
-first of which is exact. That serves up to 2^28; beyond, `math_reduction` finds r, lane by lane.
+first of which is exact. That serves up to 2^28 (f32: 2^14); beyond, `math_reduction` finds r, lane
+by lane.
 """
 
 from __future__ import annotations
 
 from .math_numbers import (
-    MAGIC,
-    SIGN,
     Number,
     fast_two_sum,
     fma,
+    parts,
     polynomial,
     two_product,
     where_rare,
@@ -19,10 +19,9 @@ from .math_numbers import (
 from .math_reduction import REDUCE
 
 TWO_OVER_PI = 0.6366197723675814
-HALF_PI = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)
+HALF_PI = parts(1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)
 PI = 3.141592653589793
-PI_F32 = 3.1415927410125732  # pi rounded to f32
-_LARGE = 2.0**28
+_LARGE = {"f64": 2.0**28, "f32": 2.0**14}
 
 # (sin(r) - r)/r^3 and (cos(r) - 1 + r^2/2)/r^4 as polynomials in r^2 for |r| <= pi/4:
 # 2^-58 and 2^-64, 2^-28 and 2^-33
@@ -39,14 +38,16 @@ _COS_NARROW = [0.04166664676082293, -0.001388736204303402, 2.4437790624193356e-0
 
 
 def _reduce(x: Number) -> tuple[Number, Number, Number]:
-    """n as an integer (its last bits), r and low."""
-    shifted = fma(x, TWO_OVER_PI, MAGIC)
-    n = shifted - MAGIC
-    first = fma(n, -HALF_PI[0], x)
-    second, second_low = two_product(n, HALF_PI[1])
+    """The quadrant n as an integer (its last bits), r and low."""
+    magic, half_pi, large = x.format.magic, HALF_PI[x.element], _LARGE[x.element]
+    shifted = fma(x, TWO_OVER_PI, magic)
+    n = shifted - magic
+    first = fma(n, -half_pi[0], x)
+    second, second_low = two_product(n, half_pi[1])
     r, low = fast_two_sum(first, -second)
-    low = fma(n, -HALF_PI[2], low - second_low)
-    quadrant, r, low = where_rare(abs(x) > _LARGE, [shifted.bits(), r, low], REDUCE, [x])
+    low = fma(n, -half_pi[2], low - second_low)
+    usual = [shifted.bits(), r, low]
+    quadrant, r, low = where_rare(abs(x) > large, usual, REDUCE[x.element], [x])
     return quadrant, r, low
 
 
@@ -57,10 +58,7 @@ def _sin_cos(r: Number, low: Number) -> tuple[Number, Number, Number, Number]:
     near_one = 1.0 - half
     sin_low = r * z * polynomial(z, _SIN, _SIN_NARROW)
     cos_low = ((1.0 - near_one) - half) + z * z * polynomial(z, _COS, _COS_NARROW)
-    if not r.e.narrow:
-        sin_low = sin_low + fma(low, -half, low)
-        cos_low = fma(-r, low, cos_low)
-    return r, sin_low, near_one, cos_low
+    return r, sin_low + fma(low, -half, low), near_one, fma(-r, low, cos_low)
 
 
 def _is_odd(n: Number) -> Number:
@@ -68,13 +66,14 @@ def _is_odd(n: Number) -> Number:
 
 
 def _wave(x: Number, quarters: int) -> Number:
-    """sin(x + quarters pi/2)"""
+    """The value of sin(x + quarters pi/2)."""
     n, r, low = _reduce(x)
     n = n + quarters if quarters else n
+    shift = 62 if x.element == "f64" else 30
     sin, sin_low, cos, cos_low = _sin_cos(r, low)
     odd = _is_odd(n)
     ans = odd(cos, sin) + odd(cos_low, sin_low)
-    return (ans.bits() ^ ((n << 62) & SIGN)).float()
+    return (ans.bits() ^ ((n << shift) & x.format.sign)).float()
 
 
 def sin(x: Number) -> Number:
@@ -93,20 +92,13 @@ def tan(x: Number) -> Number:
     cos, cos_low = fast_two_sum(cos, cos_low)
     odd = _is_odd(n)
     top, bottom = odd(-cos, sin), odd(sin, cos)
-    if x.e.narrow:
-        ans = top / bottom
-    else:
-        inverse = 1.0 / bottom
-        ans = top * inverse
-        rest = fma(-ans, bottom, top) + (odd(-cos_low, sin_low) - ans * odd(sin_low, cos_low))
-        ans = fma(rest, inverse, ans)
-    return x.equals(0.0)(x, ans)
+    inverse = 1.0 / bottom
+    ans = top * inverse
+    rest = fma(-ans, bottom, top) + (odd(-cos_low, sin_low) - ans * odd(sin_low, cos_low))
+    return x.equals(0.0)(x, fma(rest, inverse, ans))
 
 
 def sinc(x: Number) -> Number:
-    """sin(y)/y with y = pi x rounded, as in NumPy also to f32; 1 at 0."""
-    if x.e.narrow:
-        y = (x * PI_F32).cast("arith.truncf", "f32").cast("arith.extf", "f64")
-    else:
-        y = x * PI
+    """sin(y)/y with y = pi x rounded, as in NumPy; 1 at 0."""
+    y = x * PI
     return x.equals(0.0)(1.0, sin(y) / y)

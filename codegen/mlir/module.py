@@ -17,6 +17,7 @@ from ..affine import lower_bound
 from ..costs import work_of
 from ..places import CONSTANT, PARAMETER, RESULT, Buffer
 from ..plan import Cluster, Operation, Plan, Planner
+from . import linear_algebra, matmul  # noqa: F401 - they enter their operations
 from .emitter import Emitter
 from .equations import is_elementwise
 from .loops import Context, LoopNest
@@ -25,6 +26,7 @@ from .regions import pointer_to  # and enters the regions into OPERATIONS
 
 STACK_BYTES = 1 << 14  # temporaries up to this size lie on the stack
 STACK_TOTAL = 1 << 18
+STATUS = Buffer("status", 0, 16)  # what has gone wrong: the number of a check, an index
 SHARED_WORK = 1 << 16  # operations from which on threads share a cluster
 
 
@@ -38,6 +40,7 @@ class Module(NamedTuple):
     symbols: list[Symbol]
     is_parallel: bool
     clusters: list[Cluster]
+    checks: list[tuple[Any, int]]
 
 
 def symbols_of_program(program: Program) -> list[Symbol]:
@@ -56,7 +59,7 @@ class FunctionWriter:
     def __init__(self, module: ModuleWriter) -> None:
         self.module = module
         self.e = Emitter()
-        self.e.functions = module.functions
+        self.e.functions, self.e.uses = module.functions, module.uses
         self.head: list[str] = []  # after the constants: sizes and pointers
         self.pointers: dict[Buffer, str] = {}
         self.size_names: dict[Any, str] = {}
@@ -124,7 +127,8 @@ class MainWriter(FunctionWriter):
         super().__init__(module)
         self.arena: list[tuple[Buffer, str]] = []
         self.stack_used = 0
-        self.status = self.at_top(f"llvm.alloca {self.e.integer(1)} x i64 : (i64) -> !llvm.ptr")
+        self.status = self.at_top(f"llvm.alloca {self.e.integer(2)} x i64 : (i64) -> !llvm.ptr")
+        self.pointers[STATUS] = self.status
         self.head.append(f"llvm.store {self.e.integer(0)}, {self.status} : i64, !llvm.ptr")
 
     def new_pointer(self, buffer: Buffer) -> str:
@@ -158,10 +162,20 @@ class MainWriter(FunctionWriter):
             self.size_names[symbol] = self.element_pointer("%sizes", number, "i64")
         return self.size_names[symbol]
 
+    def _keep_index(self) -> None:
+        """Leaves the index that failed a check where the runtime finds it."""
+        e = self.e
+        at = e.op(f"llvm.getelementptr {self.status}[1] : (!llvm.ptr) -> !llvm.ptr, i64")
+        value = e.op(f"llvm.load {at} : !llvm.ptr -> i64")
+        kept = e.op(f"llvm.mlir.addressof @{self.module.name}_index : !llvm.ptr")
+        e.effect(f"llvm.store {value}, {kept} : i64, !llvm.ptr")
+
     def text(self) -> str:
         for _, pointer in self.arena:
             self.e.effect(f"llvm.call @free({pointer}) : (!llvm.ptr) -> ()")
         code = self.e.op(f"llvm.load {self.status} : !llvm.ptr -> i64")
+        if self.module.checks:
+            self._keep_index()
         code = self.e.op(f"arith.trunci {code} : i64 to i32")
         return (
             f"llvm.func @{self.module.name}(%inputs: !llvm.ptr, %outputs: !llvm.ptr, "
@@ -206,10 +220,12 @@ class ModuleWriter:
         self.parallel = parallel
         self.symbols = symbols_of_program(program)
         self.functions: dict[str, str] = {}
+        self.uses: dict[str, int] = {}
         self.parts: list[str] = []
         self.callbacks: list[Operation] = []
         self.clusters: list[Cluster] = []
         self.constants: list[Literal] = []
+        self.checks: list[tuple[Any, int]] = []  # sizes and axes that indices are compared with
         self.main = MainWriter(self)
 
     def module(self) -> Module:
@@ -224,10 +240,11 @@ class ModuleWriter:
             self.symbols,
             is_parallel,
             self.clusters,
+            self.checks,
         )
 
-    def plan(self, program: Program) -> Plan:
-        return Planner(program, is_elementwise, self.constants).plan()
+    def plan(self, program: Program, donated: dict[int, int] | None = None) -> Plan:
+        return Planner(program, is_elementwise, self.constants, donated).plan()
 
     def _text(self, is_parallel: bool) -> str:
         main = self.main.text()
@@ -236,6 +253,8 @@ class ModuleWriter:
             lines.append("llvm.func @xnp_parallel(!llvm.ptr, !llvm.ptr, i64, i64)")
         if self.callbacks:
             lines.append(f"llvm.func @{self.name}_callback(i64, !llvm.ptr, !llvm.ptr, !llvm.ptr)")
+        if self.checks:
+            lines.append(f"llvm.mlir.global external @{self.name}_index(0 : i64) : i64")
         if self.constants:
             count = len(self.constants)
             lines.append(
@@ -257,7 +276,7 @@ class ModuleWriter:
         if not cluster.stores:
             return
         self.clusters.append(cluster)
-        if self.parallel and lower_bound(work_of(cluster)) >= SHARED_WORK:
+        if self.parallel and not cluster.serial and lower_bound(work_of(cluster)) >= SHARED_WORK:
             part = PartWriter(self, f"{self.name}_part{len(self.parts)}")
             nest = self._nest(plan, cluster, part)
             if nest.row_loops:
@@ -267,8 +286,20 @@ class ModuleWriter:
         self._nest(plan, cluster, self.main).write()
 
     def _nest(self, plan: Plan, cluster: Cluster, writer: FunctionWriter) -> LoopNest:
-        context = Context(writer.e, writer.pointer, writer.size, writer.scratch, self.vector_bytes)
+        context = Context(
+            writer.e,
+            writer.pointer,
+            writer.size,
+            writer.scratch,
+            lambda size, axis: (self._new_check(size, axis), writer.pointer(STATUS)),
+            self.vector_bytes,
+        )
         return LoopNest(plan, cluster, context)
+
+    def _new_check(self, size: Any, axis: int) -> int:
+        """The number that a run returns where an index does not fit; 1 is a failed call back."""
+        self.checks.append((size, axis))
+        return len(self.checks) + 1
 
     def _call_part(self, part: PartWriter, nest: LoopNest, work: Any) -> None:
         main, e = self.main, self.main.e

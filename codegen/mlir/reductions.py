@@ -11,6 +11,8 @@ from ...autodiff.program import Equation
 from .convert import cast
 from .emitter import Emitter, Operand, element_type
 
+_NOWHERE = (1 << 63) - 1  # a place after all others
+
 
 class Reduction:
     """The accumulators of one reduction are SSA names of MLIR types ``types`` (with lanes).
@@ -21,15 +23,23 @@ class Reduction:
     """
 
     def __init__(self, name: str, dtype: np.dtype[Any], compensated: bool) -> None:
-        self.name = name.removeprefix("reduce_")
+        self.name = {"cumsum": "sum", "cumprod": "prod"}.get(name, name.removeprefix("reduce_"))
+        self.is_place = name in ("argmax", "argmin")
         self.dtype = np.dtype(bool) if self.name in ("any", "all") else dtype
         self.element = element_type(self.dtype)
         self.parts = 2 if self.dtype.kind == "c" else 1
         self.compensated = compensated and self.name == "sum" and self.dtype.kind in "fc"
-        self.count = self.parts * (2 if self.compensated else 1)
+        self.count = self.parts * (2 if self.compensated or self.is_place else 1)
+
+    def types(self, e: Emitter) -> list[str]:
+        """The MLIR types of the accumulators."""
+        second = "i64" if self.is_place else self.element
+        return [e.type(self.element if i < self.parts else second) for i in range(self.count)]
 
     def start(self, e: Emitter) -> list[str]:
         neutral = self._neutral(e)
+        if self.is_place:
+            return [*neutral, e.constant(_NOWHERE, "i64")]
         return neutral + ([e.constant(0, self.element)] * self.parts if self.compensated else [])
 
     def _neutral(self, e: Emitter) -> list[str]:
@@ -37,7 +47,7 @@ class Reduction:
             case "prod":
                 one = e.constant(1, self.element)
                 return [one] if self.parts == 1 else [one, e.constant(0, self.element)]
-            case "max" | "min":
+            case "max" | "min" | "argmax" | "argmin":
                 return [e.constant(self._extreme(), self.element)]
             case "all":
                 return [e.constant(True, "i1")]
@@ -47,7 +57,7 @@ class Reduction:
                 return [e.constant(0, self.element)]
 
     def _extreme(self) -> Any:
-        least = self.name == "max"
+        least = self.name.endswith("max")
         if self.dtype.kind == "f":
             return -np.inf if least else np.inf
         if self.dtype.kind == "b":
@@ -56,11 +66,20 @@ class Reduction:
         return info.min if least else info.max
 
     def take(
-        self, e: Emitter, accumulators: Sequence[str], x: Operand, mask: str | None
+        self,
+        e: Emitter,
+        accumulators: Sequence[str],
+        x: Operand,
+        mask: str | None,
+        position: str | None = None,
     ) -> list[str]:
-        """The accumulators with a value taken in; lanes where ``mask`` is false are left out."""
+        """The accumulators with a value taken in, that is at ``position`` along the axis; lanes
+        where ``mask`` is false are left out.
+        """
         x = cast(e, x, self.dtype)
         values = list(x.name) if self.parts == 2 else [x.name]
+        if position is not None:
+            return self._take_place(e, accumulators, [*values, position], mask)
         if mask is not None:
             neutral = self._neutral(e)
             values = [
@@ -76,6 +95,29 @@ class Reduction:
             found.append(total)
             errors.append(e.binary("arith.addf", c, error, self.element))
         return found + errors
+
+    def _take_place(
+        self, e: Emitter, kept: Sequence[str], new: Sequence[str], mask: str | None
+    ) -> list[str]:
+        """Of two values with their places the extreme one: of NaNs, of equal ones, the first."""
+        (a, i), (b, j) = kept, new
+        predicate = ("o" if self.dtype.kind == "f" else "") + (
+            "gt" if self.name == "argmax" else "lt"
+        )
+        if self.dtype.kind != "f":
+            predicate = ("s" if self.dtype.kind == "i" else "u") + predicate
+        better = e.compare(predicate, b, a, self.element)
+        equal = e.compare("oeq" if self.dtype.kind == "f" else "eq", a, b, self.element)
+        if self.dtype.kind == "f":
+            a_nan, b_nan = (e.compare("uno", x, x, self.element) for x in (a, b))
+            fine = e.binary("arith.xori", a_nan, e.constant(True, "i1"), "i1")
+            better = e.binary("arith.ori", better, e.binary("arith.andi", b_nan, fine, "i1"), "i1")
+            equal = e.binary("arith.ori", equal, e.binary("arith.andi", a_nan, b_nan, "i1"), "i1")
+        sooner = e.compare("slt", j, i, "i64")
+        better = e.binary("arith.ori", better, e.binary("arith.andi", equal, sooner, "i1"), "i1")
+        if mask is not None:
+            better = e.binary("arith.andi", better, mask, "i1")
+        return [e.select(better, b, a, self.element), e.select(better, j, i, "i64")]
 
     def _two_sum(self, e: Emitter, a: str, b: str) -> tuple[str, str]:
         """A + b rounded, and what rounding lost."""
@@ -126,8 +168,10 @@ class Reduction:
         while lanes > 1:
             half = lanes // 2
             e.lanes = half
-            low = [self._part(e, n, 0, half, lanes) for n in names]
-            high = [self._part(e, n, half, half, lanes) for n in names]
+            elements = [self.element, "i64"] if self.is_place else [self.element] * len(names)
+            pairs = list(zip(names, elements, strict=True))
+            low = [self._part(e, n, k, 0, half, lanes) for n, k in pairs]
+            high = [self._part(e, n, k, half, half, lanes) for n, k in pairs]
             names = self._join(e, low, high)
             lanes = half
         e.lanes = lanes
@@ -136,6 +180,11 @@ class Reduction:
                 self._with_error(e, s, c)
                 for s, c in zip(names[: self.parts], names[self.parts :], strict=True)
             ]
+        return self.operand(names)
+
+    def operand(self, names: Sequence[str]) -> Operand:
+        if self.is_place:
+            return Operand(names[1], np.dtype(np.intp))
         return Operand(tuple(names) if self.parts == 2 else names[0], self.dtype)
 
     def _with_error(self, e: Emitter, total: str, error: str) -> str:
@@ -145,6 +194,8 @@ class Reduction:
         return e.select(usable, fixed, total, self.element)
 
     def _join(self, e: Emitter, low: list[str], high: list[str]) -> list[str]:
+        if self.is_place:
+            return self._take_place(e, low, high, None)
         if not self.compensated:
             return self._combine(e, low, high)
         found, errors = [], []
@@ -155,19 +206,18 @@ class Reduction:
             errors.append(e.binary("arith.addf", both, error, self.element))
         return found + errors
 
-    def _part(self, e: Emitter, name: str, start: int, size: int, lanes: int) -> str:
-        whole = f"vector<{lanes}x{self.element}>"
+    def _part(self, e: Emitter, name: str, element: str, start: int, size: int, lanes: int) -> str:
+        whole = f"vector<{lanes}x{element}>"
         if size == 1:
-            return e.op(f"vector.extract {name}[{start}] : {self.element} from {whole}")
+            return e.op(f"vector.extract {name}[{start}] : {element} from {whole}")
         return e.op(
             f"vector.extract_strided_slice {name} {{offsets = [{start}], sizes = [{size}], "
-            f"strides = [1]}} : {whole} to vector<{size}x{self.element}>"
+            f"strides = [1]}} : {whole} to vector<{size}x{element}>"
         )
 
 
-def reduction_of(equation: Equation, compensated: bool = False) -> Reduction | None:
-    """The accumulators of an equation that reduces, else None."""
+def reduction_of(equation: Equation, compensated: bool = False) -> Reduction:
+    """The accumulators of an equation that reduces."""
     name = equation.primitive.name
-    if not name.startswith("reduce_"):
-        return None
-    return Reduction(name, equation.results[0].aval.dtype, compensated)
+    source = equation.inputs[0] if name in ("argmax", "argmin") else equation.results[0]
+    return Reduction(name, source.aval.dtype, compensated)

@@ -8,14 +8,14 @@ ones the pointers change places.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from ...autodiff.core import Aval
 from ...autodiff.program import Program
 from ..affine import product
 from ..places import PARAMETER, RESULT, Place, nbytes
-from ..plan import Operation
+from ..plan import Operation, Plan
 from .memory import shifted
 from .operations import operation
 
@@ -40,10 +40,14 @@ def pointer_to(writer: Any, place: Place) -> str:
 
 
 def write_region(
-    writer: Any, program: Program, parameters: Sequence[str], results: Sequence[str]
+    writer: Any,
+    program: Program,
+    parameters: Sequence[str],
+    results: Sequence[str],
+    plan: Plan | None = None,
 ) -> None:
     """The steps of a region, which reads and writes memory at these addresses."""
-    plan = writer.plan(program)
+    plan = plan or writer.plan(program)
     main = writer.main
     bound = {(PARAMETER, i): name for i, name in enumerate(parameters)}
     bound |= {(RESULT, i): name for i, name in enumerate(results)}
@@ -80,15 +84,18 @@ class Inside:
 class Carry:
     """The carried values of a loop: their buffers, and the names that change places."""
 
-    def __init__(self, writer: Any, places: Sequence[Place], avals: Sequence[Aval]) -> None:
+    def __init__(
+        self, writer: Any, places: Sequence[Place], avals: Sequence[Aval], in_place: Collection[int]
+    ) -> None:
         self.writer, self.avals = writer, avals
         main = writer.main
         self.values = []
-        for place, aval in zip(places, avals, strict=True):
+        for number, (place, aval) in enumerate(zip(places, avals, strict=True)):
             size = size_of(aval)
-            before, after = main.temporary(size), main.temporary(size)
+            before = main.temporary(size)
+            after = before if number in in_place else main.temporary(size)
             copy(writer, before, pointer_to(writer, place), size)
-            swaps = not (type(size) is int and size <= COPIED)
+            swaps = before != after and not (type(size) is int and size <= COPIED)
             self.values.append(Carried(before, after, size, swaps))
         self.swapped = [v for v in self.values if v.swaps]
 
@@ -105,7 +112,7 @@ class Carry:
     def advance(self, inside: Sequence[Carried]) -> list[str]:
         """Ends an iteration; returns the pointers for the next one."""
         for v in inside:
-            if not v.swaps:
+            if not v.swaps and v.before != v.after:
                 copy(self.writer, v.before, v.after, v.size)
         return [name for v in inside if v.swaps for name in (v.after, v.before)]
 
@@ -165,7 +172,8 @@ def _counted(
     carried = params["carry_count"]
     fixed = [pointer_to(writer, p) for p in operands[:consts]]
     starts = operands[consts : consts + carried]
-    carry = Carry(writer, starts, body.out_avals[:carried])
+    plan = writer.plan(body, {1 + consts + j: j for j in range(carried)})
+    carry = Carry(writer, starts, body.out_avals[:carried], plan.in_place)
     xs = [(pointer_to(writer, p), row_bytes(p)) for p in operands[consts + carried :]]
     ys = [(pointer_to(writer, p), row_bytes(p)) for p in step.results[carried:]]
     slot = main.temporary(8)
@@ -180,7 +188,8 @@ def _counted(
         rows = [_row(writer, base, index, size) for base, size in xs]
         targets = [_row(writer, base, index, size) for base, size in ys]
         parameters = [slot, *fixed, *(v.before for v in inside), *rows]
-        write_region(writer, body, parameters, [*(v.after for v in inside), *targets])
+        results = [*(v.after for v in inside), *targets]
+        write_region(writer, body, parameters, results, plan)
         last_names = carry.advance(inside)
     carry.finish(_close_for(writer, head, lines, last_names), step.results[:carried])
 
@@ -222,13 +231,14 @@ def _integer(writer: Any, place: Place) -> str:
 
 
 @operation("while")
-def _while(writer: Any, plan: Any, step: Operation) -> bool:
+def _while(writer: Any, _plan: Any, step: Operation) -> bool:
     main, e = writer.main, writer.main.e
     params = step.equation.params
     cond_count, body_count = params["cond_count"], params["body_count"]
     fixed = [pointer_to(writer, p) for p in step.operands[: cond_count + body_count]]
     starts = step.operands[cond_count + body_count :]
-    carry = Carry(writer, starts, params["body"].out_avals)
+    plan = writer.plan(params["body"], {body_count + j: j for j in range(len(starts))})
+    carry = Carry(writer, starts, params["body"].out_avals, plan.in_place)
     slot = main.temporary(1)
     names = carry.starts()
     before, types = _block(writer, names)
@@ -246,7 +256,7 @@ def _while(writer: Any, plan: Any, step: Operation) -> bool:
     with Inside(writer) as body:
         inside = carry.renamed(after)
         parameters = [*fixed[cond_count:], *(v.before for v in inside)]
-        write_region(writer, params["body"], parameters, [v.after for v in inside])
+        write_region(writer, params["body"], parameters, [v.after for v in inside], plan)
         last = carry.advance(inside)
         body.append(f"scf.yield {', '.join(last)} : {types}" if names else "scf.yield")
     pairs = ", ".join(f"{a} = {b}" for a, b in zip(before, names, strict=True))

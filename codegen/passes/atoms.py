@@ -7,7 +7,7 @@ answer restricts the Program. Sizes are the same if they are written the same.
 from __future__ import annotations
 
 import struct
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from ...autodiff.calls import has_effect
 from ...autodiff.core import PYTHON_DTYPES, Aval, Params
 from ...autodiff.dims import Dim
-from ...autodiff.program import Atom, Equation, Literal, Program, Variable
+from ...autodiff.program import Atom, Equation, Literal, Program
 
 SMALL = 1024  # bytes: literals up to this size are computed, compared and copied freely
 
@@ -175,5 +175,9 @@ def rebuilt(program: Program, equations: Sequence[Equation], results: Sequence[A
     return Program(program.parameters, equations, results, program.name)
 
 
-def variables(atoms: Sequence[Atom]) -> list[Variable]:
-    return [x for x in atoms if type(x) is Variable]
+def substituted(equations: Sequence[Equation], env: Mapping[Atom, Atom]) -> list[Equation]:
+    """The equations with other Atoms in the place of those in ``env``."""
+    return [
+        e if env.keys().isdisjoint(e.inputs) else with_inputs(e, [env.get(x, x) for x in e.inputs])
+        for e in equations
+    ]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ...autodiff.calls import needed
 from ...autodiff.program import Atom, Equation, Literal, Program, Variable, regions
-from .rewriting import Rewriter
+from .atoms import substituted
+from .rewriting import Rewriter, is_scalar_literal
 
 
 def branches_without_dead(equation: Equation, live: set[Variable]) -> Equation:
@@ -16,8 +17,10 @@ def branches_without_dead(equation: Equation, live: set[Variable]) -> Equation:
     lead = _operands_before(equation)
     if lead is None:
         return equation
+    # numbers that are known go into the bodies
+    known = [x if is_scalar_literal(x) else None for x in equation.inputs[lead:]]
     wanted = [i for i, v in enumerate(equation.results) if v in live]
-    bodies = [_reduced(body, wanted) for body in regions(equation)]
+    bodies = [_reduced(body, wanted, known) for body in regions(equation)]
     read = {
         i
         for body in bodies
@@ -48,9 +51,13 @@ def _operands_before(equation: Equation) -> int | None:
     return {"branch": 1, "checkpoint": 0}.get(equation.primitive.name)
 
 
-def _reduced(body: Program, wanted: Sequence[int]) -> Program:
-    results = [body.results[i] for i in wanted]
-    return Program(body.parameters, needed(body.equations, results), results, body.name)
+def _reduced(body: Program, wanted: Sequence[int], known: Sequence[Atom | None]) -> Program:
+    """The body with fewer results, and with numbers in the place of parameters that are known."""
+    pairs = zip(body.parameters, known, strict=True)
+    env: dict[Atom, Atom] = {v: x for v, x in pairs if x is not None}
+    results = [env.get(body.results[i], body.results[i]) for i in wanted]
+    equations = substituted(needed(body.equations, results), env)
+    return Program(body.parameters, equations, results, body.name)
 
 
 def known_branch(rewriter: Rewriter, equation: Equation) -> Sequence[Atom] | None:

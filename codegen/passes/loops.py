@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from ...autodiff.calls import CHEAP, needed
 from ...autodiff.counted import Counted
 from ...autodiff.program import Atom, Equation, Literal, Program, Variable
-from .atoms import acts, rebuilt, with_inputs, with_regions
-from .rewriting import is_elementwise
+from .atoms import acts, rebuilt, substituted, with_inputs, with_regions
+from .rewriting import is_elementwise, is_scalar_literal
 
 # What may be computed before a loop that may run no iteration: it raises for no numbers at all.
 # Cheap operations stay inside, where they cost less than to store and load their results.
@@ -45,6 +45,8 @@ class Loop:
     xs: list[Passed]
     ys: list[tuple[Atom, Variable]]  # of the body, and the stack of the loop
     body: Sequence[Equation]
+    cond: Sequence[Equation]
+    test: Sequence[Atom]  # the result of a `while`'s condition
 
     def rebuilt(self) -> Equation:
         """The loop with these parts."""
@@ -61,7 +63,7 @@ class Loop:
             cond = params["cond"]
             tested = [c.tested for c in self.carry if c.tested is not None]
             inputs = [*_parameters(self.tests), *tested]
-            params["cond"] = Program(inputs, cond.equations, cond.results, cond.name)
+            params["cond"] = Program(inputs, self.cond, self.test, cond.name)
             params.update(cond_count=len(self.tests), body_count=len(self.consts))
         else:
             params.update(const_count=len(self.consts), carry_count=len(self.carry))
@@ -114,6 +116,8 @@ def loop_of(equation: Equation) -> Loop | None:
         list(zip(xs, own[len(consts) + count :], strict=True)),
         list(zip(body.results[count:], equation.results[count:], strict=True)),
         body.equations,
+        () if cond is None else cond.equations,
+        () if cond is None else cond.results,
     )
 
 
@@ -130,7 +134,7 @@ def loop_without_dead(equation: Equation, live: set[Variable]) -> Equation:
     loop.ys = [(y, result) for y, result in loop.ys if result in live]
     alive = {c.parameter for c in loop.carry if c.result in live}
     if "cond" in equation.params:
-        tests = _read(equation.params["cond"].equations, equation.params["cond"].results)
+        tests = _read(loop.cond, loop.test)
         alive |= {c.parameter for c in loop.carry if c.tested in tests}
         loop.tests = [(x, v) for x, v in loop.tests if v in tests]
     while True:
@@ -173,6 +177,7 @@ def hoist(program: Program) -> Program:
         loop = loop_of(equation)
         if loop is not None:
             changed = _drop_invariant(loop, env)
+            changed = _insert_numbers(loop) or changed
             before = _taken_out(loop)
             equations += before
             if changed or before:
@@ -191,6 +196,21 @@ def _drop_invariant(loop: Loop, env: dict[Atom, Atom]) -> bool:
         env[c.result] = c.operand
     loop.carry = [c for c in loop.carry if c.out is not c.parameter]
     return bool(fixed)
+
+
+def _insert_numbers(loop: Loop) -> bool:
+    """Puts consts that are known numbers into the body and the condition, which may simplify."""
+    known: dict[Atom, Atom] = {v: x for x, v in (*loop.consts, *loop.tests) if is_scalar_literal(x)}
+    if not known:
+        return False
+    loop.consts = [(x, v) for x, v in loop.consts if v not in known]
+    loop.tests = [(x, v) for x, v in loop.tests if v not in known]
+    loop.body = substituted(loop.body, known)
+    loop.carry = [c._replace(out=known.get(c.out, c.out)) for c in loop.carry]
+    loop.ys = [(known.get(y, y), result) for y, result in loop.ys]
+    loop.cond = substituted(loop.cond, known)
+    loop.test = [known.get(x, x) for x in loop.test]
+    return True
 
 
 def _taken_out(loop: Loop) -> list[Equation]:

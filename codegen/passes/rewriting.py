@@ -27,6 +27,19 @@ Rules = Mapping[str, Sequence[Rule]]  # by the primitive's name
 DEPTH = 16  # how often a rule's result is simplified again at once; the next round goes on
 
 
+class Declined(Exception):
+    """A rule cannot tell the type of what it would put in an equation's place: that would be a new
+    question about symbolic sizes.
+    """
+
+
+def _aval(primitive: Primitive, inputs: Sequence[Atom], params: Params) -> Any:
+    try:
+        return primitive.shape(*[x.aval for x in inputs], **params)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise Declined from error
+
+
 class Rewriter:
     """The equations that a Program has so far, and what replaces its variables.
 
@@ -66,7 +79,7 @@ class Rewriter:
                     replaced[equation.results[0]] = found
                     continue
             elif equation.primitive.name in self.splits:
-                parts = self.splits[equation.primitive.name](self, equation)
+                parts = self._split(equation)
                 if parts is not None:
                     replaced.update(zip(equation.results, parts, strict=True))
                     continue
@@ -82,10 +95,19 @@ class Rewriter:
     def simplified(self, equation: Equation) -> Atom | None:
         """What a rule puts in the place of the equation's result."""
         for rule in self.rules_for(equation.primitive):
-            found = rule(self, equation)
+            try:
+                found = rule(self, equation)
+            except Declined:
+                continue
             if found is not None:
                 return found
         return None
+
+    def _split(self, equation: Equation) -> Sequence[Atom] | None:
+        try:
+            return self.splits[equation.primitive.name](self, equation)
+        except Declined:
+            return None
 
     def rules_for(self, primitive: Primitive) -> Sequence[Rule]:
         found = self._rules_for.get(primitive)
@@ -111,14 +133,14 @@ class Rewriter:
 
     def bind(self, like: Equation, primitive: Primitive, *inputs: Atom, **params: Any) -> Atom:
         """The result of a new equation, at the user's line of the equation ``like``."""
-        aval = primitive.shape(*[x.aval for x in inputs], **params)
+        aval = _aval(primitive, inputs, params)
         return self._bound(like, primitive, inputs, params, aval)
 
     def replace(
         self, old: Equation, primitive: Primitive, *inputs: Atom, **params: Any
     ) -> Atom | None:
         """As `bind`; None, and no equation, where its type is not that of ``old``'s result."""
-        aval = primitive.shape(*[x.aval for x in inputs], **params)
+        aval = _aval(primitive, inputs, params)
         if not same_aval(aval, old.results[0].aval):
             return None
         return self._bound(old, primitive, inputs, params, aval)

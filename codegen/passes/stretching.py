@@ -33,9 +33,6 @@ def shrink_elementwise(rewriter: Rewriter, equation: Equation) -> Atom | None:
         return None
     if same_shape(shape, aval.shape):
         return rewriter.replace(equation, equation.primitive, *inputs, **equation.params)
-    found = equation.primitive.shape(*[x.aval for x in inputs], **equation.params)
-    if found.dtype != aval.dtype:
-        return None
     inner = rewriter.bind(equation, equation.primitive, *inputs, **equation.params)
     return rewriter.replace(equation, broadcast_to_p, inner, shape=aval.shape)
 

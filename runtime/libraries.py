@@ -1,0 +1,107 @@
+"""Where BLAS and LAPACK are: in the library that NumPy itself uses, else in SciPy's.
+
+With NumPy's own, compiled code gives the numbers that NumPy gives, and one pool of threads obeys
+one setting.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..codegen.mlir.libraries import INT_BYTES, PREFIX
+
+# How builds of OpenBLAS and others name the routine `x`, and the bytes of their integers.
+_NAMES = (("scipy_{}_64_", 8), ("{}_64_", 8), ("{}64_", 8), ("scipy_{}_", 4), ("{}_", 4))
+
+
+class MissingLibraryError(RuntimeError):
+    """Neither NumPy nor SciPy gives a routine of BLAS or LAPACK."""
+
+
+def symbols(text: str) -> dict[str, int]:
+    """The addresses of the routines that a module calls (``@xnp_blas_dgemm``, ...), and of the
+    number of bytes in their integers.
+
+    Raises:
+        MissingLibraryError: a routine was not found.
+
+    >>> found = symbols("llvm.func @xnp_blas_dgemm() llvm.func @malloc()")
+    >>> sorted(found)
+    ['xnp_blas_dgemm', 'xnp_blas_int_bytes']
+    """
+    wanted = set(re.findall(rf"@({PREFIX}\w+)", text)) - {INT_BYTES}
+    if not wanted:
+        return {}
+    library, size = _library()
+    found = {name: library(name.removeprefix(PREFIX)) for name in wanted}
+    return {**found, INT_BYTES: ctypes.addressof(size)}
+
+
+@cache
+def _library() -> tuple[Any, ctypes.c_int64]:
+    """A function from a routine's name to its address, and the size of integers."""
+    handle = _numpy_library()
+    for pattern, size in _NAMES if handle is not None else ():
+        if _address(handle, pattern.format("dgemm")) and _address(handle, pattern.format("dgesv")):
+            return _Exported(handle, pattern), ctypes.c_int64(size)
+    return _Capsules(), ctypes.c_int64(4)
+
+
+def _numpy_library() -> Any:
+    """NumPy's linear algebra: its symbols are looked up in the libraries it is linked to, too."""
+    try:
+        return ctypes.CDLL(np.linalg._umath_linalg.__file__)
+    except (AttributeError, OSError):
+        return None
+
+
+def _address(handle: Any, name: str) -> int | None:
+    try:
+        return ctypes.cast(handle[name], ctypes.c_void_p).value
+    except AttributeError:
+        return None
+
+
+class _Exported:
+    """Routines that a shared library exports."""
+
+    def __init__(self, handle: Any, pattern: str) -> None:
+        self.handle, self.pattern = handle, pattern
+
+    def __call__(self, routine: str) -> int:
+        address = _address(self.handle, self.pattern.format(routine))
+        if address is None:
+            raise MissingLibraryError(f"NumPy's BLAS and LAPACK have no {routine}")
+        return address
+
+
+class _Capsules:
+    """The C functions that SciPy publishes for Cython."""
+
+    def __call__(self, routine: str) -> int:
+        try:
+            from scipy.linalg import (  # pyright: ignore[reportAttributeAccessIssue]
+                cython_blas,
+                cython_lapack,
+            )
+        except ImportError:
+            message = f"the routine {routine} of BLAS or LAPACK: install SciPy, which has it"
+            raise MissingLibraryError(message) from None
+        for module in (cython_blas, cython_lapack):
+            if routine in module.__pyx_capi__:
+                return _pointer(module.__pyx_capi__[routine])
+        raise MissingLibraryError(f"SciPy's BLAS and LAPACK have no {routine}")
+
+
+def _pointer(capsule: Any) -> int:
+    api = ctypes.pythonapi
+    get_name, get_pointer = api.PyCapsule_GetName, api.PyCapsule_GetPointer
+    get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    get_pointer.restype = ctypes.c_void_p
+    get_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    return get_pointer(capsule, get_name(capsule))
