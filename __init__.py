@@ -23,6 +23,7 @@ from .autodiff.errors import (
 from .autodiff.jacobians import derivative, hessian, hvp, jacfwd, jacobian, jacrev
 from .autodiff.vectorize import vmap
 from .numpy_api.namespace import OURS as _OURS
+from .runtime.debug import debug
 from .runtime.jit import explain, jit
 
 if _TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "UnsupportedError",
     "checkpoint",
     "cond",
+    "debug",
     "derivative",
     "explain",
     "fori_loop",

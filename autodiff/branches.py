@@ -26,6 +26,7 @@ from .core import (
     ndim_of,
     thread_state,
 )
+from .dims import SizeKey
 from .forward import JVPTrace
 from .primitives.elementwise import Elementwise, Test, equal_p, maximum_p, minimum_p, select_p
 from .primitives.indexing import gather_p
@@ -298,15 +299,16 @@ def _chosen_results(
     if recorded and is_plain(branch):
         return wide(*operands)
     lend = not recorded or may_raise(branch)  # NumPy warns, compiled arithmetic does not
-    guarded = guarded_branch(wide, size, batched, lend)
+    guarded = guarded_branch(wide, SizeKey(size), batched, lend)
     return branch_p(reduce_any_p(mask, axes=(0,)), mask, *operands, branches=guarded)
 
 
 @lru_cache(maxsize=512)
-def guarded_branch(wide: Program, size: Any, batched: Flags, lend: bool) -> Branches:
+def guarded_branch(wide: Program, key: SizeKey, batched: Flags, lend: bool) -> Branches:
     """(mask, operands) -> results: zeros for a mask that is False everywhere, and the batched
     branch; ``lend``: with the operands of an example that has chosen it for those that have not.
     """
+    size = key.size
 
     def run(mask: Value, *operands: Value) -> Sequence[Value]:
         if lend:

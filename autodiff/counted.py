@@ -46,11 +46,13 @@ from .regions import (
     check_avals,
     coerce,
     jvp_region,
+    marked,
     moving_carry,
     paired,
     rearranged,
     split_at,
     tangent_operands,
+    unmarked,
 )
 from .rules import convert
 from .structured import Structured
@@ -88,6 +90,25 @@ class Counted(Structured):
         if self.bound_count and ys:
             raise TypeError(f"{self.name}: the body gives more than it carries")
         return (*carry, *(Aval((params["length"], *y.shape), y.dtype) for y in ys))
+
+    def with_consts(self, args: Sequence[Value], params: Params) -> tuple[Value, ...] | None:
+        """The loop with consts in the place of carried values that never change, of which reverse
+        mode would store every iteration's; None if there are none.
+        """
+        values = self.groups(args, params)
+        fixed = fixed_carry(params["body"], len(values.consts), len(values.carry))
+        if not any(fixed):
+            return None
+        kept, moved = unmarked(values.carry, fixed), marked(values.carry, fixed)
+        new = {
+            "body": body_with_consts(params["body"], len(values.consts), fixed),
+            "const_count": len(values.consts) + len(moved),
+            "carry_count": len(kept),
+        }
+        operands = [*values.bounds, *values.consts, *moved, *kept, *values.xs]
+        found = iter(self(*operands, **{**params, **new}))
+        carry = [x if f else next(found) for x, f in zip(values.carry, fixed, strict=True)]
+        return (*carry, *found)
 
     # -- forward mode --
 
@@ -166,6 +187,22 @@ class Counted(Structured):
         batched = [False, False, flags.bounds[0], True, *flags.consts, *flags.carry]
         new = {**params, "body": body, "const_count": params["const_count"] + 2}
         return self.batch(size, args, batched, new)
+
+
+@lru_cache(maxsize=512)
+def fixed_carry(body: Program, const_count: int, carry_count: int) -> Flags:
+    """Which carried values the body hands on as they are."""
+    given = body.parameters[1 + const_count : 1 + const_count + carry_count]
+    return tuple(a is b for a, b in zip(given, body.results, strict=False))
+
+
+@lru_cache(maxsize=512)
+def body_with_consts(body: Program, const_count: int, fixed: Flags) -> Program:
+    """The body in which the carried values in ``fixed`` are the last consts."""
+    index, consts, carry, xs = split_at(body.parameters, 1, const_count, len(fixed))
+    out, ys = split_at(body.results, len(fixed))
+    parameters = [*index, *consts, *marked(carry, fixed), *unmarked(carry, fixed), *xs]
+    return rearranged(body, parameters, [*unmarked(out, fixed), *ys])
 
 
 def aval_of_example(x: Value, is_batched: bool) -> Aval:

@@ -571,3 +571,18 @@ def key_of(x: Any) -> Any:
     if type(x) is Dim:
         return x.key
     return tuple(map(key_of, x)) if type(x) is tuple else x
+
+
+class SizeKey:
+    """A size as the argument of a cached function: hashing a `Dim` itself would fix its number."""
+
+    __slots__ = ("key", "size")
+
+    def __init__(self, size: Size) -> None:
+        self.size, self.key = size, key_of(size)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: Any) -> bool:
+        return type(other) is SizeKey and self.key == other.key

@@ -32,10 +32,42 @@ def _layout(aval: Aval, order: Sequence[int]) -> Any:
     return strided(shape, tuple(strides), aval.dtype)
 
 
-def k_order(like: Any) -> list[int]:
-    """The axes of ``like``, the one with the largest stride first; ties in C order."""
-    sizes = [abs(s) if n > 1 else 0 for s, n in zip(like.strides, like.shape, strict=True)]
-    return sorted(range(like.ndim), key=lambda axis: -sizes[axis])
+def iteration_order(layouts: Sequence[Any], ndim: int) -> list[int]:
+    """The axes in the order in which NumPy's ufuncs go through their operands, the slowest first:
+    as they lie in memory, where axes of length 1 and repeated ones say nothing, and where operands
+    disagree as in C order.
+    """
+    strides = [_aligned_strides(x, ndim) for x in layouts if x.ndim > 1]
+    order = list(range(ndim))[::-1]  # the fastest first
+    for i in range(1, ndim):
+        axis, place = order[i], i
+        for j in range(i)[::-1]:
+            slower = _is_slower(strides, order[j], axis)
+            if slower is False:
+                break
+            if slower:
+                place = j
+        order.insert(place, order.pop(i))
+    return order[::-1]
+
+
+def _aligned_strides(layout: Any, ndim: int) -> list[Any]:
+    """The sizes of the strides, 0 for axes that are broadcast."""
+    found = [abs(s) if n != 1 else 0 for s, n in zip(layout.strides, layout.shape, strict=True)]
+    return [0] * (ndim - len(found)) + found
+
+
+def _is_slower(strides: Sequence[Sequence[Any]], first: int, second: int) -> bool | None:
+    """Whether ``first`` has the longer strides; None where no operand tells."""
+    answer = None
+    for operand in strides:
+        a, b = operand[first], operand[second]
+        if (type(a) is int and not a) or (type(b) is int and not b):
+            continue
+        if a <= b:
+            return False
+        answer = True
+    return answer
 
 
 def reads_layouts(primitive: Primitive) -> bool:
@@ -47,9 +79,9 @@ def layout_rule(primitive: Primitive, args: Sequence[Any], params: Params, aval:
     """The layout of what ``primitive`` returns, for arguments with layouts ``args``."""
     if primitive.keeps_order:
         full = [a for a in args if a.ndim > 1 and is_same(tuple(a.shape), aval.shape)]
-        if not full or any(a.flags.c_contiguous for a in full):
+        if any(a.flags.c_contiguous for a in full):
             return c_order(aval)
-        return _layout(aval, k_order(full[0]))
+        return _layout(aval, iteration_order(args, len(aval.shape)))
     view = _VIEWS.get(primitive.name)
     return c_order(aval) if view is None or not args[0].shape else view(args[0], **params)
 

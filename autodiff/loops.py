@@ -84,9 +84,12 @@ class For(Counted):
     def process_tape(
         self, trace: TapeTrace, values: Values, parents: Sequence[Node | None], params: Params
     ) -> tuple[Value, ...]:
+        operands = back_on_tape(trace, values, parents)
+        found = self.with_consts(operands, params)
+        if found is not None:
+            return found
         lower, upper = map(known_numbers, values[:2])
         if lower is not None and upper is not None:
-            operands = back_on_tape(trace, values, parents)
             return _as_scan(operands, int(np.max(upper - lower, initial=0)), params)
         wanted = wanted_flags(values[2:], parents[2:])
         plan = plan_of(wanted, params, False)

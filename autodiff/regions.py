@@ -30,6 +30,7 @@ from .core import (
     is_weak,
     thread_state,
 )
+from .dims import SizeKey
 from .errors import DifferentiationError, user_line
 from .forward import JVPTrace, JVPTracer
 from .program import Equation, Literal, Program, Variable
@@ -433,13 +434,20 @@ def hoisted(program: Program, constant: Flags) -> tuple[Program, Program] | None
 # -- batches --
 
 
-@lru_cache(maxsize=512)
 def batch_region(
     program: Program, size: Any, batched: Flags, forced: Flags
 ) -> tuple[Program, Flags]:
     """The region for a batch along axis 0 of the parameters marked, and which results have it:
     those in ``forced`` do in any case. The dtypes of batches are never weak.
     """
+    return _batch_region(program, SizeKey(size), batched, forced)
+
+
+@lru_cache(maxsize=512)
+def _batch_region(
+    program: Program, key: SizeKey, batched: Flags, forced: Flags
+) -> tuple[Program, Flags]:
+    size = key.size
     with ProgramTrace(f"vmap of {program.name}") as outer:
         trace = BatchTrace(size)
         inputs = [

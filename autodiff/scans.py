@@ -77,9 +77,12 @@ class Scan(Counted):
     def process_tape(
         self, trace: TapeTrace, values: Values, parents: Sequence[Node | None], params: Params
     ) -> tuple[Value, ...]:
+        back = back_on_tape(trace, values, parents)
+        found = self.with_consts(back, params)
+        if found is not None:
+            return found
         outside = hoist_constants(params)
         if outside is not None:
-            back = back_on_tape(trace, values, parents)
             return self(*with_constants(back, *outside, params), **outside_params(params, outside))
         wanted = wanted_flags(values, parents)
         plan = plan_of(wanted, params, False)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ..autodiff.dims import provably_equal
 from ..autodiff.program import Equation
+from ..autodiff.shapes import slice_bounds
 from ..autodiff.size_bounds import lowest, polynomial_of
 
 Shape = tuple[Any, ...]
@@ -142,16 +143,7 @@ def _through_diagonal(ndim: int, index: Index, *, offset: int, axis1: int, axis2
 
 def slice_start_step(item: slice, dim: Any) -> tuple[Any, Any]:
     """Where a slice of an axis of this size starts, and its step."""
-    step = 1 if item.step is None else item.step
-    if item.start is None and type(step) is int and step > 0:
-        return 0, step
-    if type(dim) is not int:
-        if item.start is None:
-            return dim - 1, step
-        if type(item.start) is int and type(step) is int and step > 0:
-            return (item.start if item.start >= 0 else dim + item.start), step
-        return item.start, step  # a Dim in range: the shape rule has guarded it
-    start, _, step = item.indices(dim)
+    start, _, step = slice_bounds(item, dim)
     return start, step
 
 

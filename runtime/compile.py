@@ -18,10 +18,12 @@ import numpy as np
 from ..autodiff.core import Aval, Value
 from ..autodiff.dims import substituted
 from ..autodiff.program import Literal, Program
+from ..codegen.mlir.libraries import ERRORS
 from ..codegen.mlir.module import Module, ModuleWriter
 from ..codegen.pipeline import optimize
 from ..codegen.places import Place
 from . import libraries, lower_mlir, native, threads
+from .debug import pass_hook, show
 
 _CALLBACK = ctypes.CFUNCTYPE(
     None, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
@@ -49,8 +51,11 @@ def native_code(program: Program, _strides: Any = None) -> Compiled | None:
             "there is no version for this platform"
         )
         return None
+    show(2, f"Program of {program.name}", lambda: str(program))
     try:
-        return Compiled(optimize(program))
+        compiled = Compiled(optimize(program, pass_hook(program.name)))
+        _show(compiled)
+        return compiled
     except (lower_mlir.LoweringError, RuntimeError, NotImplementedError, AssertionError) as error:
         warnings.warn(
             f"xnp.jit interprets {program.name} with NumPy: it was not compiled because of "
@@ -59,6 +64,18 @@ def native_code(program: Program, _strides: Any = None) -> Compiled | None:
             stacklevel=2,
         )
         return None
+
+
+def _show(compiled: Compiled) -> None:
+    """What the debug ladder shows of it."""
+    name, plan = compiled.program.name, compiled.module.plan
+    times = compiled.milliseconds
+    parts = ", ".join(f"{part} {time:.1f}" for part, time in times.items())
+    show(1, f"compiled {name}", f"in {sum(times.values()):.1f} ms ({parts})")
+    show(3, f"clusters of {name}", lambda: "\n".join(map(repr, plan.steps)))
+    show(4, f"MLIR of {name}", lambda: compiled.module.text)
+    show(4, f"LLVM IR of {name}", compiled.library.llvm_ir)
+    show(4, f"assembly of {name}", compiled.library.assembly)
 
 
 @cache
@@ -139,6 +156,9 @@ class Compiled:
         error = self._failures.__dict__.pop("error", None)
         if error is not None:
             return error
+        if code in ERRORS:
+            kind, message = ERRORS[code]
+            return kind(message)
         size, axis = self.module.checks[code - 2]
         index = ctypes.c_int64.from_address(self.library.address(f"{self.name}_index")).value
         length = substituted(size, sizes) if sizes else size

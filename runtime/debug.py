@@ -1,7 +1,7 @@
 """The debug ladder: what compiling a function did, on the standard error stream.
 
 ====  ==================================================
-1     what is compiled, and how long it took
+1     what is recorded and compiled, and how long it took
 2     the Program as it was recorded
 3     the Program after every pass, and the clusters
 4     MLIR, LLVM IR, assembly

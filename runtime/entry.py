@@ -10,16 +10,17 @@ from __future__ import annotations
 import ctypes
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from types import MethodType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import disk_cache, entry_code, entry_language, entry_python
+from . import disk_cache, entry_code, entry_language, entry_python, entry_results
 from . import entry_layout as at
 from .cache_environment import environment_key
+from .entry_api import ADDRESSES, EXTERNALS, symbols
 from .entry_encode import Encoded
 from .entry_signature import Signature
 from .locks import fork_safe_lock
@@ -212,35 +213,6 @@ def _native_code() -> _NativeCode | None:
 
 def llvm_ir() -> str:
     """The call path's LLVM IR, the same in every process."""
-    constants = {"at": at, "MISSED": entry_code.MISSED, "EQUAL": entry_code.EQUAL}
-    source = inspect.getsource(entry_code)
-    return entry_language.compile_functions(
-        source, ["enter"], constants, entry_code.ADDRESSES, entry_code.EXTERNALS
-    )
-
-
-def symbols() -> dict[str, int]:
-    """Where CPython's and NumPy's functions and types are in this process."""
-    objects = {
-        "ndarray_type": np.ndarray, "tuple_type": tuple, "list_type": list, "dict_type": dict,
-        "true_object": True,
-    }  # fmt: skip
-    found = {name: id(value) for name, value in objects.items()}
-    found |= dict(_numpy_functions())
-    for name in entry_code.EXTERNALS.keys() - found.keys():
-        function = getattr(ctypes.pythonapi, name)
-        found[name] = ctypes.cast(function, ctypes.c_void_p).value or 0
-    return found
-
-
-def _numpy_functions() -> Iterator[tuple[str, int]]:
-    """From the table that NumPy's C API is, by positions that never change."""
-    get = ctypes.pythonapi.PyCapsule_GetPointer
-    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    capsule = np._core._multiarray_umath._ARRAY_API  # pyright: ignore[reportAttributeAccessIssue]
-    table = ctypes.cast(get(capsule, None), ctypes.POINTER(ctypes.c_void_p))
-    for name, position in _NUMPY_API.items():
-        yield name, table[position] or 0
-
-
-_NUMPY_API = {"PyArray_Scalar": 60, "PyArray_ScalarAsCtype": 62, "PyArray_NewFromDescr": 94}
+    source = inspect.getsource(entry_code) + inspect.getsource(entry_results)
+    constants = {"at": at, **vars(entry_code)}
+    return entry_language.compile_functions(source, ["enter"], constants, ADDRESSES, EXTERNALS)

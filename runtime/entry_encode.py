@@ -9,6 +9,7 @@ import numpy as np
 
 from . import entry_layout as at
 from .entry_signature import (
+    ABSENT,
     SCALAR_DTYPES,
     Again,
     Argument,
@@ -21,6 +22,12 @@ from .entry_signature import (
     Signature,
     Size,
     Static,
+    WatchAttribute,
+    WatchCall,
+    WatchCell,
+    WatchContents,
+    WatchItem,
+    WatchWord,
     children,
 )
 
@@ -39,6 +46,7 @@ class Encoded:
             self._checks(),
             self._returns(),
             self._tree(signature.result),
+            self._watches(signature.watches),
         ]
         self.words = self._write(sections)
         self.address = self.words.ctypes.data
@@ -195,12 +203,46 @@ class Encoded:
             keys = [self._keep(key) for key in tree] if type(tree) is dict else []
             self._record(_MAKE[type(tree)], len(nested), *keys)
 
+    # What else must be as it was
+
+    def _watches(self, watches: tuple[Any, ...]) -> list[int]:
+        self.words_so_far = []
+        for watch in watches:
+            self._watch(watch)
+        return self.words_so_far
+
+    def _watch(self, watch: Any) -> None:
+        match watch:
+            case WatchWord(address, value):
+                self._record(at.WATCH_WORD, address, 0, value)
+            case WatchItem(space, key, value):
+                where = self._keep(space), self._keep(key)
+                self._record(at.WATCH_ITEM, *where, self._expected(value))
+            case WatchAttribute(owner, name, value):
+                where = self._keep(owner), self._keep(name)
+                self._record(at.WATCH_ATTRIBUTE, *where, self._expected(value))
+            case WatchCell(cell, value):
+                self._record(at.WATCH_CELL, self._keep(cell), 0, self._expected(value))
+            case WatchCall(function, value):
+                self._record(at.WATCH_ASK, self._keep(function), 0, self._keep(value))
+            case WatchContents(container, value) if isinstance(container, dict | list):
+                is_dict = isinstance(container, dict)
+                kind = at.WATCH_DICT if is_dict else at.WATCH_LIST
+                items = chain.from_iterable(value.items()) if is_dict else value
+                kept = [self._keep(item) for item in items]
+                self._record(kind, self._keep(container), len(value), *kept)
+            case _:
+                raise TypeError(f"not a watch: {watch!r}")
+
+    def _expected(self, value: Any) -> int:
+        return 0 if value is ABSENT else self._keep(value)
+
     # All together
 
     def _write(self, sections: list[list[int]]) -> np.ndarray[Any, Any]:
         signature = self.signature
         ends = np.cumsum([at.SIGNATURE_WORDS, *map(len, sections)]) * 8
-        names_at, checks_at, returns_at, tree_at, tree_end = map(int, ends)
+        names_at, checks_at, returns_at, tree_at, watches_at, end = map(int, ends)
         header = {
             at.S_POSITIONAL: len(signature.positional),
             at.S_KEYWORDS: len(signature.keywords),
@@ -210,7 +252,9 @@ class Encoded:
             at.S_RETURNS_AT: returns_at,
             at.S_RETURNS_END: tree_at,
             at.S_TREE_AT: tree_at,
-            at.S_TREE_END: tree_end,
+            at.S_TREE_END: watches_at,
+            at.S_WATCHES_AT: watches_at,
+            at.S_WATCHES_END: end,
             at.S_FRAME_WORDS: self.frame_words,
             at.S_INPUTS: self.inputs,
             at.S_OUTPUTS: self.outputs,

@@ -62,7 +62,9 @@ S_GUARD = 21
 S_DIMS = 22
 S_FAILED = 23  # the Python function to call with a non-zero code
 S_GIL_LIMIT = 24  # with more elements than this the GIL is released
-SIGNATURE_WORDS = 25
+S_WATCHES_AT = 25
+S_WATCHES_END = 26
+SIGNATURE_WORDS = 27
 
 # A frame begins with these; objects are arguments and what containers hold.
 F_HELD = 0  # objects in the frame; those beyond the arguments hold a reference
@@ -97,6 +99,14 @@ FROM_FLOAT, FROM_COMPLEX, FROM_INT, FROM_BOOL, FROM_NUMPY = range(5)
 N_FIRST = 3  # containers: the number of the first child, how many, a dict's keys
 N_COUNT = 4
 N_KEYS = 5
+
+# Watches
+W_OBJECT = 2  # what is looked at; a word's address
+W_KEY = 3  # of an item, of an attribute
+W_VALUE = 4  # what must be found; 0 where nothing must be
+W_COUNT = 3  # of a list or dict; then its items, or keys and values in turn
+W_ITEMS = 4
+WATCH_WORD, WATCH_ITEM, WATCH_ATTRIBUTE, WATCH_CELL, WATCH_LIST, WATCH_DICT, WATCH_ASK = range(7)
 
 # Results
 R_RESULT = 2  # frame: where the object goes

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .entry_signature import (
+    ABSENT,
     SCALAR_DTYPES,
     Again,
     Argument,
@@ -23,6 +24,11 @@ from .entry_signature import (
     Signature,
     Size,
     Static,
+    WatchAttribute,
+    WatchCell,
+    WatchContents,
+    WatchItem,
+    WatchWord,
     children,
 )
 
@@ -91,7 +97,39 @@ def _bind(signature: Signature, leaves: list[Any], sizes: Any) -> list[Any] | No
         return None
     if signature.guard and _GUARD(signature.guard)(sizes.ctypes.data) != 0:
         return None
-    return inputs
+    return inputs if all(map(_unchanged, signature.watches)) else None
+
+
+def _unchanged(watch: Any) -> bool:
+    match watch:
+        case WatchWord(address, value):
+            return ctypes.c_int64.from_address(address).value == value
+        case WatchItem(space, key, value):
+            return space.get(key, ABSENT) is value
+        case WatchAttribute(owner, name, value):
+            return getattr(owner, name, ABSENT) is value
+        case WatchCell(cell, value):
+            return _cell_contents(cell) is value
+        case WatchContents(container, value):
+            return _flat(container) == _flat(value)
+    try:
+        return watch.function() is watch.value
+    except Exception:  # noqa: BLE001 - as the native path does
+        return False
+
+
+def _cell_contents(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return ABSENT
+
+
+def _flat(container: Any) -> list[int]:
+    """The identities of a list's items, of a dict's keys and values."""
+    if isinstance(container, dict):
+        return [id(x) for pair in container.items() for x in pair]
+    return list(map(id, container))
 
 
 def _same(spec: Static, value: Any) -> bool:

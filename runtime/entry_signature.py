@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,6 +100,53 @@ class Rebuild(NamedTuple):
     children: tuple[Any, ...]
 
 
+ABSENT: Any = object()  # as what a watch expects: nothing is there
+
+
+class WatchWord(NamedTuple):
+    """The 64-bit integer at ``address`` has this value."""
+
+    address: int
+    value: int
+
+
+class WatchItem(NamedTuple):
+    """``space[key]`` of a dict is this very object, or `ABSENT`."""
+
+    space: dict[Any, Any]
+    key: Any
+    value: Any
+
+
+class WatchAttribute(NamedTuple):
+    """``owner.name`` is this very object, or `ABSENT`."""
+
+    owner: Any
+    name: str
+    value: Any
+
+
+class WatchCell(NamedTuple):
+    """A closure's cell holds this very object, or `ABSENT`."""
+
+    cell: Any
+    value: Any
+
+
+class WatchContents(NamedTuple):
+    """A list or dict has the items that ``value``, a copy, has: the same objects in this order."""
+
+    container: Any
+    value: Any
+
+
+class WatchCall(NamedTuple):
+    """``function()`` is ``value``, an object that lives on. Anything it raises counts as a no."""
+
+    function: Callable[[], Any]
+    value: Any = True
+
+
 def default_error(code: int) -> BaseException:
     return RuntimeError(f"the compiled function failed with code {code}")
 
@@ -126,6 +173,8 @@ class Signature:
         failed: makes the exception for a code.
         gil_limit: with more elements than this among arguments and results the kernel runs
             without the GIL.
+        watches: what else must be as it was, looked at after the arguments: `WatchWord`,
+            `WatchItem`, `WatchAttribute`, `WatchCell`, `WatchContents`, `WatchCall`.
         keep: anything that must live as long, such as the `Library` of ``run``.
     """
 
@@ -141,12 +190,13 @@ class Signature:
         dims: int = 0,
         failed: Callable[[int], BaseException] = default_error,
         gil_limit: int = 1 << 15,
+        watches: Sequence[Any] = (),
         keep: Any = None,
     ) -> None:
         self.positional, self.keywords, self.result = positional, keywords, result
         self.run, self.guard, self.dims, self.failed = run, guard, dims, failed
         self.symbols, self.computed = symbols, computed
-        self.gil_limit, self.keep = gil_limit, keep
+        self.gil_limit, self.watches, self.keep = gil_limit, tuple(watches), keep
         # All leaves, flattened.
         self.arguments = tuple(leaves((*positional, *keywords.values())))
         self.results = tuple(leaves(result))

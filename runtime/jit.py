@@ -16,10 +16,13 @@ from typing import Any
 from ..autodiff import boundary, dims
 from ..autodiff.boundary import function_name
 from ..autodiff.program import Program
+from ..codegen.inspection import Inspection
+from .debug import show
 from .entries import Entry
 from .environment import Environment
 from .explanation import Compile, Description, Explanation, describe, parameter_names, reason_of
 from .families import Family, has_symbolic_sizes, key_without_sizes
+from .inspecting import inspection_of
 from .randomness import random_state
 from .signature import DYNAMIC, STATIC, TREE, Call
 
@@ -194,6 +197,8 @@ class Jit:
         signature = ", ".join(f"{name}: {text}" for name, text in description.items())
         milliseconds = (time.perf_counter() - start) * 1e3
         self._log.append(Compile(signature, reason, entry.note, milliseconds))
+        name = function_name(self._fun)
+        show(1, f"recorded {name}", lambda: f"({signature}) in {milliseconds:.1f} ms: {reason}")
         self._past.append((description, entry.environment))
         del self._log[:-COMPILES], self._past[:-ENVIRONMENTS]
 
@@ -204,6 +209,19 @@ class Jit:
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """What a call with these arguments is compiled to."""
         return Lowered(self.trace(*args, **kwargs))
+
+    def inspect(self, *args: Any, **kwargs: Any) -> Inspection:
+        """What a call with these arguments is compiled to, to be looked at: the Program before and
+        after the passes, the kernels with the bytes they move and the operations they do, MLIR,
+        LLVM IR, assembly; as text, a picture, or a page, which a notebook shows. It is compiled
+        once more for that.
+
+        >>> import xnp as np
+        >>> found = np.jit(lambda x: np.sin(x) * 2).inspect(np.ones(3))
+        >>> found.operations, found.bytes
+        (6, 48)
+        """
+        return inspection_of(self.trace(*args, **kwargs))
 
     # -- as a method, copied, pickled --
 
@@ -251,6 +269,10 @@ class BoundJit:
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """See `Jit.lower`."""
         return self.__func__.lower(self.__self__, *args, **kwargs)
+
+    def inspect(self, *args: Any, **kwargs: Any) -> Inspection:
+        """See `Jit.inspect`."""
+        return self.__func__.inspect(self.__self__, *args, **kwargs)
 
     def clear_cache(self) -> None:
         """Forgets what has been compiled, for all objects."""

@@ -85,14 +85,12 @@ class _Capsules:
 
     def __call__(self, routine: str) -> int:
         try:
-            from scipy.linalg import (  # pyright: ignore[reportAttributeAccessIssue]
-                cython_blas,
-                cython_lapack,
-            )
+            import scipy.linalg.cython_blas as blas
+            import scipy.linalg.cython_lapack as lapack
         except ImportError:
             message = f"the routine {routine} of BLAS or LAPACK: install SciPy, which has it"
             raise MissingLibraryError(message) from None
-        for module in (cython_blas, cython_lapack):
+        for module in (blas, lapack):
             if routine in module.__pyx_capi__:
                 return _pointer(module.__pyx_capi__[routine])
         raise MissingLibraryError(f"SciPy's BLAS and LAPACK have no {routine}")

@@ -107,6 +107,7 @@ class _Recorder:
     def begin(self, given: Sequence[TracedArray]) -> None:
         self.bases = [_root_of(h)[0] for h in given]
         self.first = [base.value for base in self.bases]
+        self.guards = [h._view is not None for h in given]  # the views that make them read-only
 
     def result(self, name: str, leaf: Any) -> Result:
         if type(leaf) is TracedArray:
@@ -132,7 +133,7 @@ class _Recorder:
         exact = all(view.exact for view in steps)
         for i, base in enumerate(self.bases):
             if base is root and exact:
-                return Result(ARGUMENT, i, steps)
+                return Result(ARGUMENT, i, steps[1:] if self.guards[i] else steps)
         if not exact:
             root, steps = handle, ()
         # A view of a scalar is one of an array made of it.

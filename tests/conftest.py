@@ -43,3 +43,9 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
     """Functions by their names: the default id holds an address, which differs between workers."""
     name = getattr(val, "__name__", None) if callable(val) else None
     return None if name == "<lambda>" else name
+
+
+@pytest.fixture
+def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has jit evaluate Programs with NumPy: for tests of all that is not the compiler."""
+    monkeypatch.setattr("xnp.runtime.executable.NATIVE", None)

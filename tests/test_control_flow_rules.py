@@ -265,6 +265,14 @@ def test_what_is_cheap_or_constant_is_not_stored():
     assert len(equations(program_of(np.grad(f), X), "inv")) == 1  # outside of both loops
 
 
+def test_what_is_carried_unchanged_is_not_stored():
+    step = lambda c, _: ((np.tanh(c[1] @ c[0]), c[1]), None)
+    f = lambda w: np.sum(np.scan(step, (X, w), length=9)[0][0])
+    forward, backward = stacks_of_gradient(f, numpy.eye(3))
+    assert "f64[9,3,3]" not in forward + backward
+    assert_allclose(np.grad(recorded(f))(numpy.eye(3)), np.grad(f)(numpy.eye(3)))
+
+
 def test_checkpoint_stores_its_operands_only():
     step = lambda c: np.sin(np.exp(np.sin(np.exp(c))))
     f = lambda x: np.sum(np.fori_loop(0, 5, lambda i, c: np.checkpoint(step)(c), x))

@@ -8,6 +8,7 @@ import sys
 import threading
 import tracemalloc
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from entries import (
 
 from xnp.runtime.entry import Entry, make_entry
 from xnp.runtime.entry_signature import (
+    ABSENT,
     Again,
     Argument,
     Array,
@@ -38,6 +40,12 @@ from xnp.runtime.entry_signature import (
     Scalar,
     Signature,
     Static,
+    WatchAttribute,
+    WatchCall,
+    WatchCell,
+    WatchContents,
+    WatchItem,
+    WatchWord,
 )
 from xnp.runtime.native import load
 
@@ -128,6 +136,76 @@ def test_unsupported_signatures_are_refused():
         signature((Array(F8, (3,)),), symbols=1)
     with pytest.raises(ValueError, match="too many"):
         make_entry(missed, "f").add(signature(([Static(1)] * 100_000,)))
+
+
+# Watches
+
+
+def test_watches(make):
+    word = (ctypes.c_int64 * 1)(5)
+    space, present, free = {"name": 1.5}, [[1], "two"], {"k": [3]}
+    owner, answers = SimpleNamespace(attribute=(1,)), [True]
+
+    def function():
+        return free
+
+    def ask():
+        return answers[-1] if answers[-1] is not None else 1 / 0
+
+    cell = function.__closure__[0]
+    watches = [
+        WatchWord(ctypes.addressof(word), 5),
+        WatchItem(space, "name", space["name"]),
+        WatchItem(space, "absent", ABSENT),
+        WatchAttribute(owner, "attribute", owner.attribute),
+        WatchAttribute(owner, "other", ABSENT),
+        WatchCell(cell, free),
+        WatchContents(present, list(present)),
+        WatchContents(free, dict(free)),
+        WatchCall(ask),
+    ]
+    f = make(signature((), result=Given("fits"), watches=watches))
+
+    def changed(change, back):
+        change()
+        missed_now = is_miss(f())
+        back()
+        return missed_now and f() == "fits"
+
+    first, old = present[0], owner.attribute
+    assert f() == "fits"
+    assert changed(lambda: word.__setitem__(0, 4), lambda: word.__setitem__(0, 5))
+    kept = space["name"]
+    assert changed(lambda: space.update(name=2.5), lambda: space.update(name=kept))
+    assert changed(lambda: space.update(absent=0), lambda: space.pop("absent"))
+    assert changed(
+        lambda: setattr(owner, "attribute", (2,)), lambda: setattr(owner, "attribute", old)
+    )
+    assert changed(lambda: setattr(owner, "other", 1), lambda: delattr(owner, "other"))
+    inner = free
+    assert changed(
+        lambda: setattr(cell, "cell_contents", {}), lambda: setattr(cell, "cell_contents", inner)
+    )
+    assert changed(
+        lambda: delattr(cell, "cell_contents"), lambda: setattr(cell, "cell_contents", inner)
+    )
+    assert changed(lambda: present.append(1), present.pop)
+    assert changed(lambda: present.__setitem__(0, [1]), lambda: present.__setitem__(0, first))
+    assert changed(lambda: inner.update(j=1), lambda: inner.pop("j"))
+    item = inner["k"]
+    assert changed(lambda: inner.update(k=[3]), lambda: inner.update(k=item))
+    for answer in (False, 1, None):
+        assert changed(lambda x=answer: answers.append(x), answers.pop)
+    assert sys.getrefcount(kept) < 20
+    before = sys.getrefcount(old)
+    for _ in range(1000):
+        f()
+    assert sys.getrefcount(old) == before
+
+
+def test_watches_that_are_none():
+    with pytest.raises(TypeError, match="not a watch"):
+        make_entry(missed, "f").add(signature((), watches=[3]))
 
 
 # The table

@@ -242,7 +242,8 @@ def special(dtype: Any) -> Any:
         info.max,
         np.inf,
     ]
-    return np.array([*positive, *(-p for p in positive), np.nan], dtype)
+    nans = np.array([-1, 1 - 2 ** (info.bits - 2 - info.nexp)], f"i{info.bits // 8}").view(dtype)
+    return np.array([*positive, *(-p for p in positive), np.nan, *nans], dtype)
 
 
 def assert_same_kind(got: Any, want: Any, arrays: Any) -> None:

@@ -27,8 +27,9 @@ PREFIX = "xnp_blas_"
 INT_BYTES = "xnp_blas_int_bytes"
 LETTERS = {"f": "s", "d": "d", "F": "c", "D": "z"}
 
-# What a native function returns instead of 0, and the error that it means.
-SINGULAR, NOT_POSITIVE = 1001, 1002
+# What a native function returns instead of 0, and the error that it means. Positive numbers are
+# those of checks of a Program.
+SINGULAR, NOT_POSITIVE = -1, -2
 ERRORS: dict[int, tuple[type[Exception], str]] = {
     SINGULAR: (np.linalg.LinAlgError, "Singular matrix"),
     NOT_POSITIVE: (np.linalg.LinAlgError, "Matrix is not positive definite"),

@@ -203,9 +203,11 @@ class LoopNest:
             return {}
         count = product([self.sizes[k] for k in self.inner_loops])
         kept: dict[Variable, str] = {}
-        for v in self._read_later():
+        later = self._read_later()
+        costs = self._costs() if later else {}
+        for v in later:
             size = count * v.aval.dtype.itemsize
-            if type(size) is int and size <= ROW_BYTES and self._cost(v) >= 10:
+            if type(size) is int and size <= ROW_BYTES and costs.get(v, 0) >= 10:
                 kept[v] = self.context.scratch(size)
         return kept
 
@@ -226,14 +228,17 @@ class LoopNest:
                 found[x] = None
         return list(found)
 
-    def _cost(self, v: Variable) -> int:
-        """About how many operations computing ``v`` again takes."""
-        if self.cluster.level.get(v) != FULL or v in self.plan.places:
-            return 0
-        equation = self.plan.producers[v]
-        inputs = [self.base(x, identity(range(len(x.aval.shape))))[0] for x in equation.inputs]
-        own = [x for x in inputs if type(x) is Variable]
-        return weight(equation) + sum(self._cost(x) for x in own)
+    def _costs(self) -> dict[Variable, int]:
+        """About how many operations computing each value again takes."""
+        costs: dict[Variable, int] = {}
+        for equation in self.cluster.equations:
+            v = equation.results[0]
+            if self.cluster.level[v] == FULL and v not in self.plan.places:
+                reads = {self.base(x, at)[0] for x, at in self._reads(equation) if at is not None}
+                costs[v] = weight(equation) + sum(
+                    costs.get(x, 0) for x in reads if type(x) is Variable
+                )
+        return costs
 
     def _kept_form(self) -> Affine:
         """The element of a row that the loops are at."""
@@ -279,6 +284,10 @@ class LoopNest:
         keeps = any(cluster.phase[v] == self.phase for v in self.kept)
         if reductions or full or keeps:
             self._write_inner(reductions, full)
+        for equation in cluster.equations:  # in order, so that no value asks for a long chain
+            v = equation.results[0]
+            if cluster.level[v] == ROW and cluster.phase[v] == self.phase:
+                self.value(v, cluster.index[v])
         for store in stores:
             if store.level == ROW:
                 self._store(store)
@@ -303,7 +312,7 @@ class LoopNest:
         for k in self.inner_loops:
             close, names = self._open_carrying(k, names, types)
             closers.append(close)
-        names = self._take(reductions, names)
+        names = self._compute_full(reductions, names)
         for store in stores:
             self._store(store)
         for v, pointer in self.kept.items():
@@ -340,27 +349,38 @@ class LoopNest:
             ]
         return reduction.operand(names)
 
-    def _take(
+    def _compute_full(
         self, reductions: Sequence[tuple[Equation, Reduction]], names: Sequence[str]
     ) -> list[str]:
-        out: list[str] = []
-        names = list(names)
-        for equation, reduction in reductions:
-            mine, names = names[: reduction.count], names[reduction.count :]
-            found = self.value(equation.inputs[0], self.full_index)
-            depth = len(self.blocks) - 1
-            vector = self.lanes > 1 and self.lane_loop >= 0
-            operand = self.widened(found) if vector else found.operand
-            across = self.lane_loop in self.inner_loops
-            with self.at(depth, vector=vector):
-                mask = self.open[self.lane_loop].mask if across else None
-                position = self._position(reduction, vector)
-                taken = reduction.take(self.e, mine, operand, mask, position)
-            if equation.primitive.name in RUNNING:
-                key = equation.results[0], self.full_index
-                self.blocks[depth].values[key] = Found(reduction.operand(taken), depth, vector)
-            out += taken
+        """The inside of the loops, in the order of the equations; the accumulators' next values."""
+        pending = dict(reductions)
+        names, out = list(names), []
+        for equation in self.cluster.equations:
+            reduction = pending.get(equation)
+            v = equation.results[0]
+            if reduction is not None:
+                mine, names = names[: reduction.count], names[reduction.count :]
+                out += self._take(equation, reduction, mine)
+            elif self.cluster.level[v] == FULL and self.cluster.phase[v] == self.phase:
+                self.value(v, self.cluster.index[v])
         return out
+
+    def _take(
+        self, equation: Equation, reduction: Reduction, accumulators: Sequence[str]
+    ) -> list[str]:
+        found = self.value(equation.inputs[0], self.full_index)
+        depth = len(self.blocks) - 1
+        vector = self.lanes > 1 and self.lane_loop >= 0
+        operand = self.widened(found) if vector else found.operand
+        across = self.lane_loop in self.inner_loops
+        with self.at(depth, vector=vector):
+            mask = self.open[self.lane_loop].mask if across else None
+            position = self._position(reduction, vector)
+            taken = reduction.take(self.e, accumulators, operand, mask, position)
+        if equation.primitive.name in RUNNING:
+            key = equation.results[0], self.full_index
+            self.blocks[depth].values[key] = Found(reduction.operand(taken), depth, vector)
+        return taken
 
     def _position(self, reduction: Reduction, vector: bool) -> str | None:
         """Where along its axis a reduction is, if its result is a place."""

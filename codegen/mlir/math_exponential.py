@@ -17,6 +17,7 @@ from .math_numbers import (
     polynomial,
     power_of_two,
     two_product,
+    two_sum,
 )
 
 LOG2_E = 1.4426950408889634
@@ -75,7 +76,7 @@ def _scale(p: Number, k: Number) -> Number:
 
 
 def _scale_small(p: Number, k: Number) -> Number:
-    """``p 2^k`` where the result is a normal number."""
+    """``p 2^k`` where the result is a normal number. Of nan, with its own bits, it makes anything."""
     return (p.bits() + (k << p.format.fraction_bits)).float()
 
 
@@ -87,9 +88,6 @@ def _bounded(x: Number, wide: tuple[float, float], single: tuple[float, float]) 
 
 def exp(x: Number) -> Number:
     """Beyond the bounds it overflows to inf or underflows to 0."""
-    if x.spare:
-        k, _, r = _split(at_least(at_most(x, 130.0), -160.0))
-        return _scale_small(_exp_fraction(r), k)
     k, _, r = _split(_bounded(x, (710.0, -746.0), (89.0, -105.0)))
     return _scale(_exp_fraction(r), k)
 
@@ -109,9 +107,7 @@ def power_of_2(whole: Number, low: Number | None = None) -> Number:
 
 def exp2(x: Number) -> Number:
     """2^x, exact for integers."""
-    return power_of_2(
-        _bounded(x, (200.0, -200.0) if x.spare else (1025.0, -1077.0), (129.0, -152.0))
-    )
+    return power_of_2(_bounded(x, (1025.0, -1077.0), (129.0, -152.0)))
 
 
 def expm1(x: Number) -> Number:
@@ -155,10 +151,10 @@ def tanh(x: Number) -> Number:
     k, _, r = _split(size + size)
     grown = _scale_small(_exp_fraction(r), k) + 1.0
     z = size * size
-    small = size < 0.625
+    large = size >= 0.625  # not so for nan
     top = size * z * polynomial(z, _TANH_TOP, _TANH_TOP_NARROW)
     bottom = polynomial(z, _TANH_BOTTOM, _TANH_BOTTOM_NARROW)
-    ans = small(size, 1.0) + small(top, -2.0) / small(bottom, grown)
+    ans = large(1.0, size) + large(-2.0, top) / large(grown, bottom)
     return ans.sign_of(x)
 
 
@@ -171,7 +167,8 @@ def logistic(x: Number) -> Number:
     large, less, bias = number > 64.0, 100 if x.element == "f64" else 30, x.format.bias
     c = large(x.like(2.0**-less), 1.0)
     s = power_of_two(k + large(k.like(bias - less), bias))
-    return c / (s + fma(s, q, c))
+    total, lost = two_sum(s, c)
+    return c / (total + fma(s, q, lost))
 
 
 def sech_squared(x: Number) -> Number:

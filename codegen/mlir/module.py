@@ -16,8 +16,9 @@ from ...autodiff.size_bounds import Atom, Symbol
 from ..affine import lower_bound
 from ..costs import work_of
 from ..places import CONSTANT, PARAMETER, RESULT, Buffer
-from ..plan import Cluster, Operation, Plan, Planner
+from ..plan import Cluster, Operation, Plan, Planner, Step
 from . import linear_algebra, matmul  # noqa: F401 - they enter their operations
+from .arena import Arena
 from .emitter import Emitter
 from .equations import is_elementwise
 from .loops import Context, LoopNest
@@ -125,11 +126,16 @@ class MainWriter(FunctionWriter):
 
     def __init__(self, module: ModuleWriter) -> None:
         super().__init__(module)
-        self.arena: list[tuple[Buffer, str]] = []
+        self.arena = Arena(self)
         self.stack_used = 0
         self.status = self.at_top(f"llvm.alloca {self.e.integer(2)} x i64 : (i64) -> !llvm.ptr")
         self.pointers[STATUS] = self.status
         self.head.append(f"llvm.store {self.e.integer(0)}, {self.status} : i64, !llvm.ptr")
+
+    def pointer(self, buffer: Buffer) -> str:
+        name = super().pointer(buffer)
+        self.arena.used(name, self.module.clock)
+        return name
 
     def new_pointer(self, buffer: Buffer) -> str:
         if buffer.kind == PARAMETER:
@@ -152,9 +158,7 @@ class MainWriter(FunctionWriter):
         if small and self.stack_used + size <= STACK_TOTAL:
             self.stack_used += size
             return self.scratch(size)
-        found = self.at_top(f"llvm.call @malloc({self.size(size)}) : (i64) -> !llvm.ptr")
-        self.arena.append((Buffer("arena", 0, size), found))
-        return found
+        return self.arena.take(size, self.module.clock)
 
     def symbol(self, symbol: Symbol) -> str:
         if symbol not in self.size_names:
@@ -171,8 +175,7 @@ class MainWriter(FunctionWriter):
         e.effect(f"llvm.store {value}, {kept} : i64, !llvm.ptr")
 
     def text(self) -> str:
-        for _, pointer in self.arena:
-            self.e.effect(f"llvm.call @free({pointer}) : (!llvm.ptr) -> ()")
+        self.arena.finish()
         code = self.e.op(f"llvm.load {self.status} : !llvm.ptr -> i64")
         if self.module.checks:
             self._keep_index()
@@ -224,13 +227,16 @@ class ModuleWriter:
         self.parts: list[str] = []
         self.callbacks: list[Operation] = []
         self.clusters: list[Cluster] = []
+        self.clock = 0  # the step of the main plan that is being written
         self.constants: list[Literal] = []
         self.checks: list[tuple[Any, int]] = []  # sizes and axes that indices are compared with
         self.main = MainWriter(self)
 
     def module(self) -> Module:
         plan = self.plan(self.program)
-        self.write(plan)
+        for step in plan.steps:
+            self.write_step(plan, step)
+            self.clock += 1
         is_parallel = any(self.parts)
         return Module(
             self._text(is_parallel),
@@ -248,7 +254,7 @@ class ModuleWriter:
 
     def _text(self, is_parallel: bool) -> str:
         main = self.main.text()
-        lines = ["llvm.func @malloc(i64) -> !llvm.ptr", "llvm.func @free(!llvm.ptr)"]
+        lines = self.main.arena.declarations()
         if is_parallel:
             lines.append("llvm.func @xnp_parallel(!llvm.ptr, !llvm.ptr, i64, i64)")
         if self.callbacks:
@@ -267,10 +273,13 @@ class ModuleWriter:
     def write(self, plan: Plan) -> None:
         """The steps of a plan, into the main function."""
         for step in plan.steps:
-            if isinstance(step, Cluster):
-                self._write_cluster(plan, step)
-            else:
-                self._write_operation(plan, step)
+            self.write_step(plan, step)
+
+    def write_step(self, plan: Plan, step: Step) -> None:
+        if isinstance(step, Cluster):
+            self._write_cluster(plan, step)
+        else:
+            self._write_operation(plan, step)
 
     def _write_cluster(self, plan: Plan, cluster: Cluster) -> None:
         if not cluster.stores:

@@ -1,0 +1,434 @@
+"""What goes into a jitted function and comes out of it, against the plain function."""
+
+import collections
+import enum
+import warnings
+
+import numpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import xnp as np
+
+pytestmark = pytest.mark.usefixtures("interpreted")
+
+DTYPES = "?bBhHiIlLqQefdgFDG"
+
+
+def copied(x):
+    """A copy with the memory layout and flags of the original."""
+    if not isinstance(x, numpy.ndarray):
+        return x
+    whole = x.base if isinstance(x.base, numpy.ndarray) else x
+    offset = x.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
+    memory = bytearray(whole.tobytes("A"))
+    out = numpy.ndarray(x.shape, x.dtype, memory, offset, x.strides)
+    out.flags.writeable = x.flags.writeable
+    return out
+
+
+def check_same(found, wanted):
+    assert type(found) is type(wanted)
+    if isinstance(wanted, (tuple, list)):
+        assert len(found) == len(wanted)
+        for a, b in zip(found, wanted, strict=True):
+            check_same(a, b)
+    elif isinstance(wanted, dict):
+        assert list(found) == list(wanted)
+        for a, b in zip(found.values(), wanted.values(), strict=True):
+            check_same(a, b)
+    elif isinstance(wanted, (numpy.ndarray, numpy.generic)):
+        assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
+        numpy.testing.assert_allclose(found, wanted, rtol=1e-12)
+        if isinstance(wanted, numpy.ndarray):
+            assert found.flags.writeable == wanted.flags.writeable
+    else:
+        assert found == wanted
+
+
+def check(f, *args):
+    """jit(f) gives what f gives, and does to its arguments what f does, twice."""
+    jitted = np.jit(f)
+    for _ in range(2):
+        ours, plain = [copied(x) for x in args], [copied(x) for x in args]
+        check_same(jitted(*ours), f(*plain))
+        for a, b in zip(ours, plain, strict=True):
+            check_same(a, b)
+    return jitted
+
+
+def compiles(jitted):
+    return len(np.explain(jitted))
+
+
+# -- kinds of arguments --
+
+
+@pytest.mark.parametrize("char", DTYPES)
+def test_every_dtype_keeps_its_promotions(char):
+    x = numpy.array([0, 1, 1], char)
+    check(lambda x: (x + 1, x * 2.5, np.sum(x), x[0], -x if char != "?" else ~x, x == 1), x)
+    check(lambda s, x: (s + 1.5, s + x, np.sqrt(s)), x[1], x)
+
+
+def test_scalars_are_what_numpy_makes_of_them():
+    check(lambda x: (x, x + 1, np.sin(x), x.real, abs(x)), 2.5)
+    check(lambda z: (z, z * 2, z.imag, np.abs(z)), 2.5 - 1j)
+    check(lambda x: (x, x + 1, x * 2.0, x[()]), numpy.float32(2.5))
+    check(lambda x: (x, x + 1, x.T, x[()], x[...]), numpy.array(2.5))
+    check(lambda x: x * numpy.float32(1), 2.5)
+
+
+def test_python_numbers_are_static_or_weak():
+    f = np.jit(lambda x, n: x**n)
+    assert (f(2.0, 3), f(3.0, 3), f(2.0, 2)) == (8.0, 27.0, 4.0)
+    assert compiles(f) == 2
+    assert "n" not in str(f.trace(2.0, 3).parameters)
+    assert np.jit(lambda x: np.ones(2, "f4") * x)(2.0).dtype == numpy.float32
+
+
+def test_static_values_of_different_types_are_different():
+    f = np.jit(lambda x: (type(x).__name__, x), static_argnames="x")
+    values = [1, True, 1.0, numpy.int64(1), numpy.float32(1), "1", b"1", None, (1,), (1.0,), 0.0]
+    for x in (*values, -0.0):
+        name, found = f(x)
+        assert (name, repr(found)) == (type(x).__name__, repr(x))
+
+
+def test_static_and_dynamic_names():
+    f = np.jit(lambda x, n, flag: x * n + flag, dynamic_argnames=("n", "flag"))
+    for n, flag in ((2, True), (3, False)):
+        assert f(1.5, n, flag) == 1.5 * n + flag
+    assert compiles(f) == 1
+    g = np.jit(np.sum, static_argnames=1)
+    assert g(numpy.ones((2, 3)), (0, 1)) == 6
+    numpy.testing.assert_array_equal(g(numpy.ones((2, 3)), axis=0), [2, 2, 2])
+    h = np.jit(lambda n: np.zeros(n + 1)[0] + n, static_argnames=-1)
+    assert h(3) == 3
+    i = np.jit(lambda n: (n + 1, n // 2, n * 1.5), dynamic_argnames="n")
+    assert i(5) == (6, 2, 7.5)
+    assert [type(x) for x in i(6)] == [int, int, float]
+
+
+def test_names_that_do_not_exist():
+    with pytest.raises(ValueError, match="names 'm', but the parameters of <lambda> are x, n"):
+        np.jit(lambda x, n: x, static_argnames="m")
+    with pytest.raises(TypeError, match="wanted names or positions"):
+        np.jit(lambda x: x, static_argnames=(1.5,))
+    with pytest.raises(ValueError, match="both static and dynamic"):
+        np.jit(lambda n: n, static_argnames="n", dynamic_argnames=0)
+    assert np.jit(lambda x, **k: x * k["m"], static_argnames="m")(2.0, m=3) == 6
+
+
+class Mode(enum.Enum):
+    FAST = 1
+    SLOW = 2
+
+
+def test_other_objects_are_static():
+    f = np.jit(lambda x, mode, act, kind: act(x).astype(kind) if mode is Mode.FAST else -x)
+    x = numpy.array([0.5, 1.0])
+    check_same(f(x, Mode.FAST, numpy.sin, numpy.float32), numpy.sin(x).astype("f4"))
+    check_same(f(x, Mode.SLOW, numpy.sin, float), -x)
+    for k in (1, 2):
+        check_same(f(x, Mode.FAST, lambda x, k=k: x * k, float), x * k)
+    before = compiles(f)
+    f(x, Mode.FAST, lambda x, k=1: x * k, float)
+    assert compiles(f) == before + 1  # other code, if of the same meaning
+
+
+def test_a_new_closure_with_equal_contents_needs_no_new_compilation():
+    def scaled_by(k):
+        return lambda x: x * k
+
+    f = np.jit(lambda g, x: g(x))
+    assert [f(scaled_by(k), 1.0) for k in (2.0, 2.0, 3.0, 2.0)] == [2.0, 2.0, 3.0, 2.0]
+    assert compiles(f) == 2
+
+
+def test_what_cannot_be_hashed():
+    f = np.jit(lambda x, options: x, static_argnames="options")
+    with pytest.raises(TypeError, match=r"argument 1 is static.*tuple in place of a list"):
+        f(1.0, [1, 2])
+    with pytest.raises(TypeError, match="argument 'options' is static"):
+        f(1.0, options={"a": 1})
+    with pytest.raises(TypeError, match=r"argument 0 holds set \{1\}.*nor hashable"):
+        np.jit(lambda x: 1.0)([1.0, {1}])
+
+
+def test_arrays_that_are_no_numbers():
+    f = np.jit(lambda x: x)
+    for x in (numpy.array(["a"]), numpy.array([None]), numpy.zeros(2, "M8[s]")):
+        with pytest.raises(TypeError, match="cannot be combined with traced arrays"):
+            f(x)
+    with pytest.raises(np.UnsupportedError, match="MaskedArray"):
+        f(numpy.ma.array([1.0]))
+
+
+def test_subclasses_are_taken_as_arrays(tmp_path):
+    x = numpy.memmap(tmp_path / "x", float, "w+", shape=3)
+    x[:] = [1.0, 2.0, 3.0]
+    f = np.jit(lambda x: (x, x + 1))
+    same, more = f(x)
+    assert same is x
+    assert type(more) is numpy.ndarray
+    assert more.tolist() == [2, 3, 4]
+
+
+# -- trees --
+
+Pair = collections.namedtuple("Pair", "a b")
+
+
+def test_trees_of_arguments_and_results():
+    check(
+        lambda t: {"sum": t["a"] + t["b"][0], "n": (t["b"][1], None, [])}, {"a": 1.5, "b": [2.5, 3]}
+    )
+    check(lambda p: Pair(p.b, p.a * 2), Pair(numpy.ones(2), 2.5))
+    check(lambda t: collections.OrderedDict(b=t["b"], a=1.0), collections.OrderedDict(a=1.0, b=2.0))
+    check(lambda: ((), {}, None, "text", 3, numpy.pi))
+    check(lambda *args, **kwargs: (args, kwargs), 1.0, 2.0)
+
+
+def test_the_order_of_a_dict_counts():
+    f = np.jit(lambda d: np.stack(list(d.values())))
+    for d in ({"a": 1.0, "b": 2.0}, {"b": 2.0, "a": 1.0}):
+        assert f(d).tolist() == list(d.values())
+    g = np.jit(lambda **d: list(d))
+    assert (g(a=1.0, b=2.0), g(b=1.0, a=2.0)) == (["a", "b"], ["b", "a"])
+
+
+def test_none_is_no_leaf():
+    f = np.jit(lambda x, y=None: x if y is None else x + y)
+    assert (f(1.0), f(1.0, None), f(1.0, 2.0)) == (1.0, 1.0, 3.0)
+
+
+def test_results_that_cannot_be_made_again():
+    class Box:
+        pass
+
+    with pytest.raises(TypeError, match=r"<lambda> returned Box .*Make a class of results a tree"):
+        np.jit(lambda x: Box())(1.0)
+    with pytest.raises(TypeError, match="generator"):
+        np.jit(lambda x: (yield x))
+    box = Box()
+    assert np.jit(lambda x: box)(1.0) is box
+
+
+def test_static_arguments_come_back_as_they_are():
+    f = np.jit(lambda key, x: (key, x * 2))
+    for key in (("a", 1), "b"):
+        assert f(key, 1.5) == (key, 3.0)
+    first, second = object(), object()
+    assert f(first, 1.0)[0] is first
+    assert f(second, 1.0)[0] is second
+
+
+def test_arrays_made_with_numpy_are_new_at_each_call():
+    table = numpy.arange(3.0)
+    f = np.jit(lambda x: (numpy.zeros(2), table, table[1:]))
+    a, b = f(1.0), f(1.0)
+    assert a[0] is not b[0]
+    assert a[1] is b[1] is table
+    assert numpy.shares_memory(a[2], table)
+
+
+# -- layouts --
+
+
+def strides(x):
+    """Those that say something."""
+    if not isinstance(x, numpy.ndarray) or not x.size:
+        return []
+    return [step for step, size in zip(x.strides, x.shape, strict=True) if size > 1]
+
+
+def layouts():
+    base = numpy.arange(24.0).reshape(2, 3, 4)
+    yield from (base, numpy.asfortranarray(base), base[::-1, :, ::2], base.transpose(1, 2, 0))
+    yield from (base[:, :0], numpy.broadcast_to(base[:1], (2, 3, 4)), base[..., 1:3], base[0])
+    yield base.astype(">f8")
+    yield base.astype(">f8")[:, ::2]
+    packed = numpy.zeros(6, [("a", "u1"), ("x", "f8")])
+    packed["x"] = numpy.arange(6)
+    yield packed["x"].reshape(2, 3)
+
+
+@pytest.mark.parametrize("x", list(layouts()), ids=lambda x: f"{x.dtype}{x.shape}{x.strides}")
+def test_layouts(x):
+    f = np.jit(lambda x: (x + 1, x.T, x.ravel(), x.reshape(-1), np.cumsum(x), x[..., ::-1], x))
+    for _ in range(2):
+        found, wanted = f(x), f.__wrapped__(x)
+        for a, b in zip(found, wanted, strict=True):
+            numpy.testing.assert_array_equal(a, b)
+            assert strides(a) == strides(b)
+            assert numpy.shares_memory(a, x) == numpy.shares_memory(b, x)
+        assert found[-1] is x
+
+
+@pytest.mark.parametrize("x", list(layouts()), ids=lambda x: f"{x.dtype}{x.shape}{x.strides}")
+def test_writing_into_layouts(x):
+    def f(x):
+        x[..., 0] = 7.0
+        x *= 2
+        x.T[...] += 1.0
+        return np.sum(x)
+
+    x = x if x.flags.writeable else x.copy()
+    if 0 in x.shape:
+        return
+    ours, plain = x.copy("K"), x.copy("K")
+    jitted = np.jit(f)
+    assert jitted(ours) == f(plain)
+    numpy.testing.assert_array_equal(ours, plain)
+
+
+def test_a_view_of_a_bigger_array_is_written_in_place():
+    base = numpy.zeros((4, 4))
+
+    def f(x):
+        x[0] = 1.0
+        x[:, 1] += 2.0
+
+    np.jit(f)(base[1:3, ::2])
+    assert base[1].tolist() == [1, 0, 3, 0]
+    assert base[2].tolist() == [0, 0, 2, 0]
+    assert base[[0, 3]].sum() == 0
+
+
+# -- writing, aliasing --
+
+
+def test_arguments_are_written_to():
+    def f(x, y):
+        x[0] = y[1]
+        y += 1.0
+        x[1:] *= 2
+        return np.sum(x)
+
+    check(f, numpy.arange(3.0), numpy.arange(3.0))
+
+
+def test_nothing_is_written_if_the_function_raises():
+    def f(x):
+        x[0] = 5.0
+        raise KeyError("mine")
+
+    x = numpy.zeros(2)
+    with pytest.raises(KeyError, match="mine"):
+        np.jit(f)(x)
+    assert x.tolist() == [0, 0]
+
+    def g(x):
+        x[0] = 5.0
+        return np.average(x, weights=x - x)
+
+    with pytest.raises(ZeroDivisionError):
+        np.jit(g)(x)
+    assert x.tolist() == [0, 0]
+
+
+def test_read_only_arguments():
+    x = numpy.zeros(3)
+    x.flags.writeable = False
+
+    def f(x):
+        x[0] = 1.0
+
+    with pytest.raises(ValueError, match="read-only"):
+        np.jit(f)(x)
+    view = np.jit(lambda x: x[1:])(x)
+    assert not view.flags.writeable
+    assert numpy.shares_memory(view, x)
+    assert np.jit(lambda x: x)(x) is x
+    assert np.jit(lambda x: x + 1)(x).flags.writeable
+
+
+def test_returned_views_are_views():
+    def f(x):
+        y = x * 2
+        y[1] = 0.5
+        return x, x[1:], x.T, y, y[::2], y.reshape(1, -1), np.broadcast_to(y, (2, 3)), y.real
+
+    x = numpy.arange(3.0)
+    found, wanted = np.jit(f)(x), f(x)
+    check_same(found, wanted)
+    for i, a in enumerate(found):
+        for j, b in enumerate(found):
+            assert numpy.shares_memory(a, b) == numpy.shares_memory(wanted[i], wanted[j])
+    found[1][0] = 9.0
+    assert x[1] == 9.0
+
+
+def swapped(x, y):
+    x[...] = y[::-1]
+    y[0] += x[0]
+    return x + y
+
+
+def test_arguments_that_overlap():
+    f = np.jit(swapped)
+    for make in (
+        lambda a: (a, a),
+        lambda a: (a[:-1], a[1:]),
+        lambda a: (a[::2], a[::2]),
+        lambda a: (a[:2], a[2:]),
+        lambda a: (a[::-1], a),
+    ):
+        ours, plain = numpy.arange(4.0), numpy.arange(4.0)
+        check_same(f(*make(ours)), swapped(*make(plain)))
+        numpy.testing.assert_array_equal(ours, plain)
+
+
+def test_an_argument_that_overlaps_itself():
+    def f(x):
+        x += 1.0
+        return np.sum(x)
+
+    jitted = np.jit(f)
+    ours, plain = numpy.zeros(4), numpy.zeros(4)
+    windows = numpy.lib.stride_tricks.as_strided
+    assert jitted(windows(ours, (3, 2), (8, 8))) == f(windows(plain, (3, 2), (8, 8)))
+    numpy.testing.assert_array_equal(ours, plain)
+
+
+def test_an_argument_that_overlaps_what_the_function_reads():
+    table = numpy.arange(4.0)
+
+    def f(x):
+        x[0] = 10.0
+        return x * table[:2]
+
+    found = np.jit(f)(table[:2])
+    assert found.tolist() == [100.0, 1.0]
+    assert table[0] == 10.0
+
+
+def test_an_argument_gets_another_shape():
+    def f(x):
+        x.shape = (3, 2)
+        x[0] = 1.0
+        return x
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        x = numpy.zeros(6)
+        assert np.jit(f)(x) is x
+    assert x.shape == (3, 2)
+    assert x.tolist() == [[1, 1], [0, 0], [0, 0]]
+
+
+shapes = st.lists(st.integers(0, 3), max_size=3).map(tuple)
+
+
+@given(shapes, st.permutations(range(3)), st.booleans(), st.sampled_from("fdFi"))
+def test_any_array(shape, order, is_reversed, char):
+    """Elementwise results lie in memory as NumPy's do, and views follow."""
+    x = numpy.arange(numpy.prod(shape, dtype=int)).reshape(shape).astype(char)
+    x = x.transpose([i for i in order if i < x.ndim])
+    x = x[::-1] if is_reversed and x.ndim else x
+    f = np.jit(lambda x: (x * 2, (x + 1).ravel(), (x - 1).T, x.ravel(), x.sum(), x.copy()))
+    for a, b in zip(f(x), f.__wrapped__(x), strict=True):
+        check_same(a, b)
+        assert strides(a) == strides(b)

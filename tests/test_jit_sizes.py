@@ -1,0 +1,72 @@
+"""jit with sizes that change from call to call: the plain function's results at each."""
+
+import numpy
+import pytest
+from laws import assert_close, largest
+
+import xnp as np
+from xnp.testing.vectors import leaves_of, precision_of
+
+PROGRAMS = {
+    "sum": lambda x: np.sum(np.sin(x) * x),
+    "mean": lambda x: np.mean(x) + np.var(x) / x.size + np.std(x, ddof=1),
+    "mean of float32": lambda x: np.mean(x.astype(np.float32)),
+    "slices": lambda x: (x[1:] - x[:-1], x[-3:] * 2, x[2:-2:2] * 3, x[: x.shape[0] // 2] * 2),
+    "slices backward": lambda x: (x[::-1] * 2, x[-2::-1] * 1.0, x[5:0:-1] + 1, x[::-2] * 2),
+    "slices beyond": lambda x: (x[:100] * 2, x[100:] * 2, x[-100:] * 2),
+    "last element": lambda x: x[-1] + x[x.shape[0] - 1] + x[x.shape[0] // 2],
+    "reshape": lambda x: np.where(x > 0, x, 0).reshape(1, -1).T.copy().ravel(),
+    "concatenate": lambda x: np.concatenate([x, x[:2], np.zeros(x.shape[0]), np.ones_like(x)]),
+    "outer": lambda x: np.outer(x, x).trace() + np.outer(x, x).T.sum(axis=0),
+    "matrices": lambda x: np.diag(x) @ x + np.eye(x.size) @ x + np.tri(x.size).sum(1),
+    "triangles": lambda x: np.triu(np.outer(x, x)).sum(0) + np.tril(np.outer(x, x), -1).sum(1),
+    "cumulative": lambda x: np.cumsum(x) / np.arange(1, x.size + 1),
+    "roll": lambda x: (np.roll(x, 2), np.roll(x, -1), np.fft.fftshift(x), np.fft.ifftshift(x)),
+    "pad": lambda x: (np.pad(x, 2, mode="wrap"), np.pad(x, (1, 3)), np.pad(x, 2, mode="edge")),
+    "repeat": lambda x: (np.tile(x, 3), np.repeat(x, 2), np.resize(x, (2, x.size))),
+    "sort": lambda x: (np.sort(x)[::-1], x[np.argsort(x)], np.median(x), np.quantile(x, 0.3)),
+    "convolve": lambda x: np.convolve(x, np.array([1.0, 2.0, 3.0]), "valid"),
+    "spectrum": lambda x: np.abs(np.fft.fft(x)) + np.fft.irfft(np.fft.rfft(x), x.shape[0]),
+    "interp": lambda x: np.interp(x, np.linspace(-1, 1, x.shape[0]), np.arange(x.shape[0]) * 1.0),
+    "solve": lambda x: np.linalg.solve(np.eye(x.size) * 3 + np.outer(x, x) * 0.1, x),
+    "sizes": lambda x: (x.shape, x.size, x.shape[0] / 2, x.shape[0] * 0.5 + np.sum(x)),
+    "split": lambda x: [part * 2 for part in np.array_split(x, 2)],
+    "loop": lambda x: sum(x[i] * i for i in range(min(x.shape[0], 4))),
+    "gradient": np.grad(lambda y: np.sum(y[1:] * y[:-1]) / y.size),
+    "hessian": np.hessian(lambda y: np.sum(y[1:] ** 2 * y[:-1])),
+    "batch": lambda x: np.vmap(lambda a: a * np.sum(x))(x),
+    "batch of gradients": lambda x: np.vmap(np.grad(lambda a: np.sum(np.tanh(a * x))))(x),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_results_at_every_size(name):
+    """Also those that violate what was assumed of the sizes before, which are recorded anew."""
+    f = PROGRAMS[name]
+    jitted = np.jit(f)
+    for size in (6, 8, 9, 7, 12, 5, 6):
+        x = numpy.random.default_rng(size).normal(size=size)
+        wanted, found = leaves_of(f(x)), leaves_of(jitted(x))
+        assert [type(leaf) for leaf in found] == [type(leaf) for leaf in wanted]
+        for ours, numpys in zip(found, wanted, strict=True):
+            assert numpy.asarray(ours).dtype == numpy.asarray(numpys).dtype
+            tolerance = 100 * precision_of(numpys) * max(largest(numpys), 1.0)
+            assert_close(ours, numpys, tolerance, f"{name} of {size} elements")
+
+
+def test_one_program_serves_all_sizes():
+    f = np.jit(lambda x, y: np.tanh(x @ y) / x.shape[0])
+    for n, m in [(3, 4), (5, 6), (7, 8), (20, 30)]:
+        f(numpy.ones((n, m)), numpy.ones(m))
+    explained = str(np.explain(f))
+    assert explained.count(" ms ") == 2
+    assert "for any size with n1 == n2" in explained
+
+
+def test_wrong_sizes_are_numpys_error():
+    f = np.jit(lambda x, y: x + y)
+    for n in (3, 4, 5):
+        f(numpy.ones(n), numpy.ones(n))
+    with pytest.raises(ValueError, match="broadcast"):
+        f(numpy.ones(6), numpy.ones(7))
+    numpy.testing.assert_array_equal(f(numpy.ones(6), numpy.ones(1)), numpy.full(6, 2.0))
