@@ -33,23 +33,20 @@ from .primitives.indexing import gather_p
 from .primitives.reductions import argmax_p, reduce_any_p
 from .program import Program, regions
 from .recording import record
+from .region_nodes import Looped, given_cotangents, on_tape, wanted_flags
 from .regions import (
     Flags,
-    Looped,
     Split,
     batch_region,
     check_avals,
     coerce,
     dependent,
-    given_cotangents,
     jvp_region,
     marked,
-    on_tape,
     paired,
     split_at,
     split_region,
     strong,
-    wanted_flags,
     zeros_of,
 )
 from .rules import convert, lead_batch, reshape_p

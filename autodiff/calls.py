@@ -11,7 +11,7 @@ made once for each combination of arguments that carry one, and called in its pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -264,10 +264,37 @@ CHEAP = frozenset(
 )
 
 
+Producers = Mapping[Variable, Equation]
+# From the forward values that are read, and which equation makes which: the values to store.
+Choice = Callable[[Sequence[Variable], Producers], Iterable[Variable]]
+
+
+def recomputable(equation: Equation | None) -> bool:
+    return equation is not None and equation.primitive.name in CHEAP
+
+
+def sources(read: Sequence[Variable], producers: Producers) -> list[Variable]:
+    """What the values read are cheaply computed from."""
+    stored: dict[Variable, None] = {}
+    again: set[Equation] = set()
+    stack = list(read)
+    while stack:
+        x = stack.pop()
+        equation = producers.get(x)
+        if equation is None or not recomputable(equation):
+            stored[x] = None
+        elif equation not in again:
+            again.add(equation)
+            stack += [v for v in equation.inputs if type(v) is Variable]
+    return list(stored)
+
+
 def partition(
-    joint: Program, parameters: Sequence[Variable], out_count: int
+    joint: Program, parameters: Sequence[Variable], out_count: int, choose: Choice = sources
 ) -> tuple[Program, Program]:
-    """Cuts a Program of results and gradients in two; see `split_program`."""
+    """Cuts a Program of results and gradients in two; see `split_program`. ``choose``: what the
+    forward Program stores.
+    """
     outs, grads = joint.results[:out_count], joint.results[out_count:]
     cts = [v for v in joint.parameters if v not in set(parameters)]
     late = dependents(joint.equations, cts)
@@ -279,17 +306,15 @@ def partition(
     later = needed(joint.equations, [*grads, *checks], stop=early)
     # What the backward Program reads of the forward one: stored, or if cheap computed again.
     read: list[Atom] = [x for e in later for x in e.inputs] + list(grads)
-    stored: dict[Variable, None] = {}
+    wanted = [x for x in read if type(x) is Variable and x in early]
+    stored = set(choose(wanted, producer))
     again: set[Equation] = set()
-    stack = [x for x in read if type(x) is Variable and x in early]
+    stack = [x for x in wanted if x not in stored]
     while stack:
-        x = stack.pop()
-        equation = producer.get(x)
-        if equation is None or equation.primitive.name not in CHEAP:
-            stored[x] = None
-        elif equation not in again:
+        equation = producer[stack.pop()]
+        if equation not in again:
             again.add(equation)
-            stack += [v for v in equation.inputs if type(v) is Variable]
+            stack += [v for v in equation.inputs if type(v) is Variable and v not in stored]
     chosen = set(later) | again
     backward = [e for e in joint.equations if e in chosen]
     order = {v: i for i, v in enumerate([*parameters, *(v for e in first for v in e.results)])}

@@ -10,19 +10,16 @@ from .core import Aval, OptionalValues, Params, Value, Values, aval_of
 from .forward import JVPTrace
 from .program import Program
 from .recording import record
+from .region_nodes import Looped, given_cotangents, on_tape, wanted_flags
 from .regions import (
     Flags,
-    Looped,
     batch_region,
     check_avals,
-    given_cotangents,
     jvp_region,
     marked,
-    on_tape,
     paired,
     split_region,
     strong,
-    wanted_flags,
 )
 from .structured import Structured
 from .tape import Node, TapeTrace

@@ -42,22 +42,24 @@ from .primitives.indexing import gather_p, scatter_p
 from .primitives.rounding import floor_divide_p
 from .program import Program
 from .recording import record
-from .regions import (
-    Flags,
+from .region_nodes import (
     Looped,
-    Split,
     back_on_tape,
-    bind,
-    coerce,
     given_cotangents,
     known_numbers,
-    marked,
     on_tape,
+    wanted_flags,
+)
+from .regions import (
+    Flags,
+    Split,
+    bind,
+    coerce,
+    marked,
     rearranged,
     record_region,
     split_at,
     strong,
-    wanted_flags,
     zeros_of,
 )
 from .rules import convert

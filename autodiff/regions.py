@@ -20,24 +20,22 @@ from .core import (
     PYTHON_DTYPES,
     Aval,
     OptionalValues,
-    Params,
-    PrimalTracer,
     Tracer,
     Value,
-    Values,
     aval_of,
     dtype_of,
     is_weak,
     thread_state,
 )
 from .dims import SizeKey
-from .errors import DifferentiationError, user_line
+from .errors import user_line
 from .forward import JVPTrace, JVPTracer
 from .program import Equation, Literal, Program, Variable
 from .recording import ProgramTrace
+from .residuals import cheapest, size_in_bytes
 from .rules import broadcast_to_p, convert, lead_batch, weaken_p, zeros_like
 from .structured import enter_tape, is_traced_by
-from .tape import Node, OutputNode, TapeTrace, TapeTracer, pull_back
+from .tape import TapeTrace, pull_back
 
 Flags = tuple[bool, ...]
 
@@ -262,12 +260,18 @@ class Split(NamedTuple):
 
 @lru_cache(maxsize=512)
 def split_region(
-    program: Program, wanted: Flags, forced: Flags, carried: Flags, masked: bool
+    program: Program,
+    wanted: Flags,
+    forced: Flags,
+    carried: Flags,
+    masked: bool,
+    there: Flags | None = None,
 ) -> Split:
     """Cuts a region in two. ``wanted``: parameters whose cotangents are wanted. ``forced``: results
     that have a cotangent, whether they depend on those or not; ``carried``: parameters that get
     one in any case. ``masked``: the cotangents may be zeros behind a mask, where partials may be
-    infinite.
+    infinite. ``there``: which of (parameters, results) the backward region has without storing
+    them; all parameters, if it is not said.
     """
     with ProgramTrace(f"grad of {program.name}") as outer:
         trace = TapeTrace()
@@ -293,114 +297,16 @@ def split_region(
         reached = tuple(g is not None for g in cotangents)
         chosen = [g for g in cotangents if g is not None]
         joint = outer.program([*outs, *chosen], program.name)
-    forward, backward = partition(joint, parameters, len(outs))
+    if there is None:
+        there = tuple(i < len(parameters) for i in range(len(parameters) + len(outs)))
+    free = set(marked([*parameters, *joint.results[: len(outs)]], there))
+    choose = cheapest(lambda v: 0.0 if v in free else size_in_bytes(v.aval))
+    forward, backward = partition(joint, parameters, len(outs), choose)
     residuals = forward.results[len(outs) :]
     number = {v: i for i, v in enumerate(parameters)}
     sources = tuple(number.get(v) for v in residuals if type(v) is Variable)
     places = tuple(residual_places(forward, len(outs)))
     return Split(forward, backward, pulled, reached, sources, places)
-
-
-def known_numbers(x: Value) -> Any:
-    """The numbers behind all tracers, of all the examples of a batch; None where only a Program
-    that runs will know them.
-    """
-    while isinstance(x, Tracer):
-        if isinstance(x, BatchTracer):
-            x = x.values
-        elif isinstance(x, PrimalTracer):
-            x = x.primal
-        else:
-            return None
-    return np.asarray(x)
-
-
-def back_on_tape(trace: TapeTrace, values: Values, parents: Sequence[Node | None]) -> list[Value]:
-    """The tracers that `process_tape` was given in two parts."""
-    return [
-        x if p is None else TapeTracer(trace, x, p) for x, p in zip(values, parents, strict=True)
-    ]
-
-
-def wanted_flags(values: Values, parents: Sequence[Node | None]) -> Flags:
-    """Which operands are on the tape and have a derivative."""
-    return tuple(
-        p is not None and inexact(aval_of(x)) for x, p in zip(values, parents, strict=True)
-    )
-
-
-def given_cotangents(cts: OptionalValues, avals: Sequence[Aval], pulled: Flags) -> list[Value]:
-    """The cotangents of the results in ``pulled``, zeros where nobody has asked for one."""
-    return [
-        zeros_of(aval) if ct is None else ct
-        for ct, aval in zip(marked(cts, pulled), marked(avals, pulled), strict=True)
-    ]
-
-
-class Looped:
-    """What stands on a tape for a region: only its derivatives are ever asked for."""
-
-    masks = False
-
-    def pull(
-        self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
-    ) -> OptionalValues:
-        raise NotImplementedError
-
-    def push(self, ans: Any, args: Values, x_dots: OptionalValues, params: Params) -> Any:
-        return tangents_only(params["primitive"], args, x_dots, params["params"])
-
-
-class _Refused(Looped):
-    """A loop that has no reverse mode: it says so when it is asked."""
-
-    def pull(
-        self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
-    ) -> OptionalValues:
-        raise DifferentiationError(params["message"])
-
-
-_refused = _Refused()
-
-
-def refused_on_tape(
-    primitive: Any,
-    trace: TapeTrace,
-    values: Values,
-    parents: Sequence[Node | None],
-    params: Params,
-    pulled: Sequence[bool],
-    message: str,
-) -> tuple[Value, ...]:
-    """Runs a region without reverse mode; ``pulled`` are the results of which it would be asked."""
-    outs = primitive(*values, **params)
-    node = Node(
-        _refused,
-        parents,
-        values,
-        [aval_of(out) for out in outs],
-        {"primitive": primitive, "params": params, "message": message},
-    )
-    return on_tape(trace, node, outs, pulled)
-
-
-def on_tape(
-    trace: TapeTrace, node: Node, outs: Sequence[Value], pulled: Sequence[bool]
-) -> tuple[Value, ...]:
-    """The results of a node as tracers, where they have a cotangent."""
-    return tuple(
-        TapeTracer(trace, out, OutputNode(node, i)) if p else out
-        for i, (out, p) in enumerate(zip(outs, pulled, strict=True))
-    )
-
-
-def tangents_only(
-    primitive: Any, args: Values, x_dots: OptionalValues, params: Params
-) -> tuple[Value | None, ...]:
-    """The tangents of a region's results, None where one is zero."""
-    found, has_dot = primitive.with_tangents(args, x_dots, params)
-    dots = iter(found[len(has_dot) :])
-    return tuple(next(dots) if has else None for has in has_dot)
 
 
 @lru_cache(maxsize=512)

@@ -24,21 +24,17 @@ from .core import (
 from .counted import INDEX, Counted
 from .program import Program
 from .recording import record
+from .region_nodes import Looped, back_on_tape, given_cotangents, on_tape, wanted_flags
 from .regions import (
     Flags,
-    Looped,
     Split,
-    back_on_tape,
     coerce,
-    given_cotangents,
     hoisted,
     marked,
-    on_tape,
     rearranged,
     split_at,
     split_region,
     strong,
-    wanted_flags,
     zeros_of,
 )
 from .tape import Node, TapeTrace
@@ -173,11 +169,14 @@ def reverse_plan(
 ) -> Plan:
     y_count = len(body.results) - carry_count
     active = list(wanted[const_count : const_count + carry_count])
+    there = tuple(
+        not 0 <= i - 1 - const_count < carry_count for i in range(len(body.parameters))
+    ) + tuple(i >= carry_count for i in range(len(body.results)))
     while True:
         flags = (False, *wanted[:const_count], *active, *wanted[const_count + carry_count :])
         forced = (*active, *(False for _ in range(y_count)))
         carried = tuple(a and 0 <= i - 1 - const_count < carry_count for i, a in enumerate(flags))
-        split = split_region(body, flags, forced, carried, masked)
+        split = split_region(body, flags, forced, carried, masked, there)
         if list(split.pulled[:carry_count]) == active:
             break
         active = list(split.pulled[:carry_count])

@@ -17,22 +17,19 @@ from .primitives.elementwise import logical_and_p
 from .primitives.reductions import reduce_any_p
 from .program import Program
 from .recording import record
+from .region_nodes import back_on_tape, known_numbers, refused_on_tape, wanted_flags
 from .regions import (
     Flags,
-    back_on_tape,
     batch_region,
     batched_carry,
     batched_operands,
     check_avals,
     jvp_region,
-    known_numbers,
     moving_carry,
     paired,
     rearranged,
-    refused_on_tape,
     split_at,
     tangent_operands,
-    wanted_flags,
 )
 from .structured import Structured
 from .tape import Node, TapeTrace

@@ -7,7 +7,6 @@ its row by the mean position of what it reads from.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import NamedTuple
 
 from ..autodiff.program import Atom, Equation, Names, Program, Variable
@@ -97,6 +96,13 @@ def in_units(n: int, unit: str) -> str:
     while value >= 999.5:
         value, prefix = value / 1000, next(prefixes)
     return f"{value:.3g} {prefix}{unit}"
+
+
+def escape(text: str) -> str:
+    """Text in HTML and XML. The standard library's own loads all names of characters."""
+    for character, name in ("&", "amp"), ("<", "lt"), (">", "gt"), ('"', "quot"):
+        text = text.replace(character, f"&{name};")
+    return text
 
 
 def dot_text(graph: Graph) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
@@ -99,17 +97,17 @@ class Inspection:
         """The picture of `graph` as SVG text: by graphviz if it is installed, else by a simpler
         layout of our own.
         """
-        if shutil.which("dot") is None:
-            return svg_text(self._graph)
-        return self._drawn("svg").decode()
+        return self._drawn("svg").decode() if _has_graphviz() else svg_text(self._graph)
 
     def png(self) -> bytes:
         """The picture of `graph` as a PNG file's bytes. Raises RuntimeError without graphviz."""
-        if shutil.which("dot") is None:
+        if not _has_graphviz():
             raise RuntimeError(f"Inspection.png {INSTALL_GRAPHVIZ}")
         return self._drawn("png")
 
     def _drawn(self, form: str) -> bytes:
+        import subprocess  # as shutil below: a tenth of what `import xnp` costs
+
         done = subprocess.run(
             ["dot", f"-T{form}"], input=self.graph().encode(), capture_output=True, check=False
         )
@@ -154,6 +152,12 @@ class Inspection:
             f"<Inspection of {self.program.name}: {len(self.clusters)} kernels, "
             f"{in_units(self.bytes, 'B')}, {in_units(self.operations, 'op')}>"
         )
+
+
+def _has_graphviz() -> bool:
+    import shutil
+
+    return shutil.which("dot") is not None
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import NamedTuple
 
 from ..autodiff.program import Names
 from .counts import Kernel
-from .drawing import in_units
+from .drawing import escape, in_units
 
 STYLE = """
 .xnp-inspection { font: 14px/1.4 sans-serif; color: #222; background: #fff; padding: 4px; }

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import importlib.util
-import itertools
+import re
 import threading
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -19,22 +20,17 @@ from ..autodiff.core import Aval, Value
 from ..autodiff.dims import substituted
 from ..autodiff.program import Literal, Program
 from ..codegen.mlir.libraries import ERRORS
-from ..codegen.mlir.module import Module, ModuleWriter
+from ..codegen.mlir.module import Module, ModuleWriter, symbols_of_program
 from ..codegen.pipeline import optimize
 from ..codegen.places import Place
-from . import libraries, lower_mlir, native, threads
+from . import libraries, lower_mlir, native, recipe, threads
 from .debug import pass_hook, show
+from .recipe import Recipe
 
 _CALLBACK = ctypes.CFUNCTYPE(
     None, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
 )
 _RUN = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_serial = itertools.count()
-
-
-def _unique_name(program: Program) -> str:
-    digest = hashlib.sha256(str(program).encode()).hexdigest()[:12]
-    return f"xnp_{digest}_{next(_serial)}"
 
 
 @cache
@@ -53,9 +49,7 @@ def native_code(program: Program, _strides: Any = None) -> Compiled | None:
         return None
     show(2, f"Program of {program.name}", lambda: str(program))
     try:
-        compiled = Compiled(optimize(program, pass_hook(program.name)))
-        _show(compiled)
-        return compiled
+        return Compiled(program)
     except (lower_mlir.LoweringError, RuntimeError, NotImplementedError, AssertionError) as error:
         warnings.warn(
             f"xnp.jit interprets {program.name} with NumPy: it was not compiled because of "
@@ -66,16 +60,13 @@ def native_code(program: Program, _strides: Any = None) -> Compiled | None:
         return None
 
 
-def _show(compiled: Compiled) -> None:
-    """What the debug ladder shows of it."""
-    name, plan = compiled.program.name, compiled.module.plan
-    times = compiled.milliseconds
-    parts = ", ".join(f"{part} {time:.1f}" for part, time in times.items())
-    show(1, f"compiled {name}", f"in {sum(times.values()):.1f} ms ({parts})")
-    show(3, f"clusters of {name}", lambda: "\n".join(map(repr, plan.steps)))
-    show(4, f"MLIR of {name}", lambda: compiled.module.text)
-    show(4, f"LLVM IR of {name}", compiled.library.llvm_ir)
-    show(4, f"assembly of {name}", compiled.library.assembly)
+def _show(program: Program, module: Module, library: native.CompiledLibrary) -> None:
+    """What the debug ladder shows of what was compiled."""
+    name = program.name
+    show(3, f"clusters of {name}", lambda: "\n".join(map(repr, module.plan.steps)))
+    show(4, f"MLIR of {name}", lambda: module.text)
+    show(4, f"LLVM IR of {name}", library.llvm_ir)
+    show(4, f"assembly of {name}", library.assembly)
 
 
 @cache
@@ -87,41 +78,88 @@ class Compiled:
     """A Program as native code. ``compiled(values)``: the results, as arrays in C order."""
 
     def __init__(self, program: Program) -> None:
-        start = time.perf_counter()
         self.program = program
-        self.name = name = _unique_name(program)
-        self.module: Module = ModuleWriter(program, name, vector_bytes(), parallel=True).module()
-        written = time.perf_counter()
-        self.llvm_ir = lower_mlir.to_llvm_ir(self.module.text)
-        lowered = time.perf_counter()
-        symbols = libraries.symbols(self.module.text)
+        self.symbols = symbols_of_program(program)
+        self.milliseconds: dict[str, float] = {}
         self._failures = threading.local()
-        if self.module.is_parallel:
-            symbols["xnp_parallel"] = threads.parallel_address()
-        if self.module.callbacks:
-            self._callback = _CALLBACK(self._call_back)
-            pointer = ctypes.cast(self._callback, ctypes.c_void_p).value
-            assert pointer is not None
-            symbols[f"{name}_callback"] = pointer
-        self.library = native.load(self.llvm_ir, symbols)
-        self.address = self.library.address(name)
+        start = time.perf_counter()
+        key, literals = recipe.key_of(program)
+        found = None if self.symbols else recipe.find(key, literals)
+        self.milliseconds["disk"] = (time.perf_counter() - start) * 1e3
+        if found is not None:
+            self.recipe, object_code = found
+            self.library = native.load_object(object_code, self._imports())
+        else:
+            self.library = self._compiled(key)
+            if not self.symbols:
+                recipe.save(key, literals, self.recipe, self.library.object_code())
+        self.address = self.library.address(self.recipe.name)
         self._run = _RUN(self.address)
-        self._fill_constants(name)
+        self._fill_constants()
+        times = ", ".join(f"{part} {time:.1f}" for part, time in self.milliseconds.items())
+        total = sum(self.milliseconds.values())
+        show(1, f"compiled {program.name}", f"in {total:.1f} ms ({times})")
+
+    def _compiled(self, key: str) -> native.CompiledLibrary:
+        """The code, made now."""
+        start = time.perf_counter()
+        program = optimize(self.program, pass_hook(self.program.name))
+        optimized = time.perf_counter()
+        name = "xnp_" + hashlib.sha256(key.encode()).hexdigest()[:16]
+        module = ModuleWriter(program, name, vector_bytes(), parallel=True).module()
+        written = time.perf_counter()
+        llvm_ir = lower_mlir.to_llvm_ir(module.text)
+        lowered = time.perf_counter()
+        imports = re.findall(r"llvm.func @(xnp_\w+)", module.text)
+        self.recipe = Recipe(name, module.constants, module.callbacks, module.checks, imports)
+        library = native.load(llvm_ir, self._imports())
+        _show(self.program, module, library)
         end = time.perf_counter()
-        self.milliseconds = {
-            "write": (written - start) * 1e3,
+        self.milliseconds |= {
+            "passes": (optimized - start) * 1e3,
+            "write": (written - optimized) * 1e3,
             "mlir": (lowered - written) * 1e3,
             "llvm": (end - lowered) * 1e3,
         }
+        return library
 
-    def _fill_constants(self, name: str) -> None:
-        self._held = [np.ascontiguousarray(x.value) for x in self.module.constants]
+    def _imports(self) -> dict[str, int]:
+        """The addresses of what the code calls."""
+        made = self.recipe
+        found = libraries.symbols(" ".join(f"@{name}" for name in made.imports))
+        if "xnp_parallel" in made.imports:
+            found["xnp_parallel"] = threads.parallel_address()
+        if made.callbacks:
+            self._callback = _CALLBACK(_forwarded(weakref.ref(self)))
+            pointer = ctypes.cast(self._callback, ctypes.c_void_p).value
+            assert pointer is not None
+            found[f"{made.name}_callback"] = pointer
+        return found
+
+    def _fill_constants(self) -> None:
+        """Puts the addresses of the constant arrays where the code reads them."""
+        self._held: list[Any] = []
+        self._refreshed: list[tuple[Any, Any]] = []  # copies of live arrays that are not dense
+        for literal in self.recipe.constants:
+            value = np.asarray(literal.value)
+            if not value.flags.c_contiguous or not value.flags.aligned:
+                copy = np.array(value, order="C")
+                if literal.live:
+                    self._refreshed.append((copy, value))
+                value = copy
+            self._held.append(value)
         if not self._held:
             return
         count = len(self._held)
-        table = (ctypes.c_void_p * count).from_address(self.library.address(f"{name}_constants"))
+        address = self.library.address(f"{self.recipe.name}_constants")
+        table = (ctypes.c_void_p * count).from_address(address)
         for i, array in enumerate(self._held):
             table[i] = array.ctypes.data
+
+    def module(self) -> Module:
+        """What the code was made of, made again."""
+        program = optimize(self.program)
+        return ModuleWriter(program, self.recipe.name, vector_bytes(), parallel=True).module()
 
     def __call__(self, values: Sequence[Value]) -> list[Any]:
         """Values for the parameters, dense arrays or numbers, to arrays and scalars."""
@@ -129,13 +167,15 @@ class Compiled:
             np.asarray(x, aval.dtype, order="C")
             for x, aval in zip(values, self.program.in_avals, strict=True)
         ]
+        for copy, live in self._refreshed:
+            np.copyto(copy, live)
         sizes = self._sizes(arrays)
         results = [
             np.empty(substituted(aval.shape, sizes), aval.dtype) for aval in self.program.out_avals
         ]
         inputs = _pointers(arrays)
         outputs = _pointers(results)
-        numbers = [sizes[symbol] for symbol in self.module.symbols]
+        numbers = [sizes[symbol] for symbol in self.symbols]
         table = (ctypes.c_int64 * max(len(numbers), 1))(*numbers)
         code = self._run(inputs, outputs, table)
         if code:
@@ -159,8 +199,8 @@ class Compiled:
         if code in ERRORS:
             kind, message = ERRORS[code]
             return kind(message)
-        size, axis = self.module.checks[code - 2]
-        index = ctypes.c_int64.from_address(self.library.address(f"{self.name}_index")).value
+        size, axis = self.recipe.checks[code - 2]
+        index = ctypes.c_int64.from_address(self.library.address(f"{self.recipe.name}_index")).value
         length = substituted(size, sizes) if sizes else size
         if index < 0:
             index -= length  # it was counted from the end
@@ -177,8 +217,8 @@ class Compiled:
             state.value = 1
 
     def _compute(self, number: int, table: int, sizes: int) -> None:
-        step = self.module.callbacks[number]
-        symbols = self.module.symbols
+        step = self.recipe.callbacks[number]
+        symbols = self.symbols
         values: dict[Any, int] = {}
         if symbols:
             known = (ctypes.c_int64 * len(symbols)).from_address(sizes)
@@ -199,6 +239,17 @@ class Compiled:
             found = (found,)
         for place, result in zip(step.results, found, strict=True):
             _array_at(next(pointers), place, values)[...] = result
+
+
+def _forwarded(owner: weakref.ref[Compiled]) -> Callable[..., None]:
+    """The function that native code calls back; it does not keep its owner alive."""
+
+    def call(number: int, table: int, sizes: int, status: int) -> None:
+        compiled = owner()
+        assert compiled is not None
+        compiled._call_back(number, table, sizes, status)
+
+    return call
 
 
 def _array_at(pointer: int | None, place: Place, sizes: Mapping[Any, int]) -> Any:

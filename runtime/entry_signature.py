@@ -172,7 +172,7 @@ class Signature:
         dims: the address of ``void dims(ptr sizes, ptr computed)`` or 0.
         failed: makes the exception for a code.
         gil_limit: with more elements than this among arguments and results the kernel runs
-            without the GIL.
+            without the GIL: `NEVER`, or -1 for always.
         watches: what else must be as it was, looked at after the arguments: `WatchWord`,
             `WatchItem`, `WatchAttribute`, `WatchCell`, `WatchContents`, `WatchCall`.
         keep: anything that must live as long, such as the `Library` of ``run``.

@@ -19,6 +19,10 @@ from ..codegen.mlir.libraries import INT_BYTES, PREFIX
 _NAMES = (("scipy_{}_64_", 8), ("{}_64_", 8), ("{}64_", 8), ("scipy_{}_", 4), ("{}_", 4))
 
 
+# The numbers whose addresses compiled code is given.
+_BYTES = {size: ctypes.c_int64(size) for size in (4, 8)}
+
+
 class MissingLibraryError(RuntimeError):
     """Neither NumPy nor SciPy gives a routine of BLAS or LAPACK."""
 
@@ -39,17 +43,17 @@ def symbols(text: str) -> dict[str, int]:
         return {}
     library, size = _library()
     found = {name: library(name.removeprefix(PREFIX)) for name in wanted}
-    return {**found, INT_BYTES: ctypes.addressof(size)}
+    return {**found, INT_BYTES: ctypes.addressof(_BYTES[size])}
 
 
 @cache
-def _library() -> tuple[Any, ctypes.c_int64]:
-    """A function from a routine's name to its address, and the size of integers."""
+def _library() -> tuple[Any, int]:
+    """A function from a routine's name to its address, and the bytes of an integer."""
     handle = _numpy_library()
     for pattern, size in _NAMES if handle is not None else ():
         if _address(handle, pattern.format("dgemm")) and _address(handle, pattern.format("dgesv")):
-            return _Exported(handle, pattern), ctypes.c_int64(size)
-    return _Capsules(), ctypes.c_int64(4)
+            return _Exported(handle, pattern), size
+    return _Capsules(), 4
 
 
 def _numpy_library() -> Any:

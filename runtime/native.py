@@ -94,7 +94,7 @@ def load(
     Args:
         llvm_ir: a module's text. Its triple and data layout are set here.
         symbols: addresses of the external names it refers to; what is not there is looked up in
-            the process (memcpy, libm). A name found nowhere raises RuntimeError.
+            the process (memcpy, libm). `Library.address` tells where a name is found nowhere.
         optimize: 0 compiles fast, by LLVM's simplest instruction selection. 1 is for loops that
             are vectors already: short ones are unrolled; the rest that LLVM can do to them takes
             as long again and gains a few percent (measured). 2 is all of it, for what is written

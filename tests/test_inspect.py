@@ -12,6 +12,7 @@ from xnp.codegen.counts import kernels, operations
 from xnp.codegen.drawing import in_units, svg_text
 from xnp.codegen.inspection import Inspection
 from xnp.codegen.pipeline import optimize
+from xnp.runtime.compile import is_available
 from xnp.runtime.debug import debug, debug_level, pass_hook, show
 
 
@@ -184,6 +185,41 @@ def test_text():
     assert repr(found) == "<Inspection of softmax: 2 kernels, 568 B, 192 op>"
 
 
+def test_what_jit_compiles():
+    f = xnp.jit(softmax)
+    found = f.inspect(numpy.ones((3, 5)), numpy.ones((5, 4)))
+    assert found.clusters[0].kind == "operation"
+    assert sum(len(k.equations) for k in found.clusters) >= 6
+    assert found.operations == 120 + 12 * 6
+    assert "matmul a b" in found.html()
+
+
+def test_what_writes_into_arrays():
+    def f(x):
+        x = xnp.sin(x)
+        x[0] = 1.0
+        return xnp.sort(x)
+
+    found = xnp.jit(f).inspect(numpy.ones(4))
+    equations = [e.primitive.name for k in found.clusters for e in k.equations]
+    assert "setitem" in equations
+    graph = found.graph()
+    assert graph.count("->") >= 3
+
+
+class Scale:
+    def __init__(self, by):
+        self.by = by
+
+    @xnp.jit
+    def apply(self, x):
+        return x * self.by
+
+
+def test_methods():
+    assert Scale(3.0).apply.inspect(numpy.ones(2)).operations == 2
+
+
 # -- the debug ladder --
 
 
@@ -236,3 +272,18 @@ def test_passes_are_shown(capsys):
     with debug(3):
         optimize(program_of(lambda x: x * 1 + x, (numpy.ones(3),)), pass_hook("f"))
     assert capsys.readouterr().err.startswith("xnp: f after simplify:\n    lambda(a:f64[3]) {\n")
+
+
+def test_all_steps(capsys):
+    f = xnp.jit(lambda x: xnp.sin(x) * 2)
+    with debug(4):
+        f(numpy.ones(3))
+    err = capsys.readouterr().err
+    order = ["xnp: recorded <lambda>: ", "xnp: Program of <lambda>:\n"]
+    if is_available():
+        order += ["xnp: compiled <lambda>: in ", "xnp: clusters of", "xnp: MLIR of"]
+        order += ["xnp: LLVM IR of", "xnp: assembly of"]
+    places = [err.index(text) for text in order]
+    assert places == sorted(places)
+    f(numpy.ones(3))
+    assert not capsys.readouterr().err

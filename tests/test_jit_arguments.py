@@ -432,3 +432,18 @@ def test_any_array(shape, order, is_reversed, char):
     for a, b in zip(f(x), f.__wrapped__(x), strict=True):
         check_same(a, b)
         assert strides(a) == strides(b)
+
+
+@given(st.lists(st.integers(1, 3), min_size=2, max_size=3), st.data())
+def test_the_order_of_results_of_several_operands(shape, data):
+    operands = []
+    for _ in range(data.draw(st.integers(1, 3))):
+        order = data.draw(st.permutations(range(len(shape))))
+        narrow = [data.draw(st.sampled_from((size, size, 1))) for size in shape]
+        x = numpy.ones([narrow[i] for i in order]).transpose(numpy.argsort(order))
+        if data.draw(st.booleans()):
+            x = numpy.broadcast_to(x, shape)
+        operands.append(x)
+    f = np.jit(lambda *xs: sum(xs[1:], xs[0] * 1))
+    found, wanted = f(*operands), f.__wrapped__(*operands)
+    assert strides(found) == strides(wanted)

@@ -29,6 +29,7 @@ TRANSFORMATIONS = {
     *("derivative", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "linearize"),
     *("stop_gradient", "value_and_grad", "vjp", "vmap", "jit", "explain"),
     *("checkpoint", "cond", "fori_loop", "map", "scan", "switch", "while_loop"),
+    "debug",
 }
 ERRORS = {
     *("BatchingError", "ConcretizationError", "DifferentiationError", "LeakedTracerError"),

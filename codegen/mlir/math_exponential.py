@@ -76,7 +76,7 @@ def _scale(p: Number, k: Number) -> Number:
 
 
 def _scale_small(p: Number, k: Number) -> Number:
-    """``p 2^k`` where the result is a normal number. Of nan, with its own bits, it makes anything."""
+    """``p 2^k`` where the result is a normal number. Of nan it makes anything."""
     return (p.bits() + (k << p.format.fraction_bits)).float()
 
 

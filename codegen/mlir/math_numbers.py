@@ -282,8 +282,7 @@ def where_rare(
     any_rare = rare.name
     if e.lanes > 1:
         any_rare = e.op(f"vector.reduction <or>, {rare.name} : {e.type('i1')} into i1")
-    results = tuple(v.element for v in values)
-    function = RareFunction(symbol, len(args), args[0].element, results, e.lanes)
+    function = RareFunction(symbol, len(args), tuple(v.element for v in values), e.lanes)
     e.rare.append(function)
     kinds = ", ".join(e.type(v.element) for v in values)
     inputs = [rare, *values, *args]
@@ -309,12 +308,11 @@ COLD = '{passthrough = ["cold", "noinline", "optnone"], llvm.linkage = #llvm.lin
 
 class RareFunction(NamedTuple):
     """What `where_rare` calls: (mask, *values, *args) to values, lane by lane. The scalar function
-    ``symbol`` takes numbers of type ``element`` and returns ``results``.
+    ``symbol`` takes f64 and returns ``results``.
     """
 
     symbol: str
     arity: int
-    element: str
     results: tuple[str, ...]
     lanes: int
 
@@ -331,7 +329,7 @@ class RareFunction(NamedTuple):
         inputs = [
             f"%mask: {self._kind('i1')}",
             *(f"%v{i}: {kind}" for i, kind in enumerate(kinds)),
-            *(f"%a{i}: {self._kind(self.element)}" for i in range(self.arity)),
+            *(f"%a{i}: {self._kind('f64')}" for i in range(self.arity)),
         ]
         out = f"({', '.join(kinds)})"
         body = self._scalar_lines() if self.lanes == 1 else self._loop_lines(out)
@@ -345,7 +343,7 @@ class RareFunction(NamedTuple):
 
     def _call(self, suffix: str) -> str:
         args = _numbered("%a", self.arity, suffix)
-        kind = f"({', '.join([self.element] * self.arity)}) -> ({', '.join(self.results)})"
+        kind = f"({', '.join(['f64'] * self.arity)}) -> ({', '.join(self.results)})"
         return f"%r:{len(self.results)} = func.call @{self.symbol}({args}) : {kind}"
 
     def _scalar_lines(self) -> list[str]:
@@ -357,7 +355,7 @@ class RareFunction(NamedTuple):
     def _loop_lines(self, out: str) -> list[str]:
         count, types = len(self.results), out[1:-1]
         carried = ", ".join(f"%w{i} = %v{i}" for i in range(count))
-        wide, element = self._kind(self.element), self.element
+        wide = self._kind("f64")
         return [
             "%zero = arith.constant 0 : index",
             "%one = arith.constant 1 : index",
@@ -365,10 +363,7 @@ class RareFunction(NamedTuple):
             f"%all:{count} = scf.for %i = %zero to %end step %one iter_args({carried}) -> {out} {{",
             f"%m = vector.extract %mask[%i] : i1 from {self._kind('i1')}",
             f"%n:{count} = scf.if %m -> {out} {{",
-            *(
-                f"%a{i}s = vector.extract %a{i}[%i] : {element} from {wide}"
-                for i in range(self.arity)
-            ),
+            *(f"%a{i}s = vector.extract %a{i}[%i] : f64 from {wide}" for i in range(self.arity)),
             self._call("s"),
             *(
                 f"%x{i} = vector.insert %r#{i}, %w{i}[%i] : {t} into {self._kind(t)}"

@@ -22,19 +22,14 @@ from .math_numbers import (
 )
 
 HALF_PI = (1.5707963267948966, 6.123233995736766e-17)
-# The function for each format: x -> quadrant in the last bits of an integer, r, low.
-REDUCE = {"f64": "xnp_reduce_huge", "f32": "xnp_reduce_huge_f32"}
+REDUCE = "xnp_reduce_huge"  # the function: f64 -> quadrant in the last bits of an i64, r, low
 _TABLE = "xnp_two_over_pi"
 _WORDS = 22
 
 
 @cache
-def reduce_functions() -> dict[str, str]:
-    """The functions. Of inf and nan, r is nan. That for f32 calls the one for f64."""
-    return {REDUCE["f64"]: _reduce_f64(), REDUCE["f32"]: _reduce_f32()}
-
-
-def _reduce_f64() -> str:
+def reduce_function() -> str:
+    """The function and its table. Of inf and nan, r is nan."""
     e = MathEmitter(1, False)
     x = Number(e, "%x", "f64")
     quadrant, r, low = _reduce_huge(x)
@@ -48,19 +43,6 @@ def _reduce_f64() -> str:
         "}",
     ]
     return "\n".join(lines)
-
-
-def _reduce_f32() -> str:
-    return f"""func.func private @{REDUCE["f32"]}(%x: f32) -> (i32, f32, f32) attributes {COLD} {{
-%wide = arith.extf %x : f32 to f64
-%q, %r, %none = func.call @{REDUCE["f64"]}(%wide) : (f64) -> (i64, f64, f64)
-%quadrant = arith.trunci %q : i64 to i32
-%high = arith.truncf %r : f64 to f32
-%back = arith.extf %high : f32 to f64
-%rest = arith.subf %r, %back : f64
-%low = arith.truncf %rest : f64 to f32
-return %quadrant, %high, %low : i32, f32, f32
-}}"""
 
 
 def _table() -> str:

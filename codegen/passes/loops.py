@@ -5,7 +5,6 @@ same in every iteration is computed once, before the loop.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ...autodiff.calls import CHEAP, needed
@@ -32,7 +31,6 @@ class Carried(NamedTuple):
 Passed = tuple[Atom, Variable]  # an operand and the parameter that stands for it
 
 
-@dataclass
 class Loop:
     """A loop's equation, taken apart: see `autodiff.counted` for the groups."""
 
@@ -47,6 +45,9 @@ class Loop:
     body: Sequence[Equation]
     cond: Sequence[Equation]
     test: Sequence[Atom]  # the result of a `while`'s condition
+
+    def __init__(self, **parts: Any) -> None:
+        vars(self).update(parts)
 
     def rebuilt(self) -> Equation:
         """The loop with these parts."""
@@ -86,38 +87,43 @@ def loop_of(equation: Equation) -> Loop | None:
     params = equation.params
     if isinstance(equation.primitive, Counted):
         groups = equation.primitive.groups(equation.inputs, params)
-        bounds, tests, consts, carry, xs = groups.bounds, [], groups.consts, groups.carry, groups.xs
-        cond = None
-    elif equation.primitive.name == "while":
+        return _taken_apart(equation, groups.bounds, [], groups.consts, groups.carry, groups.xs)
+    if equation.primitive.name == "while":
         first, second = params["cond_count"], params["cond_count"] + params["body_count"]
         operands = equation.inputs
-        tests, consts, carry = operands[:first], operands[first:second], operands[second:]
-        bounds, xs, cond = [], [], params["cond"]
-    else:
-        return None
-    body = params["body"]
-    start = 0 if cond is not None else 1
+        return _taken_apart(
+            equation, [], operands[:first], operands[first:second], operands[second:], []
+        )
+    return None
+
+
+def _taken_apart(
+    equation: Equation,
+    bounds: Sequence[Atom],
+    tests: Sequence[Atom],
+    consts: Sequence[Atom],
+    carry: Sequence[Atom],
+    xs: Sequence[Atom],
+) -> Loop:
+    body, cond, count = equation.params["body"], equation.params.get("cond"), len(carry)
+    start = 1 if cond is None else 0
     own = body.parameters[start:]
-    state = own[len(consts) :][: len(carry)]
-    tested = [None] * len(carry) if cond is None else cond.parameters[len(tests) :]
-    count = len(carry)
+    given = () if cond is None else cond.parameters
+    tested = given[len(tests) :] if given else [None] * count
+    state = own[len(consts) : len(consts) + count]
+    parts = zip(carry, state, tested, body.results[:count], equation.results[:count], strict=True)
     return Loop(
-        equation,
-        list(bounds),
-        list(body.parameters[:start]),
-        list(zip(tests, () if cond is None else cond.parameters[: len(tests)], strict=True)),
-        list(zip(consts, own[: len(consts)], strict=True)),
-        [
-            Carried(*parts)
-            for parts in zip(
-                carry, state, tested, body.results[:count], equation.results[:count], strict=True
-            )
-        ],
-        list(zip(xs, own[len(consts) + count :], strict=True)),
-        list(zip(body.results[count:], equation.results[count:], strict=True)),
-        body.equations,
-        () if cond is None else cond.equations,
-        () if cond is None else cond.results,
+        equation=equation,
+        bounds=list(bounds),
+        index=list(body.parameters[:start]),
+        tests=list(zip(tests, given[: len(tests)], strict=True)),
+        consts=list(zip(consts, own[: len(consts)], strict=True)),
+        carry=[Carried(*part) for part in parts],
+        xs=list(zip(xs, own[len(consts) + count :], strict=True)),
+        ys=list(zip(body.results[count:], equation.results[count:], strict=True)),
+        body=body.equations,
+        cond=() if cond is None else cond.equations,
+        test=() if cond is None else cond.results,
     )
 
 

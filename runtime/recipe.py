@@ -1,0 +1,109 @@
+"""What is kept of a compiled Program on disk, besides its object code.
+
+Running the code takes a few facts about the Program: which arrays are its constants, what it calls
+back to NumPy for, which indices it checks. They are pickled with the code under a key made of the
+Program's text, so that a second process neither optimises nor generates anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..autodiff.core import Primitive, primitives
+from ..autodiff.program import Literal, Program, regions
+from ..codegen.plan import Operation
+from . import disk_cache
+from .cache_environment import environment_key
+from .native import host
+
+
+class Recipe(NamedTuple):
+    """See the module's text. ``constants``, ``callbacks`` and ``checks`` are those of `Module`."""
+
+    name: str
+    constants: list[Literal]
+    callbacks: list[Operation]
+    checks: list[tuple[Any, int]]
+    imports: list[str]  # symbols that the runtime has to find
+
+
+def literals_of(program: Program) -> list[Literal]:
+    """The arrays in a Program and its regions, in order of first occurrence."""
+    found: dict[int, Literal] = {}
+
+    def visit(part: Program) -> None:
+        for equation in part.equations:
+            for x in equation.inputs:
+                if type(x) is Literal and x.aval.shape:
+                    found.setdefault(id(x), x)
+            for region in regions(equation):
+                visit(region)
+        for x in part.results:
+            if type(x) is Literal and x.aval.shape:
+                found.setdefault(id(x), x)
+
+    visit(program)
+    return list(found.values())
+
+
+def key_of(program: Program) -> tuple[str, list[Literal]]:
+    """A text that determines what a Program compiles to, and its arrays."""
+    literals = literals_of(program)
+    digests = [
+        "live" if x.live else hashlib.sha256(np.ascontiguousarray(x.value).data).hexdigest()
+        for x in literals
+    ]
+    return "\n".join([str(program), *digests]), literals
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, file: Any, literals: list[Literal]) -> None:
+        super().__init__(file, protocol=5)
+        self.numbers = {id(x): i for i, x in enumerate(literals)}
+
+    def persistent_id(self, obj: Any) -> Any:
+        if isinstance(obj, Primitive):
+            return "primitive", obj.name
+        if type(obj) is Literal and id(obj) in self.numbers:
+            return "literal", self.numbers[id(obj)]
+        return None
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: Any, literals: list[Literal]) -> None:
+        super().__init__(file)
+        self.literals = literals
+
+    def persistent_load(self, pid: Any) -> Any:
+        kind, which = pid
+        return primitives[which] if kind == "primitive" else self.literals[which]
+
+
+def save(key: str, literals: list[Literal], recipe: Recipe, object_code: bytes) -> None:
+    """Keeps a compiled Program; one whose parts cannot be pickled is not kept."""
+    file = io.BytesIO()
+    try:
+        _Pickler(file, literals).dump((recipe, object_code))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return
+    disk_cache.put(key, file.getvalue(), _environment())
+
+
+def find(key: str, literals: list[Literal]) -> tuple[Recipe, bytes] | None:
+    """What `save` kept under the key for this machine and these versions."""
+    data = disk_cache.get(key, _environment())
+    if data is None:
+        return None
+    try:
+        return _Unpickler(io.BytesIO(data), literals).load()
+    except (pickle.UnpicklingError, KeyError, IndexError, AttributeError, ImportError, EOFError):
+        return None
+
+
+def _environment() -> bytes:
+    return environment_key(*host())
