@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 import numpy as _numpy
 
 from .autodiff.choices import checkpoint, cond, switch
-from .autodiff.control import fori_loop, map, scan, while_loop
+from .autodiff.control import fori_loop, scan, while_loop
+from .autodiff.control import map as map  # not in __all__: a star import leaves Python's own
 from .autodiff.differentiate import grad, jvp, linearize, stop_gradient, value_and_grad, vjp
 from .autodiff.errors import (
     BatchingError,
@@ -24,10 +25,11 @@ from .autodiff.jacobians import derivative, hessian, hvp, jacfwd, jacobian, jacr
 from .autodiff.vectorize import vmap
 from .numpy_api.namespace import OURS as _OURS
 from .runtime.debug import debug
-from .runtime.jit import explain, jit
 
 if _TYPE_CHECKING:
     from numpy import *  # noqa: F403 # pyright: ignore[reportWildcardImportFromLibrary] - meant
+
+    from .runtime.jit import explain, jit
 
 __all__ = [
     "BatchingError",
@@ -51,7 +53,6 @@ __all__ = [
     "jit",
     "jvp",
     "linearize",
-    "map",
     "scan",
     "stop_gradient",
     "switch",
@@ -71,6 +72,9 @@ globals().pop("polynomial", None)
 
 
 def __getattr__(name: str) -> object:
+    if name in ("jit", "explain"):  # the compiler is as large as all the rest
+        globals()[name] = getattr(_importlib.import_module(".runtime.jit", __name__), name)
+        return globals()[name]
     if name == "testing":
         return _importlib.import_module(".testing", __name__)
     if name == "polynomial":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import importlib.util
 import re
 import threading
 import time
@@ -36,7 +35,12 @@ _RUN = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes
 @cache
 def is_available() -> bool:
     """Whether this platform has the compiler: else Programs are interpreted."""
-    return all(importlib.util.find_spec(name) is not None for name in ("llvmlite", "mlir"))
+    try:
+        import llvmlite.binding  # noqa: F401
+        import mlir.ir  # noqa: F401 - only whether they are there
+    except ImportError:
+        return False
+    return True
 
 
 def native_code(program: Program, _strides: Any = None) -> Compiled | None:
@@ -126,7 +130,7 @@ class Compiled:
     def _imports(self) -> dict[str, int]:
         """The addresses of what the code calls."""
         made = self.recipe
-        found = libraries.symbols(" ".join(f"@{name}" for name in made.imports))
+        found = libraries.symbols(made.imports)
         if "xnp_parallel" in made.imports:
             found["xnp_parallel"] = threads.parallel_address()
         if made.callbacks:

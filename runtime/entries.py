@@ -13,6 +13,7 @@ from ..autodiff.calls import call_p
 from ..autodiff.core import Tracer, Value, describe_type, shape_of, thread_state
 from ..autodiff.dims import Dim, is_symbolic, numbers_for, settled, substituted
 from ..autodiff.errors import MutationError, user_line
+from ..autodiff.foreign import digest
 from ..autodiff.handles import TracedArray
 from ..autodiff.program import Program
 from ..autodiff.scopes import Scope
@@ -55,6 +56,7 @@ class Entry:
         self.draws = False  # random numbers, which were drawn while it was recorded
         self.ran = False
         self.arrays = [*environment.arrays, *self.traced.live]
+        self.exact = [(x, digest(x)) for x in self.traced.baked_arrays(environment)]
         self.by_sizes: dict[tuple[int, ...], Program] = {}
 
     def serves(self, call: Call) -> bool:
@@ -63,11 +65,22 @@ class Entry:
         if len(mine) != len(call.objects):
             return False
         same = all(a is b for a, b in zip(mine, call.objects, strict=True))
-        return same and self.environment.unchanged()
+        return same and self.environment.unchanged() and self.reads_the_same()
+
+    def reads_the_same(self) -> bool:
+        """Whether the large arrays are as they were, of which numbers have been recorded."""
+        return all(digest(x) == before for x, before in self.exact)
 
     def fits(self, call: Call) -> bool:
-        """Whether the sizes are such as the guards allow."""
-        return self.scope is None or self.scope.holds(self.sizes(call))
+        """Whether the sizes are those that are fixed, and such as the guards allow."""
+        if self.scope is None:
+            return True
+        fixed = all(
+            type(dim) is Dim or dim == size
+            for t, given in zip(self.types, call.types, strict=True)
+            for dim, size in zip(t.shape, given.shape, strict=True)
+        )
+        return fixed and self.scope.holds(self.sizes(call))
 
     def is_for_any_size(self) -> bool:
         """Whether a size is left open: the guards do not fix all."""

@@ -5,23 +5,28 @@ recorded before must not be used then. `Environment` lists what a function can r
 reads in its globals and closures, its defaults, the functions it calls, recursively; objects, lists
 and dicts by their contents; ndarrays by identity and a digest of their elements. What belongs to
 NumPy, the standard library and other installed packages is taken as constant.
+
+Arrays that are combined with traced values are read when the Program runs, so their elements may
+change. But what the function computes of them before, without traced values, is part of the
+recording. Arrays of up to 64 KB are therefore compared whole at each call, larger ones by samples,
+and whole if the Program holds numbers that may have been computed of them (`entries`).
 """
 
 from __future__ import annotations
 
 import collections
-import dis
 import functools
 import sys
 import types
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..autodiff.foreign import digest
+from ..autodiff.foreign import digest, sampled
 from ..autodiff.handles import TracedArray
+from .code_reads import Chains, closure_reads, float_constants, global_reads, imports
 from .signature import typed_key
 
 NODES = 20_000  # objects looked at, for one function
@@ -38,7 +43,7 @@ class Environment:
     key names by identity, ``arrays`` are the ndarrays among it.
     """
 
-    __slots__ = ("arrays", "generators", "key", "names", "overflow", "probes", "refs")
+    __slots__ = ("arrays", "floats", "generators", "key", "names", "overflow", "probes", "refs")
 
     def __init__(self, function: Any, objects: Iterable[Any], names: bool = False) -> None:
         reader = _Reader(names)
@@ -47,6 +52,7 @@ class Environment:
         self.probes = reader.probes
         self.refs = reader.refs
         self.arrays = reader.arrays
+        self.floats = reader.floats
         self.generators = reader.generators
         self.names = reader.names
         self.overflow = reader.overflow
@@ -73,6 +79,7 @@ class _Reader:
         self.probes: list[Probe] = []
         self.refs: list[Any] = []
         self.arrays: list[np.ndarray[Any, Any]] = []
+        self.floats: set[float] = set()  # that stand in the code, or are values of its variables
         self.generators: list[Any] = []
         self.names: list[tuple[str, Hashable]] = []
         self.with_names = with_names
@@ -95,6 +102,8 @@ class _Reader:
     def value(self, x: Any, name: str) -> None:
         kind = type(x)
         if kind in _ATOMS:
+            if kind is float:
+                self.floats.add(x)
             self.token(typed_key(x), name)
             return
         if id(x) in self.seen:
@@ -225,6 +234,8 @@ class _Reader:
 
     def function(self, f: types.FunctionType, name: str) -> None:
         self.token(f.__code__, name)
+        if self.with_names:
+            self.floats |= float_constants(f.__code__)
         self.value(f.__defaults__, f"the defaults of {f.__name__}")
         if f.__kwdefaults__:
             self.value(f.__kwdefaults__, f"the defaults of {f.__name__}")
@@ -233,13 +244,15 @@ class _Reader:
         if f.__dict__:
             self.value(f.__dict__, f"vars({f.__name__})")
         for freevar, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
-            reads = _closure_reads(f.__code__)
+            reads = closure_reads(f.__code__)
             self.root(_contents(cell), freevar, (_contents, cell), reads)
         if self.is_users(f.__globals__.get("__name__")):
             self.token(id(f.__globals__), "")
             self.refs.append(f.__globals__)
-            for variable, chains in _global_reads(f.__code__).items():
+            for variable, chains in global_reads(f.__code__).items():
                 self.global_name(f.__globals__, variable, chains)
+            for name in imports(f.__code__):
+                self.imported(sys.modules.get(name), name)
 
     def global_name(self, space: dict[str, Any], name: str, chains: Chains) -> None:
         found = space.get(name, _MISSING)
@@ -260,6 +273,16 @@ class _Reader:
             self.identity(x, name)
             for chain in reads.get(name, ()):
                 self.chain(x, name, chain)
+
+    def imported(self, x: Any, name: str) -> None:
+        """A module that the function imports itself: all that is in it."""
+        if x is not None and self.is_users(name) and id(x) not in self.seen:
+            self.seen[id(x)] = len(self.seen)
+            self.identity(x, name)
+            members = {k: v for k, v in vars(x).items() if not k.startswith("__")}
+            self.probes.append((functools.partial(_same_module, x), members, True))
+            for key, item in members.items():
+                self.value(item, f"{name}.{key}")
 
     def chain(self, x: Any, name: str, chain: tuple[str, ...]) -> None:
         """``module.a.b``: through modules, up to what is none."""
@@ -339,6 +362,10 @@ def _same_bytes(x: Any, wanted: bytes) -> bool:
     return bytes(x) == wanted
 
 
+def _same_module(x: types.ModuleType, wanted: dict[str, Any]) -> bool:
+    return all(vars(x).get(k, _MISSING) is v for k, v in wanted.items())
+
+
 def _same_set(x: set[Any], wanted: set[Any]) -> bool:
     return len(x) == len(wanted) and {id(a) for a in x} == {id(a) for a in wanted}
 
@@ -350,9 +377,15 @@ def _same_members(cls: type, wanted: dict[str, Any]) -> bool:
     )
 
 
+WHOLE = 1 << 16  # bytes
+SAMPLES = 1024
+
+
 def contents_of(x: np.ndarray[Any, Any]) -> int:
-    """A number that changes with the elements."""
-    return 0 if x.dtype.hasobject else digest(x)
+    """A number that changes with the elements; of large arrays, with samples of them."""
+    if x.dtype.hasobject:
+        return 0
+    return digest(x if x.nbytes <= WHOLE else sampled(x, SAMPLES))
 
 
 def _same_contents(x: np.ndarray[Any, Any], wanted: int) -> Callable[[Any], bool]:
@@ -385,58 +418,6 @@ def _slots_of(x: Any) -> Iterator[tuple[str, Any]]:
         for name in (slots,) if isinstance(slots, str) else slots:
             if name not in ("__dict__", "__weakref__") and hasattr(x, name):
                 yield name, getattr(x, name)
-
-
-# -- the names that code reads --
-
-Chains = frozenset[tuple[str, ...]]
-
-
-class _Read(NamedTuple):
-    is_global: bool
-    name: str
-    chain: tuple[str, ...]
-
-
-_ATTRIBUTE_CODES = ("LOAD_ATTR", "LOAD_METHOD")
-_CLOSURE_CODES = ("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF")
-_GLOBAL_CODES = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
-
-
-def _reads_of(code: types.CodeType) -> Iterator[_Read]:
-    """``name.a.b`` for every variable from outside that the code reads, nested code too."""
-    current: _Read | None = None
-    for op in dis.get_instructions(code):
-        if op.opname in _ATTRIBUTE_CODES and current is not None:
-            current = current._replace(chain=(*current.chain, op.argval))
-            continue
-        if current is not None:
-            yield current
-        current = None
-        if op.opname in _GLOBAL_CODES or op.opname in _CLOSURE_CODES:
-            current = _Read(op.opname in _GLOBAL_CODES, op.argval, ())
-    if current is not None:
-        yield current
-    for inner in code.co_consts:
-        if isinstance(inner, types.CodeType):
-            yield from _reads_of(inner)
-
-
-@functools.lru_cache(maxsize=4096)
-def _reads(code: types.CodeType, is_global: bool) -> dict[str, Chains]:
-    found: dict[str, set[tuple[str, ...]]] = {}
-    for read in _reads_of(code):
-        if read.is_global == is_global:
-            found.setdefault(read.name, set()).add(read.chain)
-    return {name: frozenset(chains) for name, chains in found.items()}
-
-
-def _global_reads(code: types.CodeType) -> dict[str, Chains]:
-    return _reads(code, True)
-
-
-def _closure_reads(code: types.CodeType) -> dict[str, Chains]:
-    return _reads(code, False)
 
 
 # -- libraries --

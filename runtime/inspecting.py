@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
+
 from ..autodiff.program import Equation, Program
 from ..codegen.counts import Group, is_view, kernels
 from ..codegen.inspection import Inspection
+from ..codegen.mlir.module import Module, ModuleWriter
 from ..codegen.pipeline import optimize
 from ..codegen.places import Buffer
 from ..codegen.plan import Cluster, Plan
-from .compile import Compiled, is_available
+from .compile import is_available, vector_bytes
+from .lower_mlir import to_llvm_ir
+from .native import CompiledLibrary, load
 
 
 def inspection_of(program: Program) -> Inspection:
@@ -19,24 +25,31 @@ def inspection_of(program: Program) -> Inspection:
     if not is_available():
         equations = [(e.primitive.name, "NumPy", (e,)) for e in optimized.equations]
         return Inspection(program, optimized, kernels(optimized, equations))
-    compiled = Compiled(optimized)
+    name = "xnp_inspected"
+    module = ModuleWriter(optimized, name, vector_bytes(), parallel=True).module()
+
+    @cache
+    def library() -> CompiledLibrary:
+        """The code, which is never run: what it calls may lie anywhere."""
+        declared = re.findall(r"llvm.func @(xnp_\w+)", module.text)
+        imports = {symbol: 1 for symbol in declared if symbol != name}
+        return load(to_llvm_ir(module.text), imports)
+
     return Inspection(
         program,
         optimized,
-        kernels(optimized, _groups(compiled)),
-        mlir=compiled.module.text,
-        llvm=compiled.library.llvm_ir,
-        assembly=compiled.library.assembly,
+        kernels(optimized, _groups(module)),
+        mlir=module.text,
+        llvm=lambda: library().llvm_ir(),
+        assembly=lambda: library().assembly(),
     )
 
 
-def _groups(compiled: Compiled) -> list[Group]:
+def _groups(module: Module) -> list[Group]:
     """The steps of the plan: loop nests, and operations of their own."""
-    called_back = {id(step.equation) for step in compiled.module.callbacks}
+    called_back = {id(step.equation) for step in module.callbacks}
     groups: list[Group] = []
-    for step, equations in zip(
-        compiled.module.plan.steps, _equations(compiled.module.plan), strict=True
-    ):
+    for step, equations in zip(module.plan.steps, _equations(module.plan), strict=True):
         if isinstance(step, Cluster):
             kind = "loop nest" if step.reduced is None else "reduction"
         else:

@@ -136,7 +136,7 @@ class Jit:
         """Among entries of the right kind, that in whose environment something may have changed."""
         environment = Environment(self._fun, call.objects)
         for entry in entries:
-            if entry.environment.key == environment.key:
+            if entry.environment.key == environment.key and entry.reads_the_same():
                 entry.objects, entry.environment = call.objects, environment
                 return entry
         return None

@@ -7,7 +7,7 @@ one setting.
 from __future__ import annotations
 
 import ctypes
-import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -27,18 +27,17 @@ class MissingLibraryError(RuntimeError):
     """Neither NumPy nor SciPy gives a routine of BLAS or LAPACK."""
 
 
-def symbols(text: str) -> dict[str, int]:
-    """The addresses of the routines that a module calls (``@xnp_blas_dgemm``, ...), and of the
-    number of bytes in their integers.
+def symbols(names: Iterable[str]) -> dict[str, int]:
+    """The addresses of those names that are routines (``xnp_blas_dgemm``, ...), and of the number
+    of bytes in their integers.
 
     Raises:
         MissingLibraryError: a routine was not found.
 
-    >>> found = symbols("llvm.func @xnp_blas_dgemm() llvm.func @malloc()")
-    >>> sorted(found)
+    >>> sorted(symbols(["xnp_blas_dgemm", "malloc"]))
     ['xnp_blas_dgemm', 'xnp_blas_int_bytes']
     """
-    wanted = set(re.findall(rf"@({PREFIX}\w+)", text)) - {INT_BYTES}
+    wanted = {name for name in names if name.startswith(PREFIX)} - {INT_BYTES}
     if not wanted:
         return {}
     library, size = _library()

@@ -8,7 +8,7 @@ arguments, so that what shares memory in plain NumPy shares it here.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,10 +26,10 @@ from ..autodiff.handles import (
     wrap,
 )
 from ..autodiff.primitives.manipulation import transpose_p
-from ..autodiff.program import Program
+from ..autodiff.program import Literal, Program, regions
 from ..autodiff.recording import ProgramTrace
 from ..autodiff.shapes import inverse_permutation
-from .environment import Environment
+from .environment import WHOLE, Environment
 from .signature import PLAIN, Call, Type, is_writeable, spec_of
 
 ARGUMENT, COMPUTED, STATIC, CONSTANT, COPIED, SIZE = range(6)
@@ -91,6 +91,40 @@ class Traced:
             self.program: Program = trace.program(recorder.outputs, self.name)
         self.captures = [value for value, _ in trace.captures]
         self.live = trace.live_arrays()
+
+    def baked_arrays(self, environment: Environment) -> list[Any]:
+        """The large arrays in the environment, if a number in the Program may follow from them."""
+        large = [x for x in environment.arrays if x.nbytes > WHOLE and not x.dtype.hasobject]
+        if not large:
+            return []
+        known = {id(x) for x in environment.arrays}
+        literals = [
+            x for x in literals_of(self.program) if not self._is_plain(x, environment, known)
+        ]
+        return large if literals or not self._reads_all(known) else []
+
+    def _is_plain(self, x: Literal, environment: Environment, known: set[int]) -> bool:
+        """Whether a literal is nothing that was computed."""
+        value = x.value
+        if isinstance(value, np.ndarray):
+            return x.live and (
+                id(value) in known or (value.base is not None and id(value.base) in known)
+            )
+        return isinstance(value, int) or (type(value) is float and value in environment.floats)
+
+    def _reads_all(self, known: set[int]) -> bool:
+        """Whether the arrays that were combined with others are all read when the Program runs."""
+        read = {id(x.value) for x in literals_of(self.program)}
+        return all(id(x) in read for x in self.live if id(x) in known)
+
+
+def literals_of(program: Program) -> Iterator[Literal]:
+    """Those in its regions too."""
+    for equation in program.equations:
+        yield from (x for x in equation.inputs if type(x) is Literal)
+        for region in regions(equation):
+            yield from literals_of(region)
+    yield from (x for x in program.results if type(x) is Literal)
 
 
 class _Recorder:

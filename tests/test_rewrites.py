@@ -253,6 +253,42 @@ def test_overlapping_writes_are_kept():
     optimized_names(f, X[1])
 
 
+def test_sums_of_parts_are_written_into_one_array():
+    def f(x):
+        return sum(x[i] * x[i + 1] for i in range(15)) + x[3] * x[3]
+
+    def gradient(x):
+        return xnp.grad(f)(x)
+
+    x = numpy.linspace(-1, 1, 16)
+    x[5] = -0.0
+    found = optimized_names(gradient, x)
+    assert found.count("embed") == 1
+    assert "broadcast_to" not in found
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from([0.0, -0.0, 1.5, -1.5])), max_size=6))
+def test_sums_of_parts_keep_the_signs_of_zeros(parts):
+    def f(x, y):
+        total = y
+        for place, factor in parts:
+            one = xnp.zeros(6)
+            one[place] = x[place] * factor
+            total = total + one
+        return total
+
+    x = numpy.array([1.0, -1.0, -0.0, 0.0, 2.0, -3.0])
+    zeros = numpy.array([0.0, -0.0, -0.0, 0.0, 1.0, -0.0])
+    check_same(program_of(f, (x, zeros)), (x, zeros))
+    check_same(program_of(lambda x: f(x, 0.0), (x,)), (x,))
+
+    def pulled(x, ct):
+        return xnp.vjp(lambda x: [x[place] * factor for place, factor in parts], x)[1](ct)
+
+    cts = [numpy.float64(ct) for _, ct in reversed(parts)]
+    check_same(program_of(pulled, (x, cts)), (x, cts))
+
+
 @given(st.data())
 def test_writes_and_reads_anywhere(data):
     """Random chains of writes to and reads from one array."""

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 import xnp
 from xnp.autodiff.core import primitives
 from xnp.codegen.mlir.emitter import Emitter
-from xnp.codegen.mlir.math_table import EXTERNAL, TRANSCENDENTAL
+from xnp.codegen.mlir.math_steps import EXTERNAL
+from xnp.codegen.mlir.math_table import TRANSCENDENTAL
 from xnp.runtime.lower_mlir import to_llvm_ir
 
 from . import vector_math

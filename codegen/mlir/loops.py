@@ -92,8 +92,11 @@ class Context(NamedTuple):
 class LoopNest:
     """Writes one cluster into a function."""
 
-    def __init__(self, plan: Plan, cluster: Cluster, context: Context) -> None:
+    def __init__(
+        self, plan: Plan, cluster: Cluster, context: Context, narrow: bool = False
+    ) -> None:
         self.plan, self.cluster, self.context = plan, cluster, context
+        self.narrow = narrow  # one lane, for sizes that more do not fit
         self.e = context.emitter
         self.full_index = cluster.full_index
         self.sizes: dict[int, Any] = {}  # of the loops that are left
@@ -170,7 +173,12 @@ class LoopNest:
         cluster = self.cluster
         running = any(e.primitive.name in RUNNING for e in cluster.equations)
         in_turn = running and self.lane_loop in self.inner_loops
-        if self.lane_loop < 0 or in_turn or any(store.adds for store in cluster.stores):
+        if (
+            self.narrow
+            or self.lane_loop < 0
+            or in_turn
+            or any(store.adds for store in cluster.stores)
+        ):
             return 1
         dtypes = [v.aval.dtype for e in cluster.equations for v in e.results]
         dtypes += [store.place.dtype for store in cluster.stores]
@@ -180,10 +188,17 @@ class LoopNest:
             lanes *= 4
         elif len(cluster.equations) < 16:
             lanes *= 2
-        smallest = lower_bound(self.sizes[self.lane_loop])
-        while lanes > 1 and lanes > smallest:
+        size = self.sizes[self.lane_loop]
+        while type(size) is int and lanes > max(size, 1):
             lanes //= 2
         return lanes
+
+    @property
+    def least_size(self) -> int:
+        """What the last loop's size must be at least, where only the run knows it; else 0."""
+        size = self.sizes.get(self.lane_loop, 0)
+        known = type(size) is int or lower_bound(size) >= self.lanes
+        return 0 if known else self.lanes
 
     @property
     def steps(self) -> Any:
@@ -193,7 +208,7 @@ class LoopNest:
 
     def _count(self, loop: int) -> Any:
         size = self.sizes[loop]
-        return size if loop != self.lane_loop else -(-size // self.lanes)
+        return size if loop != self.lane_loop else (size + self.lanes - 1) // self.lanes
 
     def _kept_values(self) -> dict[Variable, str]:
         """What a later phase reads and would be long to compute again: a pointer to memory for one

@@ -1,7 +1,7 @@
 """Formulas for MLIR: numbers in registers with Python's operators.
 
 A function of `math_table` is written as a formula on `Number`; each operator emits one line. All
-are branch-free on the lanes, but for rare arguments, which `where_rare` hands to a scalar function.
+are branch-free on the lanes, but for rare arguments, which `where_rare` hands to another function.
 
 The most used functions are formulas for f64 and f32 alike, in the constants of a `Format`. The
 others are for f64; there an f32 is computed as f64, with digits and range to spare, and rounded.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class MathEmitter(Emitter):
         super().__init__()
         self.lanes = lanes
         self.narrow = narrow
-        self.rare: list[RareFunction] = []  # what it calls for rare lanes
+        self.cold: list[ColdFunction] = []  # what it calls for rare lanes
 
     def number(self, value: float, element: str = "f64") -> Number:
         return Number(self, self.constant(value, element), element)
@@ -272,18 +272,28 @@ def power_of_two(biased: Number) -> Number:
     return (biased << (52 if biased.element == "i64" else 23)).float()
 
 
+class ColdFunction(Protocol):
+    """A function (mask, *values, *args) to values that hardly ever runs."""
+
+    @property
+    def name(self) -> str: ...
+
+    def texts(self) -> dict[str, str]:
+        """The function and all that it calls, by name."""
+        ...
+
+
 def where_rare(
-    rare: Number, values: Sequence[Number], symbol: str, args: Sequence[Number]
+    rare: Number, values: Sequence[Number], function: ColdFunction, args: Sequence[Number]
 ) -> list[Number]:
-    """What the scalar function ``symbol(*args)`` returns where ``rare``, else ``values``; behind a
-    branch, so that it costs nothing where no lane is rare.
+    """What ``function(rare, *values, *args)`` returns where a lane is ``rare``, else ``values``:
+    behind a branch, so that it costs nothing where none is.
     """
     e, count = rare.e, len(values)
     any_rare = rare.name
     if e.lanes > 1:
         any_rare = e.op(f"vector.reduction <or>, {rare.name} : {e.type('i1')} into i1")
-    function = RareFunction(symbol, len(args), tuple(v.element for v in values), e.lanes)
-    e.rare.append(function)
+    e.cold.append(function)
     kinds = ", ".join(e.type(v.element) for v in values)
     inputs = [rare, *values, *args]
     names = ", ".join(v.name for v in inputs)
@@ -306,12 +316,14 @@ def _numbered(prefix: str, count: int, suffix: str = "") -> str:
 COLD = '{passthrough = ["cold", "noinline", "optnone"], llvm.linkage = #llvm.linkage<internal>}'
 
 
-class RareFunction(NamedTuple):
-    """What `where_rare` calls: (mask, *values, *args) to values, lane by lane. The scalar function
-    ``symbol`` takes f64 and returns ``results``.
+class LaneByLane(NamedTuple):
+    """A scalar function, of f64 to ``results``, for the lanes of the mask.
+
+    ``scalar`` is its text, or its declaration.
     """
 
     symbol: str
+    scalar: str
     arity: int
     results: tuple[str, ...]
     lanes: int
@@ -323,7 +335,10 @@ class RareFunction(NamedTuple):
     def _kind(self, element: str) -> str:
         return element if self.lanes == 1 else f"vector<{self.lanes}x{element}>"
 
-    def text(self) -> str:
+    def texts(self) -> dict[str, str]:
+        return {self.symbol: self.scalar, self.name: self._text()}
+
+    def _text(self) -> str:
         count = len(self.results)
         kinds = [self._kind(t) for t in self.results]
         inputs = [

@@ -1,34 +1,109 @@
-"""Sine, cosine, tangent of huge numbers: x mod pi/2 by integers (Payne and Hanek), lane by lane.
+"""x = n pi/2 + r + low with |r| <= pi/4: what sine, cosine, tangent begin with.
 
-x = M 2^e with 53 bits M. Of the product with 2/pi, bits of weight 4 and more do not matter, nor do
-those more than 190 below: so M is multiplied by a window of 192 bits of 2/pi, modulo 2^192. The two
-highest bits are the quadrant, the rest is the fraction, which for no f64 is below 2^-62.
+pi/2 is subtracted in three parts by fused multiply-adds, the first of which is exact as long as n
+is. That serves up to 2^28; for f32 up to 2^14, up to 2^28 with two parts in f64.
+
+Beyond, it is done by integers (Payne and Hanek), lane by lane. x = M 2^e with 53 bits M. Of the
+product with 2/pi, bits of weight 4 and more do not matter, nor do those more than 190 below: so M
+is multiplied by a window of 192 bits of 2/pi, modulo 2^192. The two highest bits are the quadrant,
+the rest is the fraction, which for no f64 is below 2^-62.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from .math_numbers import (
     COLD,
     INFINITY,
+    MAGIC,
     NAN,
+    LaneByLane,
     MathEmitter,
     Number,
     fast_two_sum,
     fma,
+    parts,
     two_product,
+    where_rare,
 )
 
-HALF_PI = (1.5707963267948966, 6.123233995736766e-17)
-REDUCE = "xnp_reduce_huge"  # the function: f64 -> quadrant in the last bits of an i64, r, low
-_TABLE = "xnp_two_over_pi"
+TWO_OVER_PI = 0.6366197723675814
+_HALF_PI = parts(1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)
+_LARGE, _LARGE_SINGLE = 2.0**28, 2.0**14
+_REDUCE, _TABLE = "xnp_reduce_huge", "xnp_two_over_pi"
 _WORDS = 22
 
 
+def reduce(x: Number) -> tuple[Number, Number, Number]:
+    """The quadrant n as an integer (its last bits), r and low."""
+    wide, half_pi = x.element == "f64", _HALF_PI[x.element]
+    shifted = fma(x, TWO_OVER_PI, x.format.magic)
+    n = shifted - x.format.magic
+    first = fma(n, -half_pi[0], x)
+    second, second_low = two_product(n, half_pi[1])
+    r, low = fast_two_sum(first, -second)
+    low = fma(n, -half_pi[2], low - second_low)
+    usual = [shifted.bits(), r, low]
+    large = abs(x) > (_LARGE if wide else _LARGE_SINGLE)
+    function = _lane_by_lane(x.e.lanes) if wide else _ByDouble(x.e.lanes)
+    quadrant, r, low = where_rare(large, usual, function, [x])
+    return quadrant, r, low
+
+
+def _lane_by_lane(lanes: int) -> LaneByLane:
+    return LaneByLane(_REDUCE, _reduce_huge_text(), 1, ("i64", "f64", "f64"), lanes)
+
+
+class _ByDouble(NamedTuple):
+    """The reduction of large f32, in f64, which has digits to spare."""
+
+    lanes: int
+
+    @property
+    def name(self) -> str:
+        return f"xnp_reduce_f32x{self.lanes}"
+
+    def texts(self) -> dict[str, str]:
+        e = MathEmitter(self.lanes, True)
+        mask = Number(e, "%mask", "i1")
+        usual = [Number(e, f"%v{i}", t) for i, t in enumerate(("i32", "f32", "f32"))]
+        large = _reduce_by_double(Number(e, "%x", "f32"))
+        chosen = [mask(a, b) for a, b in zip(large, usual, strict=True)]
+        kinds = ", ".join(e.type(v.element) for v in usual)
+        inputs = [mask, *usual, Number(e, "%x", "f32")]
+        signature = ", ".join(f"{v.name}: {e.type(v.element)}" for v in inputs)
+        lines = [
+            f"func.func private @{self.name}({signature}) -> ({kinds}) attributes {_CALLED} {{",
+            *e.prologue,
+            *e.lines,
+            f"return {', '.join(v.name for v in chosen)} : {kinds}",
+            "}",
+        ]
+        texts = {name: text for f in e.cold for name, text in f.texts().items()}
+        return {**texts, self.name: "\n".join(lines)}
+
+
+# Not as rare as to be left unoptimised.
+_CALLED = '{passthrough = ["cold", "noinline"], llvm.linkage = #llvm.linkage<internal>}'
+
+
+def _reduce_by_double(x: Number) -> tuple[Number, Number, Number]:
+    x, half_pi = x.cast("arith.extf", "f64"), _HALF_PI["f64"]
+    shifted = fma(x, TWO_OVER_PI, MAGIC)
+    n = shifted - MAGIC
+    r = fma(n, -half_pi[1], fma(n, -half_pi[0], x))
+    usual = [shifted.bits(), r, x.like(0.0)]
+    quadrant, r, _ = where_rare(abs(x) > _LARGE, usual, _lane_by_lane(x.e.lanes), [x])
+    high = r.cast("arith.truncf", "f32")
+    low = (r - high.cast("arith.extf", "f64")).cast("arith.truncf", "f32")
+    return quadrant.cast("arith.trunci", "i32"), high, low
+
+
 @cache
-def reduce_function() -> str:
+def _reduce_huge_text() -> str:
     """The function and its table. Of inf and nan, r is nan."""
     e = MathEmitter(1, False)
     x = Number(e, "%x", "f64")
@@ -36,7 +111,7 @@ def reduce_function() -> str:
     r = (abs(x) < INFINITY)(r, NAN)
     lines = [
         _table(),
-        f"func.func private @{REDUCE['f64']}(%x: f64) -> (i64, f64, f64) attributes {COLD} {{",
+        f"func.func private @{_REDUCE}(%x: f64) -> (i64, f64, f64) attributes {COLD} {{",
         *e.prologue,
         *e.lines,
         f"return {quadrant.name}, {r.name}, {low.name} : i64, f64, f64",
@@ -136,5 +211,6 @@ def _times_half_pi(fraction: Number) -> tuple[Number, Number]:
     a, b, c, d = (p.cast("arith.uitofp", "f64") * 2.0 ** (-32 * k) for k, p in enumerate(parts, 1))
     total, rest = fast_two_sum(a, b)
     total, rest = fast_two_sum(total, rest + (c + d))
-    product, product_low = two_product(total, HALF_PI[0])
-    return fast_two_sum(product, fma(total, HALF_PI[1], fma(rest, HALF_PI[0], product_low)))
+    half_pi = _HALF_PI["f64"]
+    product, product_low = two_product(total, half_pi[0])
+    return fast_two_sum(product, fma(total, half_pi[1], fma(rest, half_pi[0], product_low)))

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import math
 
-from .math_numbers import INFINITY, NAN, Number, fma, where_rare
+from .math_numbers import INFINITY, NAN, LaneByLane, Number, fma, where_rare
 from .math_power import hypot
+
+# What libm must give, and its declaration in a module. LLVM finds it in the process.
+EXTERNAL: dict[str, str] = {"fmod": "func.func private @fmod(f64, f64) -> f64"}
 
 
 def _exact_fmod(x: Number, y: Number) -> Number:
@@ -19,7 +22,8 @@ def _exact_fmod(x: Number, y: Number) -> Number:
     r = fma(-quotient, b, a)
     r = (r < 0.0)(r + b, r)
     usual = (quotient < 2.0**53) & (b < INFINITY)
-    return where_rare(~usual, [r.sign_of(x)], "fmod", [x, y])[0]
+    by_libm = LaneByLane("fmod", EXTERNAL["fmod"], 2, ("f64",), x.e.lanes)
+    return where_rare(~usual, [r.sign_of(x)], by_libm, [x, y])[0]
 
 
 def fmod(x: Number, y: Number) -> Number:

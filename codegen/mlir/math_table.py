@@ -48,8 +48,7 @@ from . import math_power as powers
 from . import math_steps as steps
 from . import math_trigonometric as trigonometric
 from .emitter import Emitter
-from .math_numbers import Formula, MathEmitter, Number, RareFunction
-from .math_reduction import reduce_function
+from .math_numbers import ColdFunction, Formula, MathEmitter, Number
 
 
 def _arities(one: Sequence[Formula], two: Sequence[Formula]) -> dict[str, tuple[int, Formula]]:
@@ -99,7 +98,7 @@ class _Function(NamedTuple):
     symbol: str
     type: str
     text: str
-    rare: tuple[RareFunction, ...]  # what it calls for rare lanes
+    cold: tuple[ColdFunction, ...]
 
 
 @lru_cache(4096)
@@ -123,7 +122,7 @@ def _function(name: str, element: str, lanes: int) -> _Function:
         "}",
     ]
     types = ", ".join([kind] * arity)
-    return _Function(symbol, f"({types}) -> {kind}", "\n".join(lines), tuple(e.rare))
+    return _Function(symbol, f"({types}) -> {kind}", "\n".join(lines), tuple(e.cold))
 
 
 def _call(name: str, e: Emitter, element: str, *args: str) -> str:
@@ -133,14 +132,10 @@ def _call(name: str, e: Emitter, element: str, *args: str) -> str:
         e.functions[function.symbol] = function.text.replace(_PRIVATE, _CALLED, 1)
     if function.symbol not in e.functions:
         e.functions[function.symbol] = function.text
-        for rare in function.rare:
-            e.functions[rare.symbol] = EXTERNAL.get(rare.symbol) or reduce_function()
-            e.functions[rare.name] = rare.text()
+        for cold in function.cold:
+            e.functions.update(cold.texts())
     return e.op(f"func.call @{function.symbol}({', '.join(args)}) : {function.type}")
 
-
-# What libm must give, and its declaration in a module. LLVM finds it in the process.
-EXTERNAL: dict[str, str] = {"fmod": "func.func private @fmod(f64, f64) -> f64"}
 
 TRANSCENDENTAL: dict[str, Callable[..., str]] = {
     name: partial(_call, name) for name in [*_WIDENED, *_AS_GIVEN]

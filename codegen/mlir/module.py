@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ...autodiff.dims import Dim
+from ...autodiff.dims import Dim, maximum
 from ...autodiff.program import Literal, Program
 from ...autodiff.size_bounds import Atom, Symbol
-from ..affine import lower_bound
 from ..costs import work_of
 from ..places import CONSTANT, PARAMETER, RESULT, Buffer
 from ..plan import Cluster, Operation, Plan, Planner, Step
@@ -23,7 +22,7 @@ from .emitter import Emitter
 from .equations import is_elementwise
 from .loops import Context, LoopNest
 from .operations import OPERATIONS
-from .regions import pointer_to  # and enters the regions into OPERATIONS
+from .regions import Inside, pointer_to  # and enters the regions into OPERATIONS
 
 STACK_BYTES = 1 << 14  # temporaries up to this size lie on the stack
 STACK_TOTAL = 1 << 18
@@ -285,16 +284,35 @@ class ModuleWriter:
         if not cluster.stores:
             return
         self.clusters.append(cluster)
-        if self.parallel and not cluster.serial and lower_bound(work_of(cluster)) >= SHARED_WORK:
-            part = PartWriter(self, f"{self.name}_part{len(self.parts)}")
-            nest = self._nest(plan, cluster, part)
-            if nest.row_loops:
-                nest.write(("%begin", "%end"))
-                self._call_part(part, nest, work_of(cluster))
-                return
-        self._nest(plan, cluster, self.main).write()
+        main = self.main
+        nest = self._nest(plan, cluster, main)
+        if not nest.least_size:
+            self._write_nest(plan, cluster, nest)
+            return
+        # The run decides whether there are enough elements for all lanes.
+        size = main.size(nest.sizes[nest.lane_loop])
+        enough = main.e.op(f"arith.cmpi sge, {size}, {main.e.integer(nest.least_size)} : i64")
+        with Inside(self) as wide:
+            self._write_nest(plan, cluster, self._nest(plan, cluster, main))
+        with Inside(self) as narrow:
+            self._nest(plan, cluster, main, narrow=True).write()
+        main.e.lines += [f"scf.if {enough} {{", *wide, "} else {", *narrow, "}"]
 
-    def _nest(self, plan: Plan, cluster: Cluster, writer: FunctionWriter) -> LoopNest:
+    def _write_nest(self, plan: Plan, cluster: Cluster, nest: LoopNest) -> None:
+        """Writes a nest, as a part that threads share if it is, or may be, long."""
+        work = work_of(cluster)
+        may_share = self.parallel and not cluster.serial and bool(nest.row_loops)
+        if may_share and (type(work) is not int or work >= SHARED_WORK):
+            part = PartWriter(self, f"{self.name}_part{len(self.parts)}")
+            shared = self._nest(plan, cluster, part)
+            shared.write(("%begin", "%end"))
+            self._call_part(part, shared, work)
+        else:
+            nest.write()
+
+    def _nest(
+        self, plan: Plan, cluster: Cluster, writer: FunctionWriter, narrow: bool = False
+    ) -> LoopNest:
         context = Context(
             writer.e,
             writer.pointer,
@@ -303,7 +321,7 @@ class ModuleWriter:
             lambda size, axis: (self._new_check(size, axis), writer.pointer(STATUS)),
             self.vector_bytes,
         )
-        return LoopNest(plan, cluster, context)
+        return LoopNest(plan, cluster, context, narrow)
 
     def _new_check(self, size: Any, axis: int) -> int:
         """The number that a run returns where an index does not fit; 1 is a failed call back."""
@@ -323,10 +341,10 @@ class ModuleWriter:
                 e.effect(f"llvm.store {main.symbol(x)}, {at} : i64, !llvm.ptr")
         body = e.op(f"llvm.mlir.addressof @{part.name} : !llvm.ptr")
         steps = nest.steps
-        share = -(-SHARED_WORK * steps // work) if type(work) is int else 1
+        each = work // maximum(steps, 1)  # of one step
+        grain = SHARED_WORK // maximum(each, 1) + 1
         e.effect(
-            f"llvm.call @xnp_parallel({body}, {frame}, {main.size(steps)}, "
-            f"{main.size(max(share, 1) if type(share) is int else share)}) : "
+            f"llvm.call @xnp_parallel({body}, {frame}, {main.size(steps)}, {main.size(grain)}) : "
             "(!llvm.ptr, !llvm.ptr, i64, i64) -> ()"
         )
 

@@ -30,7 +30,7 @@ def read_written(rewriter: Rewriter, equation: Equation) -> Atom | None:
         if source is None or source.primitive.name not in ("setitem", "embed"):
             break
         shape = x.aval.shape
-        if _same_place(index, source.params["index"], shape):
+        if same_place(index, source.params["index"], shape):
             if source.primitive is not setitem_p:
                 return rewriter.fitted(equation, source.inputs[0])
             return _written(rewriter, equation, source.inputs[1])
@@ -68,7 +68,7 @@ def write_again(rewriter: Rewriter, equation: Equation) -> Atom | None:
     x, value = equation.inputs
     source = rewriter.source(x, "setitem")
     index = equation.params["index"]
-    if source is None or not _same_place(index, source.params["index"], x.aval.shape):
+    if source is None or not same_place(index, source.params["index"], x.aval.shape):
         return None
     return rewriter.replace(equation, setitem_p, source.inputs[0], value, index=index)
 
@@ -80,7 +80,7 @@ def write_back(rewriter: Rewriter, equation: Equation) -> Atom | None:
     if (
         source is None
         or source.inputs[0] is not x
-        or not _same_place(equation.params["index"], source.params["index"], x.aval.shape)
+        or not same_place(equation.params["index"], source.params["index"], x.aval.shape)
     ):
         return None
     return x
@@ -105,7 +105,7 @@ def _parts(index: Sequence[Any], shape: Sequence[Any]) -> list[Part] | None:
     return [None if type(part) is Dim else part for part in found]
 
 
-def _same_place(a: Sequence[Any], b: Sequence[Any], shape: Sequence[Any]) -> bool:
+def same_place(a: Sequence[Any], b: Sequence[Any], shape: Sequence[Any]) -> bool:
     """Whether two indices of an array of ``shape`` give the same part of it, of one shape."""
     if _new_axes(a) != _new_axes(b):
         return False

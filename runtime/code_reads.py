@@ -1,0 +1,79 @@
+"""What compiled Python code reads from outside: names, attributes of them, modules it imports."""
+
+from __future__ import annotations
+
+import dis
+import functools
+import types
+from collections.abc import Iterator
+from typing import NamedTuple
+
+Chains = frozenset[tuple[str, ...]]
+
+
+class _Read(NamedTuple):
+    is_global: bool
+    name: str
+    chain: tuple[str, ...]
+
+
+_ATTRIBUTE_CODES = ("LOAD_ATTR", "LOAD_METHOD")
+_CLOSURE_CODES = ("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF")
+_GLOBAL_CODES = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
+
+
+def _reads_of(code: types.CodeType) -> Iterator[_Read]:
+    """``name.a.b`` for every variable from outside that the code reads, nested code too."""
+    current: _Read | None = None
+    for op in dis.get_instructions(code):
+        if op.opname in _ATTRIBUTE_CODES and current is not None:
+            current = current._replace(chain=(*current.chain, op.argval))
+            continue
+        if current is not None:
+            yield current
+        current = None
+        if op.opname in _GLOBAL_CODES or op.opname in _CLOSURE_CODES:
+            current = _Read(op.opname in _GLOBAL_CODES, op.argval, ())
+    if current is not None:
+        yield current
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _reads_of(inner)
+
+
+@functools.lru_cache(maxsize=4096)
+def _reads(code: types.CodeType, is_global: bool) -> dict[str, Chains]:
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for read in _reads_of(code):
+        if read.is_global == is_global:
+            found.setdefault(read.name, set()).add(read.chain)
+    return {name: frozenset(chains) for name, chains in found.items()}
+
+
+@functools.lru_cache(maxsize=4096)
+def imports(code: types.CodeType) -> tuple[str, ...]:
+    """The modules that the code imports when it runs."""
+    found = [op.argval for op in dis.get_instructions(code) if op.opname == "IMPORT_NAME"]
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            found += imports(inner)
+    return tuple(found)
+
+
+def float_constants(code: types.CodeType) -> set[float]:
+    """The floats that are written in it."""
+    found = {x for x in code.co_consts if type(x) is float}
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            found |= float_constants(inner)
+    return found
+
+
+def global_reads(code: types.CodeType) -> dict[str, Chains]:
+    """The globals that the code reads, with the attributes it goes on to."""
+    return _reads(code, True)
+
+
+def closure_reads(code: types.CodeType) -> dict[str, Chains]:
+    """The same for the variables of functions around it."""
+    return _reads(code, False)
