@@ -39,6 +39,7 @@ from .counted import INDEX
 from .dims import Dim, maximum
 from .errors import user_line
 from .handles import RESULT, WEAK, TracedArray, value_of, wrap
+from .intervals import most_trips, note_range, range_of
 from .loops import for_p
 from .primitives.elementwise import add_p
 from .primitives.manipulation import stack_values, unstack_p
@@ -77,8 +78,8 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
 
     Parameters
     ----------
-    lower, upper : integers. For reverse mode under `jit` they must be known when the function is
-        traced: Python ints, or sizes such as ``x.shape[0]``.
+    lower, upper : integers. Reverse mode under `jit` is cheaper where they are known when the
+        function is traced, as Python ints are, and sizes such as ``x.shape[0]``.
     body_fun : gets the index and the carried value, a tree of arrays and numbers, and returns the
         new one: the same tree and shapes. Dtypes are promoted as in a plain loop. It may write to
         the arrays it is given, not to those it captures.
@@ -103,6 +104,10 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
 
     def call(before: list[Any], state: Any, _: list[Any]) -> Any:
         (index,) = before
+        if counted:
+            note_range(index.value, 0, upper - lower - 1)
+        elif (low := range_of(lower)) and (high := range_of(upper)):
+            note_range(index.value, low[0], high[1] - 1)
         if type(offset) is not int or offset:
             index = wrap(coerce(add_p(index.value, offset), INDEX), WEAK)
         return body_fun(index, state), [], None
@@ -114,6 +119,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
         found = bind(scan_p, operands, {**params, **_static(maximum(upper - lower, 0))})
     else:
         bounds = [size_value(x) if _is_size(x) else x for x in (lower, upper)]
+        params["limit"] = most_trips(*bounds)
         found = bind(for_p, [*bounds, *operands], params)
     return _carried_back(carry, region, found)
 

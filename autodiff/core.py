@@ -186,6 +186,7 @@ class _ThreadState(threading.local):
 
 
 thread_state = _ThreadState()
+running: dict[int, None] = {}  # the threads inside a transformation; native code looks at its size
 
 
 def _unsuited_array(error: ValueError) -> MutationError:
@@ -211,12 +212,16 @@ class Trace:
     def __enter__(self) -> Trace:
         self.outer_level = thread_state.level
         thread_state.level = self.level
+        if not self.outer_level:
+            running[threading.get_ident()] = None
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         state = thread_state
         state.level = self.outer_level
         self.alive = False
+        if not self.outer_level:
+            running.pop(threading.get_ident(), None)
         if not self.outer_level and state.cleanup is not None:
             cleanup, state.cleanup = state.cleanup, None
             cleanup(error)

@@ -1,9 +1,10 @@
 """`for_p`: the counted loop whose bounds are operands.
 
-Its reverse mode cannot stack what it would store: how much that is only the run knows. It keeps the
-carried values at SEGMENT places, evenly spread over the loop, and treats the iterations between two
-of them in the same way, down to single iterations: so every iteration runs LEVELS times more at
-most, and a loop of up to SEGMENT iterations twice more.
+Where it is known how often it runs at most, its reverse mode is that of a scan: the first run writes
+what it stores to stacks of that length. Where it is not, the carried values are kept at SEGMENT
+places, evenly spread over the loop, and the iterations between two of them treated in the same way,
+down to single iterations: so every iteration runs LEVELS times more at most, and a loop of up to
+SEGMENT iterations twice more.
 """
 
 from __future__ import annotations
@@ -63,10 +64,10 @@ from .regions import (
     zeros_of,
 )
 from .rules import convert
-from .scans import plan_of, scan_p
+from .scans import Plan, plan_of, scan_p
 from .tape import Node, TapeTrace
 
-SEGMENT, LEVELS = 256, 3
+SEGMENT, LEVELS = 64, 4
 
 
 def _for(lower: Any, upper: Any, *operands: Any, body: Program, const_count: int, **_: Any) -> Any:
@@ -77,10 +78,11 @@ def _for(lower: Any, upper: Any, *operands: Any, body: Program, const_count: int
 
 
 class For(Counted):
-    """``for(lower, upper, *consts, *carry; body, const_count, carry_count)`` -> carry.
+    """``for(lower, upper, *consts, *carry; body, const_count, carry_count, limit)`` -> carry.
 
     ``for index in range(lower, upper): carry = body(index, *consts, *carry)``, with integer scalars
-    for bounds; the index is a Python int, of weak dtype.
+    for bounds; the index is a Python int, of weak dtype. ``limit``: a size, how often it runs at
+    most, or None.
     """
 
     def process_tape(
@@ -94,10 +96,14 @@ class For(Counted):
         if lower is not None and upper is not None:
             return _as_scan(operands, int(np.max(upper - lower, initial=0)), params)
         wanted = wanted_flags(values[2:], parents[2:])
-        plan = plan_of(wanted, params, False)
-        outs = self(*values, **params)
         kept = {"primitive": self, "params": params, "wanted": wanted}
-        node = Node(_unwound, parents, values, [aval_of(out) for out in outs], kept)
+        plan = plan_of(wanted, params, False)
+        if params["limit"] is None:
+            outs = self(*values, **params)
+            node = Node(_unwound, parents, values, [aval_of(out) for out in outs], kept)
+        else:
+            outs, kept["stacks"] = run_stacking(plan, values, params)
+            node = Node(_stacked, parents, values, [aval_of(out) for out in outs], kept)
         return on_tape(trace, node, outs, plan.split.pulled)
 
 
@@ -108,6 +114,7 @@ def _as_scan(operands: Sequence[Value], length: int, params: Params) -> tuple[Va
     """A loop whose bounds are known, to all examples of a batch perhaps others."""
     lower, upper, *rest = operands
     new = {**params, "length": length, "reverse": False, "unroll": 1}
+    del new["limit"]
     if not isinstance(lower, Tracer) and not isinstance(upper, Tracer):
         return scan_p(*rest, **{**new, "body": shifted_body(params["body"], int(lower))})
     body = stopping_body(params["body"], aval_of(lower))
@@ -131,7 +138,104 @@ def shifted_body(body: Program, lower: int) -> Program:
     return record(step, body.in_avals, body.name)[0]
 
 
-# -- reverse mode --
+# -- reverse mode, with stacks --
+
+
+def run_stacking(plan: Plan, values: Values, params: Params) -> tuple[list[Value], list[Value]]:
+    """The results of the loop, and the stacks for the backward one."""
+    lower, upper, *rest = values
+    consts, carry = split_at(rest, params["const_count"])
+    avals = [v.aval for v in plan.forward.results[len(carry) :]]
+    stacks = [zeros_of(Aval((params["limit"], *a.shape), a.dtype)) for a in avals]
+
+    def step(index: Value, given: Sequence[Value], *state: Value) -> list[Value]:
+        first, *consts = given
+        carry_in, held = split_at(state, len(carry))
+        new, ys = split_at(plan.forward(index, *consts, *carry_in), len(carry))
+        place = subtract_p(index, first)
+        pairs = zip(held, ys, strict=True)
+        return [*new, *(scatter_p(s, convert(y, dtype_of(s)), place) for s, y in pairs)]
+
+    found = for_values(lower, upper, [lower, *consts], [*carry, *stacks], step, params["limit"])
+    outs, stacks = split_at(found, len(carry))
+    return outs, [stacks[i] for i in plan.stacked]
+
+
+class _Stacked(Looped):
+    def pull(
+        self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
+    ) -> OptionalValues:
+        loop, stacks = params["params"], params["stacks"]
+        plan = plan_of(params["wanted"], loop, False)
+        if strong:
+            masked = plan_of(params["wanted"], loop, True)
+            if masked.split.places != plan.split.places:
+                _, stacks = run_stacking(masked, args, loop)
+            plan = masked
+        lower, upper, *rest = args
+        consts, _ = split_at(rest, loop["const_count"])
+        read = [consts[s - 1] for s in plan.split.sources if s and s <= len(consts)]
+        cts, sums = first_cotangents(plan, ct, ans, consts)
+        trips = trip_count(lower, upper)
+
+        def step(k: Value, given: Sequence[Value], *state: Value) -> list[Value]:
+            (first, count), const, held = split_at(given, 2, len(read))
+            place = subtract_p(subtract_p(count, 1), k)
+            index = coerce(add_p(first, place), INDEX)
+            slices = [gather_p(s, place) for s in held]
+            return plan.backward(index, *const, *state, *slices)
+
+        given = [lower, trips, *read, *stacks]
+        found = for_values(0, trips, given, [*cts, *sums], step, loop["limit"])
+        return in_order(plan, found, len(cts))
+
+
+_stacked = _Stacked()
+
+
+def first_cotangents(
+    plan: Plan, ct: Any, ans: Any, consts: Sequence[Value]
+) -> tuple[list[Value], list[Value]]:
+    """The cotangents of the carry after the loop, and zeros to add those of the consts to."""
+    cts = given_cotangents(ct, ans, plan.split.pulled)
+    summed = marked(consts, plan.split.reached[1 : 1 + len(consts)])
+    return cts, [zeros_of(aval_of(x)) for x in summed]
+
+
+def in_order(plan: Plan, found: Sequence[Value], carried: int) -> list[Value | None]:
+    """Cotangents of all operands, from those of the carry and then the sums."""
+    queue = iter([*found[carried:], *found[:carried]])
+    return [None, None, *(next(queue) if r else None for r in plan.split.reached[1:])]
+
+
+def for_values(
+    lower: Value,
+    upper: Value,
+    consts: Sequence[Value],
+    carry: Sequence[Value],
+    step: Callable[..., Sequence[Value]],
+    limit: Any = None,
+) -> list[Value]:
+    """``for index in range(lower, upper): carry = step(index, consts, *carry)``, recorded."""
+    count = len(consts)
+
+    def run(index: Value, *values: Value) -> Sequence[Value]:
+        return step(index, values[:count], *values[count:])
+
+    avals = [INDEX, *map(aval_of, consts), *map(aval_of, carry)]
+    program, captured = record_region(run, avals, "unwind")
+    (index,), given, state, more = split_at(program.parameters, 1, count, len(carry))
+    body = rearranged(program, [index, *given, *more, *state], program.results)
+    params = {
+        "body": body,
+        "const_count": count + len(captured),
+        "carry_count": len(carry),
+        "limit": limit,
+    }
+    return list(bind(for_p, [lower, upper, *consts, *captured, *carry], params))
+
+
+# -- reverse mode, without a limit --
 
 
 class _Unwound(Looped):
@@ -142,21 +246,17 @@ class _Unwound(Looped):
         plan = plan_of(params["wanted"], loop, strong)
         lower, upper, *rest = args
         consts, carry = split_at(rest, loop["const_count"])
-        split = plan.split
-        back = pulling_body(split, loop["const_count"], len(carry), plan.active)
+        back = pulling_body(plan.split, loop["const_count"], len(carry), plan.active)
         count = trip_count(lower, upper)
         refuse_p(
             greater_p(count, SEGMENT**LEVELS),
             error=DifferentiationError,
             message=f"fori_loop: reverse mode of more than {SEGMENT**LEVELS} iterations",
         )
-        cts = given_cotangents(ct, ans, split.pulled)
-        summed = marked(consts, split.reached[1 : 1 + len(consts)])
-        sums = [zeros_of(aval_of(x)) for x in summed]
-        unwind = _Unwinding(loop["body"], back, consts)
-        found = unwind(LEVELS, lower, count, carry, [*cts, *sums])
-        queue = iter([*found[len(cts) :], *found[: len(cts)]])
-        return [None, None, *(next(queue) if r else None for r in split.reached[1:])]
+        cts, sums = first_cotangents(plan, ct, ans, consts)
+        unwind = _Unwinding(loop["body"], back)
+        found = unwind(LEVELS, consts, lower, count, carry, [*cts, *sums])
+        return in_order(plan, found, len(cts))
 
 
 _unwound = _Unwound()
@@ -182,65 +282,73 @@ def pulling_body(split: Split, const_count: int, carry_count: int, active: Flags
     return record(run, [*forward.in_avals, *cts, *sums], backward.name)[0]
 
 
-def for_values(
-    lower: Value, upper: Value, carry: Sequence[Value], step: Callable[..., Sequence[Value]]
-) -> list[Value]:
-    """``for index in range(lower, upper): carry = step(index, *carry)`` on Values, recorded."""
-    avals = [INDEX, *map(aval_of, carry)]
-    program, captured = record_region(step, avals, "unwind")
-    (index,), state, consts = split_at(program.parameters, 1, len(carry))
-    body = rearranged(program, [index, *consts, *state], program.results)
-    params = {"body": body, "const_count": len(captured), "carry_count": len(carry)}
-    return list(bind(for_p, [lower, upper, *captured, *carry], params))
-
-
 class _Unwinding:
     """The backward pass through ``count`` iterations from ``first`` on."""
 
-    def __init__(self, body: Program, back: Program, consts: Sequence[Value]) -> None:
-        self.body, self.back, self.consts = body, back, consts
+    def __init__(self, body: Program, back: Program) -> None:
+        self.body, self.back = body, back
 
     def __call__(
-        self, level: int, first: Value, count: Value, carry: Sequence[Value], cts: Sequence[Value]
+        self,
+        level: int,
+        consts: Sequence[Value],
+        first: Value,
+        count: Value,
+        carry: Sequence[Value],
+        cts: Sequence[Value],
     ) -> list[Value]:
         """``carry`` is from before the first iteration, ``cts`` belong to after the last; what it
         returns, to before the first.
         """
         if not level:
-            return self.back(coerce(first, INDEX), *self.consts, *carry, *cts)
+            return self.back(coerce(first, INDEX), *consts, *carry, *cts)
         span = SEGMENT ** (level - 1)
         parts = count if span == 1 else floor_divide_p(add_p(count, span - 1), span)
-        stops = add_p(first, count)
-        kept = self._kept(first, stops, span, parts, carry)
+        stop = add_p(first, count)
+        kept = self._kept(consts, first, stop, span, parts, carry)
 
-        def step(k: Value, *cts: Value) -> list[Value]:
+        def step(k: Value, given: Sequence[Value], *cts: Value) -> list[Value]:
+            (first, stop, parts), kept, consts = split_at(given, 3, len(carry))
             part = subtract_p(subtract_p(parts, 1), k)
             start = add_p(first, multiply_p(part, span))
-            many = minimum_p(subtract_p(stops, start), span)
+            many = minimum_p(subtract_p(stop, start), span)
             before = [
                 coerce(gather_p(x, part), aval_of(v)) for x, v in zip(kept, carry, strict=True)
             ]
-            return self(level - 1, start, many, before, cts)
+            return self(level - 1, consts, start, many, before, cts)
 
-        return for_values(0, parts, cts, step)
+        return for_values(0, parts, [first, stop, parts, *kept, *consts], cts, step, SEGMENT)
 
     def _kept(
-        self, first: Value, stops: Value, span: int, parts: Value, carry: Sequence[Value]
+        self,
+        consts: Sequence[Value],
+        first: Value,
+        stop: Value,
+        span: int,
+        parts: Value,
+        carry: Sequence[Value],
     ) -> list[Value]:
         """The carry from before each part, stacked."""
         stacks = [zeros_of(Aval((SEGMENT, *shape_of(x)), dtype_of(x))) for x in carry]
-        loop = {"body": self.body, "const_count": len(self.consts), "carry_count": len(carry)}
+        loop = {
+            "body": self.body,
+            "const_count": len(consts),
+            "carry_count": len(carry),
+            "limit": span,
+        }
 
-        def step(part: Value, *state: Value) -> list[Value]:
+        def step(part: Value, given: Sequence[Value], *state: Value) -> list[Value]:
+            (first, stop, parts), consts = split_at(given, 3)
             stacks, carry = split_at(state, len(state) // 2)
             stacks = [
                 scatter_p(s, convert(x, dtype_of(x)), part)
                 for s, x in zip(stacks, carry, strict=True)
             ]
             start = convert(add_p(first, multiply_p(part, span)), INDEX.dtype)
-            stop = minimum_p(add_p(start, span), stops)
+            end = minimum_p(add_p(start, span), stop)
             goes_on = less_p(add_p(part, 1), parts)  # after the last part nobody reads the carry
-            stop = select_p(goes_on, stop, start)
-            return [*stacks, *bind(for_p, [start, stop, *self.consts, *carry], loop)]
+            end = select_p(goes_on, end, start)
+            return [*stacks, *bind(for_p, [start, end, *consts, *carry], loop)]
 
-        return for_values(0, parts, [*stacks, *carry], step)[: len(carry)]
+        given = [first, stop, parts, *consts]
+        return for_values(0, parts, given, [*stacks, *carry], step, SEGMENT)[: len(carry)]

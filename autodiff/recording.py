@@ -129,6 +129,7 @@ class ProgramTrace(Trace):
         self.parameters: list[Variable] = []
         self.equations: list[Equation] = []
         self.captures: list[tuple[Tracer, Variable]] = []
+        self.ranges: dict[Variable, tuple[Any, Any]] = {}  # of loop indices, both ends included
         self.of_sizes: dict[Variable, Equation] = {}  # numbers that symbolic sizes decide
         self._captured: dict[int, Variable] = {}
         self._live: dict[int, _Noted] = {}  # by id

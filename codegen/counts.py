@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..autodiff.core import Aval
+from ..autodiff.primitives.indexing import part_shape
 from ..autodiff.program import Atom, Equation, Literal, Program, Variable, regions
 from .affine import INDEX_OPERATIONS
+from .passes.atoms import is_known
+from .reuse import reusable
 
 
 class Kernel(NamedTuple):
     """A cluster, or an operation of its own, as `Inspection` shows it. ``bytes`` is what it loads
-    and stores if every array it reads comes from memory once; ``operations`` are on numbers.
+    and stores if what it reads of an array comes from memory once; ``operations`` are on numbers.
     """
 
     name: str
@@ -35,41 +38,63 @@ def kernels(program: Program, groups: Iterable[Group]) -> list[Kernel]:
     none of the groups: they are read through.
     """
     found = [(name, kind, tuple(equations)) for name, kind, equations in groups]
-    views = views_of(program)
-    readers: dict[Atom, set[int]] = {}
-    for number, (_, _, equations) in enumerate(found):
-        for x in _reads(equations, views):
-            readers.setdefault(x, set()).add(number)
-    for x in program.results:
-        readers.setdefault(seen_through(x, views), set()).add(-1)
+    traffic = _Traffic(program, [equations for _, _, equations in found])
     return [
-        Kernel(
-            name,
-            kind,
-            equations,
-            _moved(number, equations, views, readers),
-            sum(map(operations, equations)),
-        )
+        Kernel(name, kind, equations, traffic.of(number), sum(map(operations, equations)))
         for number, (name, kind, equations) in enumerate(found)
     ]
 
 
-def _moved(
-    number: int,
-    equations: Sequence[Equation],
-    views: Mapping[Atom, Equation],
-    readers: Mapping[Atom, set[int]],
-) -> int:
-    made = dict.fromkeys(v for e in equations for v in e.results)
-    loaded = [x for x in dict.fromkeys(_reads(equations, views)) if x not in made]
-    stored = [v for v in made if readers.get(v, set()) - {number}]
-    return sum(nbytes(x.aval) for x in (*loaded, *stored))
+class _Traffic:
+    """What goes between memory and groups of equations."""
 
+    def __init__(self, program: Program, groups: Sequence[Sequence[Equation]]) -> None:
+        self.groups, self.views = groups, views_of(program)
+        self.in_place = reusable(program)
+        self.readers: dict[Atom, set[int]] = {}
+        for number, equations in enumerate(groups):
+            for x in self._reads(equations):
+                self.readers.setdefault(x, set()).add(number)
+        for x in program.results:
+            self.readers.setdefault(seen_through(x, self.views), set()).add(-1)
 
-def _reads(equations: Iterable[Equation], views: Mapping[Atom, Equation]) -> list[Atom]:
-    """The arrays that equations read, views of them seen through."""
-    found = [seen_through(x, views) for e in equations if not is_view(e) for x in e.inputs]
-    return [x for x in found if type(x) is Variable or x.aval.shape]
+    def of(self, number: int) -> int:
+        equations = self.groups[number]
+        made = {v: e for e in equations for v in e.results}
+        loaded: dict[Atom, int] = {}
+        for e in equations:
+            for i, x in enumerate(e.inputs):
+                if self.in_place.get(e) != i and not is_view(e):
+                    x, read = self._read(x)
+                    loaded[x] = min(loaded.get(x, 0) + read, nbytes(x.aval))
+        stored = [v for v in made if self.readers.get(v, set()) - {number}]
+        return sum(n for x, n in loaded.items() if x not in made) + sum(
+            self._written(v, made[v]) for v in stored
+        )
+
+    def _read(self, x: Atom) -> tuple[Atom, int]:
+        """The array that ``x`` is a view of, and how much of it that is; nothing of a number that
+        the code holds.
+        """
+        read = nbytes(x.aval)
+        while x in self.views:
+            x = self.views[x].inputs[0]
+            read = min(read, nbytes(x.aval))
+        return x, read if type(x) is Variable or x.aval.shape else 0
+
+    def _written(self, v: Variable, equation: Equation) -> int:
+        """All of a result, or of an update in place the part that it writes."""
+        if equation not in self.in_place or not is_known(v.aval.shape):
+            return nbytes(v.aval)
+        shape = equation.inputs[1].aval.shape
+        if equation.primitive.name == "setitem":
+            shape = part_shape(v.aval.shape, equation.params["index"])
+        return nbytes(Aval(shape, v.aval.dtype))
+
+    def _reads(self, equations: Iterable[Equation]) -> list[Atom]:
+        """The arrays that equations read, views of them seen through."""
+        found = [seen_through(x, self.views) for e in equations if not is_view(e) for x in e.inputs]
+        return [x for x in found if type(x) is Variable or x.aval.shape]
 
 
 def is_view(equation: Equation) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..autodiff.program import Equation
+from ..autodiff.shapes import slice_bounds, slice_size
 from .affine import (
     INDEX_OPERATIONS,
     Affine,
@@ -118,3 +120,40 @@ def _reshaped(place: Place, shape: Shape) -> Place | None:
             strides[axis] = step
             step = step * shape[axis]
     return Place(place.buffer, place.dtype, shape, tuple(strides), place.offset)
+
+
+def is_whole(place: Place) -> bool:
+    """Whether the array is all there is in its buffer."""
+    return place.is_dense and same(place.buffer.nbytes, nbytes(place.shape, place.dtype))
+
+
+def view_part(place: Place, index: Sequence[Any]) -> Place:
+    """The place of ``x[index]``, a basic index, for x at ``place``."""
+    shape, strides, offset, axis = [], [], place.offset, 0
+    for item in index:
+        if item is None:
+            shape.append(1)
+            strides.append(0)
+            continue
+        dim, stride = place.shape[axis], place.strides[axis]
+        if isinstance(item, slice):
+            start, step, length = slice_parts(item, dim)
+            offset = offset + start * stride
+            shape.append(length)
+            strides.append(step * stride)
+        else:
+            offset = offset + (item + dim if type(item) is int and item < 0 else item) * stride
+        axis += 1
+    return Place(
+        place.buffer,
+        place.dtype,
+        (*shape, *place.shape[axis:]),
+        (*strides, *place.strides[axis:]),
+        offset,
+    )
+
+
+def slice_parts(item: slice, dim: Any) -> tuple[Any, Any, Any]:
+    """Start, step and length of a slice of an axis of this size."""
+    start, _, step = slice_bounds(item, dim)
+    return start, step, slice_size(item, dim)

@@ -38,7 +38,9 @@ def _function(symbol: str, spec: Spec) -> tuple[str, dict[str, str], np.dtype[An
         name = e.op(f"llvm.load {pointer} {align} : !llvm.ptr -> {kind}")
         operands.append(from_memory(e, name, dtype))
     for value, dtype in zip(spec.literals, spec.dtypes[len(arrays) :], strict=True):
-        operands.append(Operand(e.constant(value, element_type(dtype)), dtype))
+        parts = [complex(value).real, complex(value).imag] if dtype.kind == "c" else [value]
+        names = tuple(e.constant(x, element_type(dtype)) for x in parts)
+        operands.append(Operand(names if dtype.kind == "c" else names[0], dtype))
     out = LOWER[spec.name](e, operands, (), spec.params)
     name, pointer = to_memory(e, out), _access(e, "%out", out.dtype.itemsize)
     align = f"{{alignment = {out.dtype.itemsize} : i64}}"

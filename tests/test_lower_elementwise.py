@@ -13,6 +13,7 @@ from kernels import Kernels, Spec, combinations, numbers, same_bits
 
 from xnp.autodiff.core import Aval, primitives
 from xnp.codegen.mlir.elementwise import LOWER, supported
+from xnp.codegen.mlir.elementwise_complex_math import COMPLEX_MATH
 from xnp.codegen.mlir.loop import loop_types
 from xnp.codegen.mlir.math_table import TRANSCENDENTAL
 
@@ -29,6 +30,7 @@ _ROUNDED = {*TRANSCENDENTAL, "weaken", "convert", "quantize"} - {
 }  # fmt: skip
 EXACT = sorted(name for name in LOWER if name in primitives and name not in _ROUNDED)
 # Of signed zeros NumPy's fmax takes one or the other, as the array's length has it.
+_BY_SIZE = {"absolute", "sign", "complex_sign"}
 _ANY_ZERO = {"fmax", "fmin", "strong_multiply"}
 
 
@@ -72,8 +74,8 @@ def test_bits_are_those_of_numpy(name):
         good = same_bits(got, want)
         if name in _ANY_ZERO:
             good |= (got == want) & (got == 0)
-        if name == "absolute" and spec.dtypes[0].kind == "c":
-            good |= np.abs(got - want) <= np.spacing(np.abs(want))
+        if name in _BY_SIZE and spec.dtypes[0].kind == "c":  # whose hypot is our own
+            good |= np.abs(got - want) <= 2 * np.spacing(np.abs(want))
         bad = np.flatnonzero(~good)[:4]
         assert not len(bad), (spec, [a[bad] for a in arrays], got[bad], want[bad])
 
@@ -95,6 +97,36 @@ def test_elementary_functions_of_halves_and_integers(name):
         assert dtypes[0].kind == "f"
         bad = np.flatnonzero(~good)[:4]
         assert not len(bad), (spec, [a[bad] for a in arrays], got[bad], want[bad])
+
+
+@pytest.mark.parametrize("name", sorted(set(COMPLEX_MATH) - {"power", "sinc"} - set(EXACT)))
+def test_complex_functions(name):
+    """NumPy's numbers to the bit, but where it composes real functions; at all infinities too."""
+    specs = _specs(name, "FD", {})
+    kernels = Kernels(specs)
+    parts = np.array([0.0, -0.0, 1, -1, 0.5, np.inf, -np.inf, np.nan, 3e38, 1e-40, 2])
+    for k, spec in enumerate(specs):
+        z = np.empty(len(parts) ** 2, spec.dtypes[0])
+        z.real, z.imag = np.repeat(parts, len(parts)), np.tile(parts, len(parts))
+        z = np.concatenate([z, numbers(spec.dtypes[0])])
+        got, want = kernels(k, z), _reference(spec, [z])
+        good = same_bits(got, want)
+        if name in ("expm1", "log1p"):
+            with np.errstate(all="ignore"):
+                good |= np.abs(got - want) <= 4 * np.finfo(z.dtype).eps * np.abs(want)
+        bad = np.flatnonzero(~good)[:4]
+        assert not len(bad), (spec, z[bad], got[bad], want[bad])
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 3, 7, -1, -2, 99, -99, 100, 0.5, 1j, 2 + 1j])
+def test_complex_numbers_to_a_literal_power(exponent):
+    specs = [Spec("power", (np.dtype(c),) * 2, 4, literals=(exponent,)) for c in "FD"]
+    kernels = Kernels(specs)
+    for k, spec in enumerate(specs):
+        z = numbers(spec.dtypes[0])
+        want = np.power(z, np.full(z.shape, exponent, z.dtype))
+        bad = np.flatnonzero(~same_bits(kernels(k, z), want))[:4]
+        assert not len(bad), (spec, z[bad], kernels(k, z)[bad], want[bad])
 
 
 @pytest.mark.parametrize("source", ALL)

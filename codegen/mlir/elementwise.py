@@ -18,6 +18,7 @@ from ...autodiff.core import primitives
 from .convert import HALF, cast, is_native, round_half, truth
 from .elementwise_complex import COMPLEX
 from .elementwise_complex import pick as pick_complex
+from .elementwise_complex_math import COMPLEX_MATH
 from .elementwise_float import FLOAT, float_row, ldexp
 from .elementwise_integer import INTEGER, TRUTH
 from .emitter import Emitter, Operand, element_type
@@ -26,6 +27,12 @@ from .math_table import TRANSCENDENTAL
 
 Lowering = Callable[[Emitter, Sequence[Operand], Sequence[DType], dict[str, Any]], Operand]
 
+_TABLES: dict[str, dict[str, Callable[..., Any]]] = {
+    "b": TRUTH,
+    "i": INTEGER,
+    "u": INTEGER,
+    "c": {**COMPLEX, **COMPLEX_MATH},
+}
 _INT64, _UINT64 = np.dtype(np.int64), np.dtype(np.uint64)
 
 
@@ -33,7 +40,7 @@ def _row(name: str, kind: str) -> Callable[..., Any] | None:
     """The formula for a loop's kind of dtype, or None."""
     if kind == "f":
         return float_row(name)
-    return {"b": TRUTH, "i": INTEGER, "u": INTEGER, "c": COMPLEX}.get(kind, {}).get(name)
+    return _TABLES[kind].get(name) if kind in _TABLES else None
 
 
 def _result(e: Emitter, name: Any, dtype: DType) -> Operand:
@@ -187,7 +194,7 @@ def _ldexp(e: Emitter, operands: Sequence[Operand], _out: Any, _params: Any) -> 
 LOWER: dict[str, Lowering] = {
     **{
         name: partial(_elementwise, name)
-        for name in {*FLOAT, *INTEGER, *TRUTH, *COMPLEX, *TRANSCENDENTAL}
+        for name in {*FLOAT, *INTEGER, *TRUTH, *COMPLEX, *COMPLEX_MATH, *TRANSCENDENTAL}
     },
     "logical_and": _logical("arith.andi"),
     "logical_or": _logical("arith.ori"),
@@ -234,7 +241,9 @@ def _supported(
     e = Emitter()
     operands = []
     for dtype, literal in zip(dtypes, literals, strict=True):
-        if literal is not None and dtype.kind != "c":
+        if literal is not None and dtype.kind == "c":
+            value = tuple(e.constant(x, element_type(dtype)) for x in (literal.real, literal.imag))
+        elif literal is not None:
             value = e.constant(literal, element_type(dtype))
         else:
             value = (e.fresh(), e.fresh()) if dtype.kind == "c" else e.fresh()

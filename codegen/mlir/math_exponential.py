@@ -69,7 +69,7 @@ def _exp_fraction(r: Number) -> Number:
     return fma(r * r, polynomial(r, _EXP, _EXP_NARROW), r) + 1.0
 
 
-def _scale(p: Number, k: Number) -> Number:
+def scale(p: Number, k: Number) -> Number:
     """``p 2^k``, rounded once, for any k within twice the range of exponents."""
     half, bias = k >> 1, p.format.bias
     return p * power_of_two(half + bias) * power_of_two(k - half + bias)
@@ -89,7 +89,14 @@ def _bounded(x: Number, wide: tuple[float, float], single: tuple[float, float]) 
 def exp(x: Number) -> Number:
     """Beyond the bounds it overflows to inf or underflows to 0."""
     k, _, r = _split(_bounded(x, (710.0, -746.0), (89.0, -105.0)))
-    return _scale(_exp_fraction(r), k)
+    return scale(_exp_fraction(r), k)
+
+
+def exp_parts(x: Number, low: Number) -> tuple[Number, Number]:
+    """Give k and e^r - 1 with e^(x + low) = 2^k e^r, for x <= 0."""
+    k, _, r = _split(_bounded(x, (0.0, -746.0), (0.0, -105.0)))
+    r = r + low
+    return k, fma(r * r, polynomial(r, _EXP, _EXP_NARROW), r)
 
 
 def power_of_2(whole: Number, low: Number | None = None) -> Number:
@@ -101,8 +108,8 @@ def power_of_2(whole: Number, low: Number | None = None) -> Number:
     r = whole - (shifted - magic)
     if low is not None:
         r = r + low
-    scale = _scale_small if whole.spare else _scale
-    return scale(_exp_fraction(fma(r, ln2, r * ln2_low)), shifted.bits())
+    to_power = _scale_small if whole.spare else scale
+    return to_power(_exp_fraction(fma(r, ln2, r * ln2_low)), shifted.bits())
 
 
 def exp2(x: Number) -> Number:
@@ -127,7 +134,7 @@ def expm1(x: Number) -> Number:
 def _half_exp(size: Number) -> Number:
     """e^size / 2, which overflows later than e^size."""
     k, _, r = _split(_bounded(size, (712.0, 0.0), (91.0, 0.0)))
-    return _scale(_exp_fraction(r), k - 1)
+    return scale(_exp_fraction(r), k - 1)
 
 
 def cosh(x: Number) -> Number:
@@ -188,4 +195,4 @@ def sech_squared(x: Number) -> Number:
     inverse = 1.0 / bottom
     ans = top * inverse
     rest = fma(-ans, bottom, top) + (top_low - ans * bottom_low)
-    return _scale(fma(rest, inverse, ans), k + 2)
+    return scale(fma(rest, inverse, ans), k + 2)

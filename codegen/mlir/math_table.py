@@ -41,6 +41,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple
 
+from . import math_error as errors
 from . import math_exponential as exponential
 from . import math_inverse as inverse
 from . import math_logarithm as logarithm
@@ -69,6 +70,7 @@ _AS_GIVEN = _arities(
         trigonometric.sin, trigonometric.cos, trigonometric.tan, trigonometric.sinc,
         inverse.arcsin, inverse.arccos, inverse.arctan,
         powers.cbrt,
+        errors.erf, errors.erfc, errors.ndtr,
         steps.deg2rad, steps.rad2deg,
     ],
     two=[
@@ -140,5 +142,13 @@ def _call(name: str, e: Emitter, element: str, *args: str) -> str:
 TRANSCENDENTAL: dict[str, Callable[..., str]] = {
     name: partial(_call, name) for name in [*_WIDENED, *_AS_GIVEN]
 }
-TRANSCENDENTAL["radians"] = TRANSCENDENTAL["deg2rad"]
-TRANSCENDENTAL["degrees"] = TRANSCENDENTAL["rad2deg"]
+# Other names for the same.
+TRANSCENDENTAL.update(
+    {
+        "radians": TRANSCENDENTAL["deg2rad"],
+        "degrees": TRANSCENDENTAL["rad2deg"],
+        "scipy.expit": TRANSCENDENTAL["logistic"],
+        **{f"scipy.{name}": TRANSCENDENTAL.pop(name) for name in ("erf", "erfc", "ndtr")},
+        **{f"scipy.{name}": TRANSCENDENTAL[name] for name in ("exp2", "expm1", "log1p", "cbrt")},
+    }
+)

@@ -15,12 +15,14 @@ from ...autodiff.program import Literal, Program
 from ...autodiff.size_bounds import Atom, Symbol
 from ..costs import work_of
 from ..places import CONSTANT, PARAMETER, RESULT, Buffer
-from ..plan import Cluster, Operation, Plan, Planner, Step
+from ..plan import Cluster, Operation, Plan, Step
+from ..planner import Planner
 from . import linear_algebra, matmul  # noqa: F401 - they enter their operations
 from .arena import Arena
 from .emitter import Emitter
 from .equations import is_elementwise
-from .loops import Context, LoopNest
+from .loops import LoopNest
+from .nest_shape import Context
 from .operations import OPERATIONS
 from .regions import Inside, pointer_to  # and enters the regions into OPERATIONS
 

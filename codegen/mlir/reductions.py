@@ -62,7 +62,7 @@ class Reduction:
             return -np.inf if least else np.inf
         if self.dtype.kind == "b":
             return not least
-        info = np.iinfo(self.dtype)
+        info = np.iinfo(self.dtype.type)
         return info.min if least else info.max
 
     def take(

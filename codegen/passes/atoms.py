@@ -7,7 +7,7 @@ answer restricts the Program. Sizes are the same if they are written the same.
 from __future__ import annotations
 
 import struct
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,17 @@ def same_aval(a: Aval, b: Aval) -> bool:
 def is_known(shape: Sequence[Any]) -> bool:
     """Whether all sizes are numbers."""
     return all(type(dim) is not Dim for dim in shape)
+
+
+def dims_in(value: Any) -> Iterator[Dim]:
+    """The symbolic sizes that a parameter or a shape speaks of."""
+    if type(value) is Dim:
+        yield value
+    elif type(value) is tuple:
+        for item in value:
+            yield from dims_in(item)
+    elif type(value) is slice:
+        yield from dims_in((value.start, value.stop, value.step))
 
 
 def literal_key(x: Literal) -> Hashable:

@@ -13,10 +13,18 @@ from typing import Any
 import numpy as np
 
 from ...autodiff.core import aval_of
-from ...autodiff.dims import Dim
 from ...autodiff.program import Atom, Equation, Literal
 from ...autodiff.rules import broadcast_to_p
-from .atoms import SMALL, acts, has_regions, is_known, same_aval, uniform_element, with_inputs
+from .atoms import (
+    SMALL,
+    acts,
+    dims_in,
+    has_regions,
+    is_known,
+    same_aval,
+    uniform_element,
+    with_inputs,
+)
 from .rewriting import Rewriter
 
 LARGEST = 1 << 22  # elements that are computed or looked through while compiling
@@ -100,14 +108,7 @@ def _is_worth_it(equation: Equation) -> bool:
         return False
     if not all(is_known(x.aval.shape) and _size(x.aval) <= LARGEST for x in equation.inputs):
         return False
-    return not any(map(_holds_dim, equation.params.values()))
-
-
-def _holds_dim(value: Any) -> bool:
-    """Whether a parameter speaks of a symbolic size, which is no number before the Program runs."""
-    if type(value) is slice:
-        value = (value.start, value.stop, value.step)
-    return type(value) is Dim or (type(value) is tuple and any(map(_holds_dim, value)))
+    return not any(True for value in equation.params.values() for _ in dims_in(value))
 
 
 def _size(aval: Any) -> int:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ...autodiff.calls import CHEAP, needed
 from ...autodiff.counted import Counted
 from ...autodiff.program import Atom, Equation, Literal, Program, Variable
-from .atoms import acts, rebuilt, substituted, with_inputs, with_regions
+from .atoms import acts, dims_in, rebuilt, substituted, with_inputs, with_regions
 from .rewriting import is_elementwise, is_scalar_literal
 
 # What may be computed before a loop that may run no iteration: it raises for no numbers at all.
@@ -256,6 +256,13 @@ def _is_safe(e: Equation) -> bool:
     name = e.primitive.name
     if acts(e) or (name == "power" and e.results[0].aval.dtype.kind not in "fc"):
         return False
+    sizes = [
+        dim
+        for part in (*e.params.values(), *(v.aval.shape for v in e.results))
+        for dim in dims_in(part)
+    ]
+    if any(symbol.hint is None for dim in sizes for symbol in dim.symbols()):
+        return False  # of the loop's own index
     return (
         is_elementwise(e.primitive) or name in SAFE or name in CHEAP or name.startswith("reduce_")
     )

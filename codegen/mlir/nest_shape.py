@@ -1,0 +1,230 @@
+"""Which loops a cluster has, how many elements they do at a time, and what phases hand on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ...autodiff.program import Atom, Equation, Variable
+from ..affine import (
+    INDEX_OPERATIONS,
+    Affine,
+    Index,
+    is_one,
+    lower_bound,
+    product,
+    same,
+    through,
+)
+from ..costs import weight
+from ..places import Buffer
+from ..plan import (
+    FULL,
+    RUNNING,
+    Cluster,
+    Plan,
+    Store,
+    broadcast_index,
+    is_reduction,
+    reads_of,
+)
+from .emitter import Emitter
+
+ROW_BYTES = 1 << 15  # of a row of values that phases hand on
+
+
+class Context(NamedTuple):
+    """What the function around the loops offers: SSA names that are defined at its top."""
+
+    emitter: Emitter
+    pointer: Callable[[Buffer], str]
+    size: Callable[[Any], str]  # of an int or a Dim, as i64
+    scratch: Callable[[int], str]  # a pointer to so many bytes for as long as the function runs
+    check: Callable[[Any, int], tuple[int, str]]  # see `addresses.checked`
+    vector_bytes: int
+
+
+class NestShape:
+    """The loops of a cluster: ``row_loops`` outside, ``inner_loops``, those of the reduced axes,
+    inside; ``sizes`` by loop, of those that are left after merging.
+    """
+
+    def __init__(
+        self, plan: Plan, cluster: Cluster, context: Context, narrow: bool = False
+    ) -> None:
+        self.plan, self.cluster, self.context = plan, cluster, context
+        self.narrow = narrow  # one lane, for sizes that more do not fit
+        self.e = context.emitter
+        self.full_index = cluster.full_index
+        self.sizes: dict[int, Any] = {}  # of the loops that are left
+        self._merge_loops()
+        inner = set(cluster.reduced or ())
+        self.row_loops = [k for k in sorted(self.sizes) if k not in inner]
+        self.inner_loops = [k for k in sorted(self.sizes) if k in inner]
+        order = self.row_loops + self.inner_loops
+        self.lane_loop = max(order) if order else -1
+        self.lanes = self._choose_lanes()
+        self.kept = self._kept_values()
+
+    def _accesses(self) -> list[Affine]:
+        """The bytes that the cluster touches, as forms of the loops."""
+        cluster, found = self.cluster, []
+
+        def collect(x: Atom, index: Index) -> None:
+            x, index = self.base(x, index)
+            place = self.plan.places.get(x)
+            if place is not None and not self._is_own(x):
+                found.append(place.at(index))
+
+        for equation in cluster.equations:
+            for x, index in self._reads(equation):
+                if index is not None:
+                    collect(x, index)
+        for store in cluster.stores:
+            collect(store.atom, broadcast_index(store.atom.aval.shape, self._source(store)))
+            for x, index in store.addressed:
+                collect(x, index)
+            if not store.addressed:
+                found.append(store.place.at(store.index))
+        return found
+
+    def _source(self, store: Store) -> Index:
+        """Where the loops are in the value that is stored."""
+        return self.full_index if store.addressed else store.index
+
+    def _reads(self, equation: Equation) -> list[tuple[Atom, Index | None]]:
+        return reads_of(equation, self.cluster.index[equation.results[0]], self.full_index)
+
+    def _reduces(self, equation: Equation) -> bool:
+        return is_reduction(equation)
+
+    def _merge_loops(self) -> None:
+        """Loops of length 1 are dropped, neighbours that run through memory as one are merged."""
+        cluster = self.cluster
+        forms = self._accesses()
+        inner = set(cluster.reduced or ())
+        counts = any(e.primitive.name in ("iota", "gather") for e in cluster.equations)
+        counts = counts or any(store.addressed for store in cluster.stores)
+        n = -1
+        for k in reversed(range(len(cluster.shape))):
+            size = cluster.shape[k]
+            if is_one(size):
+                continue
+            may = n >= 0 and not counts and (k in inner) == (n in inner)
+            if may and not any(
+                j in self.sizes or not is_one(cluster.shape[j]) for j in range(k + 1, n)
+            ):
+                step = self.sizes[n]
+                if all(same(f.coefficient(k), f.coefficient(n) * step) for f in forms):
+                    self.sizes[n] = step * size
+                    continue
+            self.sizes[k] = size
+            n = k
+
+    def _choose_lanes(self) -> int:
+        cluster = self.cluster
+        running = any(e.primitive.name in RUNNING for e in cluster.equations)
+        in_turn = running and self.lane_loop in self.inner_loops
+        if (
+            self.narrow
+            or self.lane_loop < 0
+            or in_turn
+            or any(store.adds for store in cluster.stores)
+        ):
+            return 1
+        dtypes = [v.aval.dtype for e in cluster.equations for v in e.results]
+        dtypes += [store.place.dtype for store in cluster.stores]
+        widest = max((d.itemsize // (2 if d.kind == "c" else 1) for d in dtypes), default=8)
+        lanes = max(self.context.vector_bytes // max(widest, 4), 1)
+        if any(self._reduces(e) for e in cluster.equations):
+            lanes *= 4
+        elif len(cluster.equations) < 16:
+            lanes *= 2
+        size = self.sizes[self.lane_loop]
+        while type(size) is int and lanes > max(size, 1):
+            lanes //= 2
+        return lanes
+
+    @property
+    def least_size(self) -> int:
+        """What the last loop's size must be at least, where only the run knows it; else 0."""
+        size = self.sizes.get(self.lane_loop, 0)
+        known = type(size) is int or lower_bound(size) >= self.lanes
+        return 0 if known else self.lanes
+
+    @property
+    def steps(self) -> Any:
+        """How often the outermost loop runs: what threads share."""
+        loops = self.row_loops
+        return self._count(loops[0]) if loops else 1
+
+    def _count(self, loop: int) -> Any:
+        size = self.sizes[loop]
+        return size if loop != self.lane_loop else (size + self.lanes - 1) // self.lanes
+
+    def _kept_values(self) -> dict[Variable, str]:
+        """What a later phase reads and would be long to compute again: a pointer to memory for one
+        row of it.
+        """
+        if not self.cluster.reduced or self.lane_loop not in self.inner_loops:
+            return {}
+        count = product([self.sizes[k] for k in self.inner_loops])
+        kept: dict[Variable, str] = {}
+        later = self._read_later()
+        costs = self._costs() if later else {}
+        for v in later:
+            size = count * v.aval.dtype.itemsize
+            if type(size) is int and size <= ROW_BYTES and costs.get(v, 0) >= 10:
+                kept[v] = self.context.scratch(size)
+        return kept
+
+    def _read_later(self) -> list[Variable]:
+        """The values that are read in a later phase, without those that memory has then."""
+        cluster, found = self.cluster, {}
+        reads = [
+            (x, index, cluster.phase[e.results[0]])
+            for e in cluster.equations
+            for x, index in self._reads(e)
+            if index is not None
+        ]
+        for atom, index, phase in reads:
+            x, _ = self.base(atom, index)
+            if type(x) is not Variable or x in self.plan.places:
+                continue
+            if cluster.level.get(x) == FULL and cluster.phase[x] < phase:
+                found[x] = None
+        return list(found)
+
+    def _costs(self) -> dict[Variable, int]:
+        """About how many operations computing each value again takes."""
+        costs: dict[Variable, int] = {}
+        for equation in self.cluster.equations:
+            v = equation.results[0]
+            if self.cluster.level[v] == FULL and v not in self.plan.places:
+                reads = {self.base(x, at)[0] for x, at in self._reads(equation) if at is not None}
+                costs[v] = weight(equation) + sum(
+                    costs.get(x, 0) for x in reads if type(x) is Variable
+                )
+        return costs
+
+    def _kept_form(self) -> Affine:
+        """The element of a row that the loops are at."""
+        form, step = Affine(0), 1
+        for k in reversed(self.inner_loops):
+            form = form.plus(Affine(0, ((k, step),)))
+            step = step * self.sizes[k]
+        return form
+
+    def _is_own(self, x: Atom) -> bool:
+        return type(x) is Variable and x in self.cluster.level
+
+    def base(self, x: Atom, index: Index) -> tuple[Atom, Index]:
+        """What is read where ``x`` is read at ``index``; see `Planner.base`."""
+        while type(x) is Variable and x not in self.plan.places and not self._is_own(x):
+            equation = self.plan.producers[x]
+            if equation.primitive.name not in INDEX_OPERATIONS:
+                break
+            inner = through(equation, index)
+            assert inner is not None
+            x, index = equation.inputs[0], inner
+        return x, index

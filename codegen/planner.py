@@ -1,0 +1,428 @@
+"""From a Program to steps: clusters of equations that one loop nest computes, and operations.
+
+Equations are visited in order; each joins the latest cluster that can take it, or opens one. The
+steps run in the order in which they were opened, and an equation only joins a step at or after
+those of its arguments, so no cycle can arise. What a later step reads is stored; everything else
+stays in registers. Index operations are no steps: consumers read through them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..autodiff.core import Aval
+from ..autodiff.program import Atom, Equation, Literal, Program, Variable, regions
+from ..autodiff.shapes import broadcast
+from .affine import INDEX_OPERATIONS, Index, Shape, identity, lower_bound, same, through
+from .places import (
+    CONSTANT,
+    PARAMETER,
+    RESULT,
+    TEMPORARY,
+    Buffer,
+    Place,
+    dense,
+    is_whole,
+    nbytes,
+    view,
+    view_part,
+)
+from .plan import (
+    FULL,
+    ROW,
+    RUNNING,
+    Cluster,
+    Operation,
+    Plan,
+    Step,
+    Store,
+    broadcast_index,
+    can_gather,
+    is_reduction,
+    reads_of,
+    reduced_axes,
+)
+from .reuse import reusable
+
+
+class Planner:
+    """Makes the `Plan` of one Program. ``is_elementwise`` says which equations loops can hold;
+    ``donated``: parameters whose memory may be written to, by number, and the results that come
+    after them: a loop's carried values.
+    """
+
+    LOOK_BACK = 12  # clusters that an equation may join
+
+    def __init__(
+        self,
+        program: Program,
+        is_elementwise: Callable[[Equation], bool],
+        constants: list[Literal],
+        donated: Mapping[int, int] | None = None,
+    ) -> None:
+        self.program = program
+        self.is_elementwise = is_elementwise
+        self.steps: list[Step] = []
+        self.places: dict[Atom, Place] = {}
+        self.copies: dict[Atom, Place] = {}  # dense ones of what has another place
+        self.home: dict[Variable, Step] = {}
+        self.producers: dict[Variable, Equation] = {}
+        self.constants = constants  # of the whole module
+        self.result_of: dict[Variable, int] = {}
+        self.temporaries = 0
+        self.outside: list[Buffer] = []
+        self.in_place: set[int] = set()  # results that lie where their parameters did
+        self.given = {program.parameters[i]: number for i, number in (donated or {}).items()}
+        self.reusable = reusable(program, self.given)
+        self.donated: dict[Buffer, int] = {}
+
+    def plan(self) -> Plan:
+        for number, v in enumerate(self.program.parameters):
+            self.places[v] = self._outside(PARAMETER, number, v.aval)
+            if v in self.given:
+                self.donated[self.places[v].buffer] = self.given[v]
+        for number, x in enumerate(self.program.results):
+            if type(x) is Variable and x not in self.places and x not in self.result_of:
+                self.result_of[x] = number
+        for equation in self.program.equations:
+            self._add(equation)
+        for number, x in enumerate(self.program.results):
+            self._add_result(number, x)
+        return Plan(
+            self.program, self.steps, self.places, self.producers, self.outside, self.in_place
+        )
+
+    def _outside(self, kind: str, number: int, aval: Aval) -> Place:
+        buffer = Buffer(kind, number, nbytes(aval.shape, aval.dtype))
+        if kind in (PARAMETER, RESULT):
+            self.outside.append(buffer)
+        return dense(buffer, aval.dtype, aval.shape)
+
+    def _add(self, equation: Equation) -> None:
+        for v in equation.results:
+            self.producers[v] = equation
+        name = equation.primitive.name
+        if name in INDEX_OPERATIONS:
+            self._add_index_operation(equation)
+        elif is_reduction(equation):
+            self._add_reduction(equation)
+        elif self.is_elementwise(equation) or (name == "gather" and can_gather(equation)):
+            self._add_elementwise(equation)
+        else:
+            update = getattr(self, f"_add_{name}", None)
+            if update is not None:
+                update(equation)
+            else:
+                self._add_operation(equation)
+
+    # Reading.
+
+    def base(self, x: Atom, index: Index) -> tuple[Atom, Index]:
+        """What is read where ``x`` is read at ``index``: through index operations that have no
+        place of their own, to a value that has one or that a cluster computes.
+        """
+        while type(x) is Variable and x not in self.places:
+            equation = self.producers[x]
+            if equation.primitive.name not in INDEX_OPERATIONS:
+                break
+            inner = through(equation, index)
+            assert inner is not None, f"{equation} was to be given a place"
+            x, index = equation.inputs[0], inner
+        return x, index
+
+    def step_of(self, x: Atom) -> int:
+        """The number of the step that computes ``x``; -1 if it is there from the start."""
+        while type(x) is Variable and x not in self.home:
+            equation = self.producers.get(x)
+            if equation is None or equation.primitive.name not in INDEX_OPERATIONS:
+                return -1
+            x = equation.inputs[0]
+        return self.home[x].number if type(x) is Variable else -1
+
+    def place_of(self, x: Atom, *, is_dense: bool = False) -> Place:
+        """The place of a value, which is stored there if nothing has asked for it before."""
+        place = self.places.get(x)
+        if place is None:
+            if type(x) is Literal:
+                place = self._constant(x)
+            else:
+                assert type(x) is Variable
+                place = self._stored(x)
+            self.places[x] = place
+        return place if place.is_dense or not is_dense else self._dense_copy(x)
+
+    def _constant(self, x: Literal) -> Place:
+        self.constants.append(x)
+        return self._outside(CONSTANT, len(self.constants) - 1, x.aval)
+
+    def _stored(self, x: Variable) -> Place:
+        equation = self.producers[x]
+        if equation.primitive.name in INDEX_OPERATIONS:
+            found = view(equation, self.place_of(equation.inputs[0]))
+            if found is None:  # a reshape that must move elements
+                found = view(equation, self._dense_copy(equation.inputs[0]))
+                assert found is not None
+                self.home[x] = self.steps[-1]
+            return found
+        cluster = self.home[x]
+        assert isinstance(cluster, Cluster), f"{equation} has no place"
+        place = self._new_place(x)
+        cluster.stores.append(Store(x, place, cluster.level[x], cluster.index[x]))
+        return place
+
+    def _new_place(self, x: Variable) -> Place:
+        number = self.result_of.pop(x, None)
+        if number is not None:
+            return self._outside(RESULT, number, x.aval)
+        return self.temporary(x.aval)
+
+    def temporary(self, aval: Aval) -> Place:
+        self.temporaries += 1
+        return self._outside(TEMPORARY, self.temporaries - 1, aval)
+
+    def _dense_copy(self, x: Atom) -> Place:
+        if x not in self.copies:
+            self.copies[x] = self.temporary(x.aval)
+            self.store(x, self.copies[x])
+        return self.copies[x]
+
+    def store(self, x: Atom, place: Place) -> Cluster:
+        """A cluster that writes ``x``, broadcast, to a place."""
+        self._prepare(x)
+        cluster = self._open(place.shape)
+        cluster.stores.append(Store(x, place, FULL, cluster.full_index))
+        return cluster
+
+    def _prepare(self, x: Atom) -> None:
+        """Gives a place to what a new cluster reads."""
+        if x.aval.shape or type(x) is Variable:
+            self.place_of(x)
+
+    def _open(self, shape: Shape) -> Cluster:
+        cluster = Cluster(len(self.steps), shape)
+        self.steps.append(cluster)
+        return cluster
+
+    # Elementwise equations, index operations, reductions.
+
+    def _add_index_operation(self, equation: Equation) -> None:
+        """Nothing to do, unless no index into the result can be turned into one of the argument."""
+        if equation.primitive.name == "reshape":
+            out = equation.results[0]
+            if through(equation, identity(range(len(out.aval.shape)))) is None:
+                self.place_of(out)
+
+    def _add_elementwise(self, equation: Equation) -> None:
+        shape = equation.results[0].aval.shape
+        low = max((self.step_of(x) for x in equation.inputs), default=-1)
+        for cluster in self._candidates(low):
+            for level in (FULL, ROW):
+                index = self._accepted_index(cluster, level, equation, shape)
+                if index is not None:
+                    self._join(cluster, level, index, equation)
+                    return
+        cluster = self._open(shape)
+        self._join(cluster, FULL, cluster.full_index, equation)
+
+    def _candidates(self, low: int) -> list[Cluster]:
+        recent = self.steps[max(low, len(self.steps) - self.LOOK_BACK, 0) :]
+        return [step for step in reversed(recent) if isinstance(step, Cluster)]
+
+    def _accepted_index(
+        self, cluster: Cluster, level: str, equation: Equation, shape: Shape
+    ) -> Index | None:
+        """The index of the equation's result in the cluster's loops; None if it cannot join."""
+        if level == ROW and cluster.reduced is None:
+            return None
+        index = cluster.index_into(shape, level)
+        if index is None:
+            return None
+        reads = reads_of(equation, index, cluster.full_index)
+        return index if all(self._readable(cluster, level, x, at) for x, at in reads) else None
+
+    def _readable(self, cluster: Cluster, level: str, x: Atom, index: Index | None) -> bool:
+        """Whether the cluster can read ``x`` there: from memory, or as it is computed."""
+        if index is None:
+            return self.step_of(x) < cluster.number
+        x, index = self.base(x, index)
+        if type(x) is Literal or x not in self.home:
+            return True
+        assert type(x) is Variable
+        if self.home[x] is not cluster:
+            return self.home[x].number < cluster.number
+        own = cluster.level.get(x)
+        if own is None:  # an update that this cluster does
+            return False
+        if level == FULL and own == ROW and not cluster.row_loops:
+            return False  # one row is everything: a second phase has nothing to gain
+        return (own == ROW or level == FULL) and index == cluster.index[x]
+
+    def _join(self, cluster: Cluster, level: str, index: Index, equation: Equation) -> None:
+        phase = 0
+        for x, at in reads_of(equation, index, cluster.full_index):
+            if at is None:
+                self.place_of(x)
+                continue
+            read, _ = self.base(x, at)
+            phase = max(phase, self._phase_read(cluster, level, read))
+        self._enter(cluster, level, index, equation, phase)
+
+    def _phase_read(self, cluster: Cluster, level: str, x: Atom) -> int:
+        """The first phase in which ``x`` can be read; what other steps compute gets a place."""
+        if type(x) is Variable and self.home.get(x) is cluster:
+            later = cluster.level[x] == ROW and level == FULL
+            return cluster.phase[x] + later
+        self._prepare(x)
+        return 0
+
+    def _enter(
+        self, cluster: Cluster, level: str, index: Index, equation: Equation, phase: int
+    ) -> None:
+        cluster.equations.append(equation)
+        for v in equation.results:
+            self.home[v] = cluster
+            cluster.level[v] = level
+            cluster.index[v] = index
+            cluster.phase[v] = phase
+            if v in self.result_of:
+                self.place_of(v)
+
+    def _add_reduction(self, equation: Equation) -> None:
+        (x,) = equation.inputs
+        shape, axes = x.aval.shape, reduced_axes(equation)
+        for cluster in self._candidates(self.step_of(x)):
+            fits = cluster.reduced is None or cluster.reduced == axes
+            exact = len(cluster.shape) == len(shape) and all(map(same, cluster.shape, shape))
+            if fits and exact and self._readable(cluster, FULL, x, cluster.full_index):
+                break
+        else:
+            cluster = self._open(shape)
+        cluster.reduced = axes
+        read, _ = self.base(x, cluster.full_index)
+        phase = self._phase_read(cluster, FULL, read)
+        if equation.primitive.name in RUNNING:
+            self._enter(cluster, FULL, cluster.full_index, equation, phase)
+            return
+        index = cluster.index_into(cluster.row_shape, ROW)
+        assert index is not None
+        self._enter(cluster, ROW, index, equation, phase)
+
+    # Updates: a new array, part of which is written.
+
+    def _add_concatenate(self, equation: Equation) -> None:
+        (out,) = equation.results
+        axis = equation.params["axis"]
+        place = self._new_place(out)
+        start: Any = 0
+        for x in equation.inputs:
+            size = x.aval.shape[axis]
+            piece = place._replace(
+                shape=x.aval.shape, offset=place.offset + start * place.strides[axis]
+            )
+            if not (type(size) is int and size == 0):
+                self.store(x, piece)
+            start = start + size
+        self._finish_update(out, place)
+
+    def _finish_update(self, out: Variable, place: Place) -> None:
+        self.places[out] = place
+        self.home[out] = self.steps[-1] if self.steps else self._open(place.shape)
+
+    def _add_setitem(self, equation: Equation) -> None:
+        _, value = equation.inputs
+        place = self._updated(equation)
+        self.store(value, view_part(place, equation.params["index"]))
+        self._finish_update(equation.results[0], place)
+
+    def _updated(self, equation: Equation) -> Place:
+        """The place of an update's result, which holds what there was before: its own array where
+        nothing else reads that any more, else a copy.
+        """
+        x = equation.inputs[0]
+        (out,) = equation.results
+        if equation in self.reusable:
+            place = self.place_of(x)
+            if is_whole(place) and (place.buffer.kind == TEMPORARY or place.buffer in self.donated):
+                return place
+        place = self._new_place(out)
+        self.store(x, place)
+        return place
+
+    def _scatter_into(self, equation: Equation, place: Place, value: Atom, adds: bool) -> None:
+        """Writes ``value``, broadcast, to the elements that index arrays address."""
+        indices = equation.inputs[-self._index_count(equation) :]
+        for x in (value, *indices):
+            self._prepare(x)
+        lead = broadcast(*(i.aval.shape for i in indices))
+        rest = place.shape[len(indices) :]
+        cluster = self._open((*lead, *rest))
+        cluster.serial = True
+        index = cluster.full_index
+        addressed = tuple((i, broadcast_index(i.aval.shape, index[: len(lead)])) for i in indices)
+        target = index[len(lead) :]
+        cluster.stores.append(Store(value, place, FULL, target, addressed, adds))
+        self._finish_update(equation.results[0], place)
+
+    def _index_count(self, equation: Equation) -> int:
+        return len(equation.inputs) - (1 if equation.primitive.name == "accumulate" else 2)
+
+    def _can_scatter(self, equation: Equation) -> bool:
+        count = self._index_count(equation)
+        shape = equation.results[0].aval.shape
+        return all(i.aval.dtype.kind in "iu" for i in equation.inputs[-count:]) and all(
+            lower_bound(dim) for dim in shape[:count]
+        )
+
+    def _add_scatter(self, equation: Equation) -> None:
+        if not self._can_scatter(equation):
+            self._add_operation(equation)
+            return
+        adds = equation.primitive.name == "scatter_add"
+        self._scatter_into(equation, self._updated(equation), equation.inputs[1], adds)
+
+    _add_scatter_add = _add_scatter
+
+    def _add_accumulate(self, equation: Equation) -> None:
+        if not self._can_scatter(equation):
+            self._add_operation(equation)
+            return
+        (out,) = equation.results
+        place = self._new_place(out)
+        self.store(Literal(out.aval.dtype.type(0)), place)
+        self._scatter_into(equation, place, equation.inputs[0], adds=True)
+
+    def _add_embed(self, equation: Equation) -> None:
+        (part,) = equation.inputs
+        (out,) = equation.results
+        place = self._new_place(out)
+        self.store(Literal(out.aval.dtype.type(0)), place)
+        self.store(part, view_part(place, equation.params["index"]))
+        self._finish_update(out, place)
+
+    # Everything else.
+
+    def _add_operation(self, equation: Equation) -> None:
+        if any(True for _ in regions(equation)):
+            operands = [self.place_of(x, is_dense=True) for x in equation.inputs]
+        else:
+            operands = [
+                x if type(x) is Literal and not x.aval.shape else self.place_of(x)
+                for x in equation.inputs
+            ]
+        results = [self._new_place(v) for v in equation.results]
+        step = Operation(len(self.steps), equation, operands, results)
+        self.steps.append(step)
+        for v, place in zip(equation.results, results, strict=True):
+            self.places[v] = place
+            self.home[v] = step
+
+    def _add_result(self, number: int, x: Atom) -> None:
+        place = self.places.get(x)
+        if place is not None and is_whole(place):
+            if place.buffer.kind == RESULT and place.buffer.number == number:
+                return
+            if self.donated.get(place.buffer) == number:
+                self.in_place.add(number)
+                return
+        self.store(x, self._outside(RESULT, number, x.aval))
