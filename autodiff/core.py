@@ -299,8 +299,8 @@ class Primitive:
         if self.shape_rule is None:
             raise ConcretizationError(
                 f"the shape or dtype of what {self.name} returns depends on values that are not "
-                f"known here{user_line()}. Keep all elements: write np.where(mask, a, 0.0) in place "
-                "of a[mask], and a[...] = np.where(mask, new, a) in place of a[mask] = new."
+                f"known here{user_line()}. Keep all elements: write np.where(mask, a, 0.0) in "
+                "place of a[mask], and a[...] = np.where(mask, new, a) in place of a[mask] = new."
             )
         return self.shape_rule(*avals, **params)
 

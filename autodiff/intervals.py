@@ -1,7 +1,7 @@
 """What is known of integers while a Program is recorded: the smallest and the largest they can be.
 
-Loop indices have ranges, from which those of the bounds of inner loops follow: how often a loop over
-``range(i + 1, n)`` runs at most decides how much reverse mode has to make room for.
+Loop indices have ranges, from which those of the bounds of inner loops follow: how often a loop
+over ``range(i + 1, n)`` runs at most decides how much reverse mode has to make room for.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _range_of_result(trace: ProgramTrace, equation: Any) -> Range | None:
     if name == "dimension":
         return equation.params["dim"], equation.params["dim"]
     rule = _RULES.get(name)
-    if rule is None or any(a.aval.dtype.kind not in "iu" for a in inputs):
+    if rule is None or any(a.aval.dtype != np.int64 for a in (*inputs, *equation.results)):
         return None
     ranges = [_range_of_atom(trace, a) for a in inputs]
     known = [r for r in ranges if r is not None]

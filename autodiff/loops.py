@@ -1,10 +1,10 @@
 """`for_p`: the counted loop whose bounds are operands.
 
-Where it is known how often it runs at most, its reverse mode is that of a scan: the first run writes
-what it stores to stacks of that length. Where it is not, the carried values are kept at SEGMENT
-places, evenly spread over the loop, and the iterations between two of them treated in the same way,
-down to single iterations: so every iteration runs LEVELS times more at most, and a loop of up to
-SEGMENT iterations twice more.
+Where it is known how often it runs at most, its reverse mode is that of a scan: the first run
+writes what it stores to stacks of that length. Where it is not, the carried values are kept at
+SEGMENT places, evenly spread over the loop, and the iterations between two of them treated in the
+same way, down to single iterations: so every iteration runs LEVELS times more at most, and those of
+a loop of up to SEGMENT iterations twice more.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def _python_result(
         if isinstance(python(*numbers), complex):
             values = [convert_p(x, dtype=_COMPLEX) for x in values]
     if ufunc not in _ON_BITS and all(dtype_of(x).kind == "b" for x in values):
-        values = [convert(x, np.dtype(int)) for x in values]  # True + True is 2
+        values = [_python_int(x) for x in values]
     return wrap(weaken_p(dispatch.UFUNCS[ufunc](*values)), WEAK)
 
 

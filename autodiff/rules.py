@@ -444,7 +444,7 @@ imag_p = Linear(
 # A Python number (weak dtype, NEP 50) again, after an operation on Python numbers.
 weaken_p = General(
     "weaken",
-    lambda x: x.item(),
+    lambda x: x if type(x) in PYTHON_DTYPES else x.item(),
     lambda ans, args, x_dots: convert(x_dots[0], dtype_of(ans)),  # a tangent is no Python number
     lambda ct, ans, args, wanted: (ct,),
     shape=lambda x: Aval(x.shape, x.dtype, True),

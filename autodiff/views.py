@@ -21,7 +21,7 @@ from .handles import ARRAY0D, WEAK, TracedArray, View, unwrap_known, value_of, v
 from .primitives.indexing import getitem_p, setitem_p
 from .primitives.manipulation import transpose_p
 from .primitives.parts import copy_p, diagonal_p, join_parts_p
-from .rules import broadcast_to_p, imag_p, real_p, reshape_p
+from .rules import broadcast_to_p, convert, imag_p, real_p, reshape_p, weaken_p
 from .symbolic_layouts import dense_strides, strided
 
 Shape = tuple[Any, ...]
@@ -313,8 +313,16 @@ def diagonal(handle: TracedArray, offset: Any = 0, axis1: Any = 0, axis2: Any = 
     )
 
 
+def _counted(handle: TracedArray) -> TracedArray:
+    """Of a Python bool the int, which its parts are."""
+    if handle._kind != WEAK or dtype_of(handle.value).kind != "b":
+        return handle
+    return wrap(weaken_p(convert(handle.value, np.dtype(int))), WEAK)
+
+
 def real(handle: TracedArray) -> TracedArray:
     """The real parts: a view of a complex array; a real array is its own."""
+    handle = _counted(handle)
     value = handle.value
     if dtype_of(value).kind != "c":
         return handle
@@ -330,7 +338,10 @@ def real(handle: TracedArray) -> TracedArray:
 
 def imag(handle: TracedArray) -> TracedArray:
     """The imaginary parts: a view of a complex array; zeros, read-only, of a real one."""
+    handle = _counted(handle)
     value = handle.value
+    if handle._kind == WEAK:
+        return wrap(weaken_p(imag_p(value)), WEAK)
     if handle.is_scalar():
         return wrap(imag_p(value), handle._kind)
     if dtype_of(value).kind != "c":

@@ -118,16 +118,20 @@ class Planner:
 
     # Reading.
 
-    def base(self, x: Atom, index: Index) -> tuple[Atom, Index]:
+    def base(self, x: Atom, index: Index, cluster: Cluster | None = None) -> tuple[Atom, Index]:
         """What is read where ``x`` is read at ``index``: through index operations that have no
-        place of their own, to a value that has one or that a cluster computes.
+        place of their own, to a value that has one or that a cluster computes. A place that
+        ``cluster`` itself fills is nothing it can read: there it goes on to what is computed.
         """
-        while type(x) is Variable and x not in self.places:
-            equation = self.producers[x]
-            if equation.primitive.name not in INDEX_OPERATIONS:
+        while type(x) is Variable and x not in self.home:
+            equation = self.producers.get(x)
+            if equation is None or equation.primitive.name not in INDEX_OPERATIONS:
+                break
+            if x in self.places and (cluster is None or self.step_of(x) < cluster.number):
                 break
             inner = through(equation, index)
-            assert inner is not None, f"{equation} was to be given a place"
+            if inner is None:
+                break
             x, index = equation.inputs[0], inner
         return x, index
 
@@ -245,12 +249,12 @@ class Planner:
         """Whether the cluster can read ``x`` there: from memory, or as it is computed."""
         if index is None:
             return self.step_of(x) < cluster.number
-        x, index = self.base(x, index)
-        if type(x) is Literal or x not in self.home:
+        x, index = self.base(x, index, cluster)
+        if type(x) is Literal or self.step_of(x) < cluster.number:
             return True
         assert type(x) is Variable
-        if self.home[x] is not cluster:
-            return self.home[x].number < cluster.number
+        if self.home.get(x) is not cluster:
+            return False
         own = cluster.level.get(x)
         if own is None:  # an update that this cluster does
             return False
@@ -264,7 +268,7 @@ class Planner:
             if at is None:
                 self.place_of(x)
                 continue
-            read, _ = self.base(x, at)
+            read, _ = self.base(x, at, cluster)
             phase = max(phase, self._phase_read(cluster, level, read))
         self._enter(cluster, level, index, equation, phase)
 
@@ -299,7 +303,7 @@ class Planner:
         else:
             cluster = self._open(shape)
         cluster.reduced = axes
-        read, _ = self.base(x, cluster.full_index)
+        read, _ = self.base(x, cluster.full_index, cluster)
         phase = self._phase_read(cluster, FULL, read)
         if equation.primitive.name in RUNNING:
             self._enter(cluster, FULL, cluster.full_index, equation, phase)

@@ -160,6 +160,11 @@ class Compiled:
         for i, array in enumerate(self._held):
             table[i] = array.ctypes.data
 
+    @property
+    def is_self_contained(self) -> bool:
+        """Whether a call may go to the code's address: nothing has to be copied before."""
+        return not self._refreshed
+
     def module(self) -> Module:
         """What the code was made of, made again."""
         program = optimize(self.program)

@@ -55,6 +55,7 @@ class Entry:
         self.note = ""
         self.draws = False  # random numbers, which were drawn while it was recorded
         self.ran = False
+        self.is_fast = False  # known to the native call path
         self.arrays = [*environment.arrays, *self.traced.live]
         self.exact = [(x, digest(x)) for x in self.traced.baked_arrays(environment)]
         self.by_sizes: dict[tuple[int, ...], Program] = {}

@@ -19,9 +19,11 @@ from ..autodiff.program import Program
 from ..codegen.inspection import Inspection
 from .debug import show
 from .entries import Entry
+from .entry import Entry as NativeEntry
 from .environment import Environment
 from .explanation import Compile, Description, Explanation, describe, parameter_names, reason_of
 from .families import Family, has_symbolic_sizes, key_without_sizes
+from .fast_path import signature_of
 from .inspecting import inspection_of
 from .randomness import random_state
 from .signature import DYNAMIC, STATIC, TREE, Call
@@ -81,8 +83,8 @@ def jit(
     return Jit(fun, static_argnames, dynamic_argnames)
 
 
-class Jit:
-    """A jitted function. See `jit`."""
+class Jit(NativeEntry):
+    """A jitted function. See `jit`. Calls reach Python only if no compiled signature fits."""
 
     def __init__(self, fun: Callable[..., Any], static: Names, dynamic: Names) -> None:
         boundary.check_callable("jit", fun)
@@ -91,6 +93,7 @@ class Jit:
                 f"jit: {function_name(fun)} is a generator or coroutine, which runs in pieces; jit "
                 "the functions of arrays that it calls."
             )
+        super().__init__(self._missed, function_name(fun))
         self._fun = fun
         self._options = (static, dynamic)
         self._modes = _modes(fun, static, dynamic)
@@ -99,18 +102,28 @@ class Jit:
 
     def clear_cache(self) -> None:
         """Forgets what has been compiled."""
+        self.clear()
         self._entries: dict[Any, list[Entry]] = {}
         self._families: dict[Any, Family] = {}
         self._log: list[Compile] = []
         self._past: list[tuple[Description, Environment]] = []
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._run(Call(args, kwargs, self._mode))
-
-    def _run(self, call: Call) -> Any:
+    def _missed(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
+        bound = args[0] if args and self._is_method_of(type(args[0])) else None
+        call = Call(args, kwargs or {}, self._mode, bound)
         if dims.in_use and has_symbolic_sizes(call):  # in a Program for any size
             return self._fun(*call.args, **call.kwargs)
-        return self._entry(call).run(call)
+        found = self._entry(call)
+        result = found.run(call)
+        if not found.is_fast and found.executable is not None:
+            found.is_fast = True  # or cannot be
+            signature = signature_of(found, call)
+            if signature is not None:
+                self.add(signature)
+        return result
+
+    def _is_method_of(self, kind: type) -> bool:
+        return any(vars(cls).get(self.__name__) is self for cls in kind.__mro__)
 
     def _entry(self, call: Call) -> Entry:
         return self._found(call) or self._made(call)
@@ -153,6 +166,7 @@ class Jit:
             entry.draws = True
         elif not environment.unchanged():
             entry.note = "the function changes what it reads: it is recorded anew at each call"
+            entry.is_fast = True  # as fast as it gets
         if environment.overflow:
             entry.note += "; reads more objects than are watched"
         if not entry.traced.captures:
@@ -259,8 +273,7 @@ class BoundJit:
         functools.update_wrapper(self, function, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        function, instance = self.__func__, self.__self__
-        return function._run(Call((instance, *args), kwargs, function._mode, instance))
+        return self.__func__(self.__self__, *args, **kwargs)
 
     def trace(self, *args: Any, **kwargs: Any) -> Program:
         """See `Jit.trace`."""

@@ -224,13 +224,26 @@ def leaf_type(x: Any, dynamic: bool = False) -> Type | None:
     return array_type(foreign.checked(x)) if isinstance(x, np.ndarray) else None
 
 
+def is_tree(x: Any) -> bool:
+    """Whether something that is no traced leaf consists of parts."""
+    kind = type(x)
+    if kind in PLAIN or isinstance(x, np.generic):
+        return False
+    return kind in (tuple, list, dict) or trees.one_level(x) is not None
+
+
 class Spec:
-    """A tree without its leaves. ``fill(leaves)`` builds the tree again."""
+    """A tree without its leaves. ``fill(leaves)`` builds the tree again. ``names``: of a dict."""
 
-    __slots__ = ("build", "children")
+    __slots__ = ("build", "children", "names")
 
-    def __init__(self, build: Callable[[list[Any]], Any], children: list[Any]) -> None:
-        self.build, self.children = build, children
+    def __init__(
+        self,
+        build: Callable[[list[Any]], Any],
+        children: list[Any],
+        names: list[Any] | None = None,
+    ) -> None:
+        self.build, self.children, self.names = build, children, names
 
     def fill(self, leaves: Iterator[Any]) -> Any:
         return self.build([child.fill(leaves) for child in self.children])
@@ -266,7 +279,7 @@ def spec_of(
     if kind is dict:
         names = list(tree)
         children = [spec_of(x, is_leaf, found) for x in tree.values()]
-        return Spec(lambda values: dict(zip(names, values, strict=True)), children)
+        return Spec(lambda values: dict(zip(names, values, strict=True)), children, names)
     node = None if kind in PLAIN else trees.one_level(tree)
     if node is not None:
         children, _, build = node

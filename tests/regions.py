@@ -6,8 +6,9 @@ from typing import Any
 import numpy
 
 from xnp.autodiff import boundary, trees
-from xnp.autodiff.core import aval_of, thread_state
-from xnp.autodiff.handles import RESULT, wrap
+from xnp.autodiff.core import Aval, aval_of, thread_state
+from xnp.autodiff.handles import RESULT, value_of, wrap
+from xnp.autodiff.program import Equation, Program, regions
 from xnp.autodiff.recording import record
 
 
@@ -34,3 +35,22 @@ def recorded(function: Callable[..., Any]) -> Callable[..., Any]:
         return trees.rebuild(result["unflatten"], found)
 
     return wrapped
+
+
+def program_of(f: Callable[..., Any], *args: Any) -> Program:
+    """The Program of ``f`` for arrays like these."""
+    avals = [Aval(numpy.shape(a), numpy.asarray(a).dtype) for a in args]
+    run = lambda *values: [value_of(f(*map(wrap, values)))]
+    program, _ = record(run, avals, "f")
+    program.check()
+    return program
+
+
+def equations(program: Program, name: str) -> list[Equation]:
+    """All equations of one primitive, those in regions too."""
+    found: list[Equation] = []
+    for equation in program.equations:
+        found += [equation] if equation.primitive.name == name else []
+        for region in regions(equation):
+            found += equations(region, name)
+    return found

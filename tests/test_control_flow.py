@@ -229,3 +229,12 @@ def test_recorded_is_plain_forward(f, name):
 def test_recorded_is_plain_reverse(f, name):
     transform, arg = REVERSE[name]
     check_same(transform, f, arg)
+
+
+@pytest.mark.parametrize("f", ROWS)
+def test_compiled_is_plain(f):
+    tolerance = 1e-3 if f is single_precision else 1e-10
+    assert_allclose(np.jit(f)(X), f(X), rtol=tolerance, atol=tolerance)
+    if f not in NO_REVERSE:
+        gradient = np.grad(weighted(f))
+        assert_allclose(np.jit(gradient)(X), gradient(X), rtol=tolerance, atol=tolerance)

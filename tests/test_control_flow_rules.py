@@ -8,34 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from regions import recorded
+from regions import equations, program_of, recorded
 
 import xnp as np
 from xnp.autodiff.core import Aval
-from xnp.autodiff.handles import value_of, wrap
-from xnp.autodiff.program import Program, regions
-from xnp.autodiff.recording import record
 
 X = numpy.array([0.3, -0.7, 1.2])
-
-
-def program_of(f, *args):
-    """The Program of ``f`` for arrays like these."""
-    avals = [Aval(numpy.shape(a), numpy.asarray(a).dtype) for a in args]
-    run = lambda *values: [value_of(f(*map(wrap, values)))]
-    program, _ = record(run, avals, "f")
-    program.check()
-    return program
-
-
-def equations(program: Program, name: str) -> list:
-    """All equations of one primitive, those in regions too."""
-    found = []
-    for equation in program.equations:
-        found += [equation] if equation.primitive.name == name else []
-        for region in regions(equation):
-            found += equations(region, name)
-    return found
 
 
 # -- types --
@@ -301,50 +279,6 @@ def test_behind_a_mask_an_infinite_derivative_is_nothing():
         assert_array_equal(g(x), [0.0, 0.25, 0.0])
 
 
-# -- bounds and conditions that only the run knows --
-
-
-def counted(n, x):
-    def body(i, c):
-        v, k = c
-        return np.sin(v * x) + i * 0.1, k + i
-
-    v, k = np.fori_loop(n // 2, n, body, (x, 0))
-    return np.sum(v * x) * k
-
-
-@pytest.mark.parametrize("n", [-3, 0, 1, 2, 5, 40])
-def test_reverse_mode_with_unknown_bounds(n):
-    wanted = np.grad(counted, 1)(n, X)
-    n = numpy.int64(n)
-    assert_allclose(recorded(np.grad(counted, 1))(n, X), wanted, rtol=1e-11)
-    twice = recorded(lambda n, x: np.jvp(lambda x: np.grad(counted, 1)(n, x), (x,), (x,))[1])
-    assert_allclose(twice(n, X), np.hessian(counted, 1)(int(n), X) @ X, rtol=1e-9)
-
-
-def test_reverse_mode_of_a_long_loop_with_unknown_bounds():
-    f = lambda n, x: np.fori_loop(0, n, lambda i, c: np.sin(c) * x + 0.1, x)
-    n = numpy.int64(700)  # more than one segment
-    assert_allclose(recorded(np.grad(f, 1))(n, 1.1), np.grad(f, 1)(700, 1.1), rtol=1e-10)
-
-
-def test_reverse_mode_of_a_while_loop():
-    f = lambda x: np.while_loop(lambda c: c < 10, lambda c: c * c + 1, x)
-    assert np.grad(f)(1.5) == pytest.approx(2 * 1.5 * 2 * (1.5**2 + 1))
-    slopes = [np.grad(f)(x) for x in (1.5, 4.0, 20.0)]
-    assert_allclose(np.vmap(np.grad(f))(numpy.array([1.5, 4.0, 20.0])), slopes)
-    text = (
-        "while_loop: reverse mode needs a number of iterations that is known when the loop starts. "
-        "Write xnp.fori_loop or xnp.scan with a known count (and xnp.cond inside for a loop that "
-        "ends early), or use forward mode, xnp.jvp or xnp.jacfwd."
-    )
-    with pytest.raises(np.DifferentiationError) as error:
-        recorded(np.grad(f))(1.5)
-    assert without_line(error.value) == text
-    stopped = lambda x: x * np.stop_gradient(f(x))
-    assert recorded(np.grad(stopped))(1.5) == np.grad(stopped)(1.5)
-
-
 # -- errors --
 
 
@@ -496,3 +430,20 @@ def test_a_region_prints():
         "  return d",
         "}",
     ]
+
+
+def test_reverse_mode_of_a_while_loop():
+    f = lambda x: np.while_loop(lambda c: c < 10, lambda c: c * c + 1, x)
+    assert np.grad(f)(1.5) == pytest.approx(2 * 1.5 * 2 * (1.5**2 + 1))
+    slopes = [np.grad(f)(x) for x in (1.5, 4.0, 20.0)]
+    assert_allclose(np.vmap(np.grad(f))(numpy.array([1.5, 4.0, 20.0])), slopes)
+    text = (
+        "while_loop: reverse mode needs a number of iterations that is known when the loop starts. "
+        "Write xnp.fori_loop or xnp.scan with a known count (and xnp.cond inside for a loop that "
+        "ends early), or use forward mode, xnp.jvp or xnp.jacfwd."
+    )
+    with pytest.raises(np.DifferentiationError) as error:
+        recorded(np.grad(f))(1.5)
+    assert without_line(error.value) == text
+    stopped = lambda x: x * np.stop_gradient(f(x))
+    assert recorded(np.grad(stopped))(1.5) == np.grad(stopped)(1.5)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from programs import algebra, dynamics, methods, physics, signals, statistics
 from programs.program import PROGRAMS
 from random_programs import Program, program_of, shrunk
@@ -84,12 +86,26 @@ def check_seed(seed: int) -> bool:
     return check_program(program)
 
 
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("block", range(20))
 def test_random_programs(block):
     taken = [check_seed(seed) for seed in range(20 * block, 20 * block + 20)]
-    assert sum(taken) >= 6
+    assert sum(taken) >= 5
 
 
+@pytest.mark.parametrize("seed", range(1000, 1020))
+def test_random_programs_natively(seed):
+    check_seed(seed)
+
+
+@pytest.mark.slow
+@settings(phases=[Phase.generate])
+@given(st.integers(2000, 2**62))
+def test_more_programs_natively(seed):
+    check_seed(seed)
+
+
+@pytest.mark.usefixtures("interpreted")
 @pytest.mark.parametrize("name", KEPT)
 def test_kept(name):
     arguments = {"x": X3, "y": Y23, "s": 0.75, "h": H33}
@@ -129,8 +145,7 @@ def jitted_program(name: str) -> Any:
     return np.jit(lambda *args: program.run(np, *args))
 
 
-@EACH
-def test_programs(name):
+def check_named_program(name: str) -> None:
     program = PROGRAMS[name]
     with numpy.errstate(all="ignore"):
         left, given = copies(program.args), copies(program.args)
@@ -145,12 +160,9 @@ def test_programs(name):
         numpy.testing.assert_array_equal(a, b)
 
 
-@EACH
-def test_derivatives_of_programs(name):
+def check_derivatives(name: str) -> None:
     """grad(jit(f)), jit(grad(f)) are grad(f)."""
     program = PROGRAMS[name]
-    if name in REFUSED:
-        return
 
     def total(run: Any) -> Any:
         return lambda *args: np.sum(np.real(run(*args)))
@@ -163,3 +175,25 @@ def test_derivatives_of_programs(name):
         for found in (outside, inside(*program.args)):
             for a, b in zip(found, wanted, strict=True):
                 numpy.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-9)
+
+
+TAKEN = pytest.mark.parametrize("name", [name for name in PROGRAMS if name not in REFUSED])
+
+
+@pytest.mark.usefixtures("interpreted")
+@EACH
+def test_programs(name):
+    check_named_program(name)
+
+
+@pytest.mark.usefixtures("interpreted")
+@TAKEN
+def test_derivatives_of_programs(name):
+    check_derivatives(name)
+
+
+@pytest.mark.slow
+@TAKEN
+def test_programs_natively(name):
+    check_named_program(name)
+    check_derivatives(name)

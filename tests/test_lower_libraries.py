@@ -19,13 +19,13 @@ from xnp.runtime.compile import Compiled
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 
-def compiled(name, *arrays):
+def compiled(name, *arrays, **params):
     """The primitive on arguments like these, natively: nothing may call back to NumPy."""
     primitive = xnp.autodiff.core.primitives[name]
     parameters = [Variable(Aval(x.shape, x.dtype)) for x in arrays]
-    avals = primitive.shape(*(v.aval for v in parameters))
+    avals = primitive.shape(*(v.aval for v in parameters), **params)
     results = [Variable(a) for a in (avals if primitive.multiple else [avals])]
-    program = Program(parameters, [Equation(primitive, parameters, {}, results, None)], results)
+    program = Program(parameters, [Equation(primitive, parameters, params, results, None)], results)
     code = Compiled(program)
     assert not code.recipe.callbacks
     return code
@@ -164,6 +164,76 @@ def test_one_matrix_for_a_stack_of_right_sides():
     a, b, _ = system(rng, (), 5, "d")
     many = np.stack([b, 2 * b])
     assert_near(compiled("solve", a, many)([a, many])[0], np.linalg.solve(a, many))
+
+
+def adjoint(x):
+    return np.conj(np.swapaxes(x, -1, -2))
+
+
+def assert_unitary(x):
+    *lead, _, n = x.shape
+    assert_near(adjoint(x) @ x, np.broadcast_to(np.eye(n, dtype=x.dtype), (*lead, n, n)))
+
+
+def native(name, a, want, **params):
+    """The results, whose types are those of NumPy's ``want``."""
+    found = [np.asarray(x) for x in compiled(name, a, **params)([a])]
+    for got, x in zip(found, want, strict=True):
+        assert (got.dtype, got.shape) == (x.dtype, x.shape)
+    return found
+
+
+SHAPES_OF_STACKS = [(1, 1), (4, 4), (30, 17), (3, 9, 20), (2, 0, 3, 2), (0, 3), (3, 0)]
+
+
+@pytest.mark.parametrize("char", "fdFD")
+@pytest.mark.parametrize("shape", SHAPES_OF_STACKS)
+def test_qr(shape, char):
+    a = make(np.random.default_rng(0), shape, char)
+    want = np.linalg.qr(a)
+    q, r = native("qr", a, want)
+    assert_near(r, want[1])  # the signs are LAPACK's
+    assert_near(q @ r, a)
+    assert_unitary(q)
+    np.testing.assert_array_equal(r, np.triu(r))
+
+
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize("char", "fdFD")
+@pytest.mark.parametrize("shape", SHAPES_OF_STACKS)
+def test_svd(shape, char, full):
+    a = make(np.random.default_rng(0), shape, char)
+    want = np.linalg.svd(a, full_matrices=full)
+    u, s, vh = native("svd", a, want, full=full)
+    k = s.shape[-1]
+    assert_near(s, want[1])
+    assert_near((u[..., :k] * s[..., None, :]) @ vh[..., :k, :], a)
+    assert_unitary(u)
+    assert_unitary(adjoint(vh))
+
+
+@pytest.mark.parametrize("char", "fdFD")
+@pytest.mark.parametrize("shape", [(1, 1), (3, 20, 20), (0, 0), (2, 0, 3, 3)])
+@pytest.mark.parametrize("uplo", "LU")
+def test_eigh(shape, char, uplo):
+    """Only one triangle is read."""
+    a = make(np.random.default_rng(0), shape, char)
+    want = np.linalg.eigh(a, uplo)
+    w, v = native("eigh", a, want, uplo=uplo)
+    half = np.tril(a, -1) if uplo == "L" else np.triu(a, 1)
+    diagonal = np.real(np.diagonal(a, axis1=-2, axis2=-1))[..., None] * np.eye(shape[-1])
+    assert_near(w, want[0])
+    assert_near((v * w[..., None, :]) @ adjoint(v), (half + adjoint(half) + diagonal).astype(char))
+    assert_unitary(v)
+
+
+def test_svd_that_does_not_converge_raises_what_numpy_raises():
+    a = np.full((3, 3), np.nan)
+    with pytest.raises(np.linalg.LinAlgError) as wanted:
+        np.linalg.svd(a)
+    with pytest.raises(np.linalg.LinAlgError) as found:
+        compiled("svd", a, full=True)([a])
+    assert str(found.value) == str(wanted.value)
 
 
 SINGULAR = [np.zeros((3, 3)), np.stack([np.eye(3), np.zeros((3, 3))]), np.ones((2, 2), "F")]

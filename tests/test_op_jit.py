@@ -17,8 +17,6 @@ import xnp
 from xnp.autodiff.core import aval_of
 from xnp.testing.vectors import leaves_of
 
-FIRST = [case for case in CASES if case.index == 0]
-
 
 def quietly(fun: Callable[..., Any], *args: Any) -> Any:
     with numpy.errstate(all="ignore"), warnings.catch_warnings():
@@ -36,6 +34,7 @@ def is_recorded(case: Case) -> bool:
     return True
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_ledger():
     """A row that jit refuses without an entry fails, and so does an entry without a gap."""
     gaps = {
@@ -46,13 +45,12 @@ def test_ledger():
     assert not closed, f"in the ledger, but jitted or gone: {closed}; take them out"
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.op.name not in LEDGER], ids=str)
-def test_jit(case):
+def check_jit(case: Case, how: str) -> None:
     """Values, types, dtypes, shapes and containers are those of NumPy, at every call."""
     f = Restricted(case, abstractable(case))
     wanted = quietly(f.full, *f.chosen)
     jitted = xnp.jit(f.full)
-    for what in ("jit", "jit, second call", "jit of jit"):
+    for what in (f"{how} jit", "second call", "jit of jit"):
         f.args = case.args
         chosen = Restricted(case, f.positions).chosen
         if what == "jit of jit":
@@ -60,20 +58,14 @@ def test_jit(case):
         check_value(case, quietly(jitted, *chosen), wanted, what)
 
 
-@pytest.mark.parametrize("case", FIRST, ids=str)
-def test_jit_of_derivatives(case):
+def check_jit_of_derivatives(case: Case) -> None:
     """The function is jvp, vjp, jvp of vjp or vmap."""
-    if case.op.name in LEDGER or case.op.name in REFUSED:
-        return
     for name, fun, args in quietly(lambda: list(programs_of_derivatives(case))):
         check_close(quietly(xnp.jit(fun), *args), quietly(fun, *args), f"{case}: jit of {name}")
 
 
-@pytest.mark.parametrize("case", FIRST, ids=str)
-def test_derivatives_of_jit(case):
+def check_derivatives_of_jit(case: Case) -> None:
     """jvp, vjp, jvp of vjp and vmap of a jitted function."""
-    if case.op.name in LEDGER or case.op.name in REFUSED:
-        return
     plain = quietly(lambda: list(programs_of_derivatives(case)))
     jitted = quietly(lambda: list(programs_of_derivatives(case, xnp.jit)))
     for (name, fun, args), (_, other, _) in zip(plain, jitted, strict=True):
@@ -85,3 +77,44 @@ def check_close(found: Any, wanted: Any, what: str) -> None:
     assert [aval_of(x)[:2] for x in found] == [aval_of(x)[:2] for x in wanted], what
     for a, b in zip(found, wanted, strict=True):
         numpy.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7, err_msg=what)
+
+
+RECORDED = [case for case in CASES if case.op.name not in LEDGER]
+FIRST = [case for case in RECORDED if case.index == 0]
+DERIVED = [case for case in FIRST if case.op.name not in REFUSED]
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("case", RECORDED, ids=str)
+def test_jit(case):
+    check_jit(case, "interpreted")
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("case", DERIVED, ids=str)
+def test_jit_of_derivatives(case):
+    check_jit_of_derivatives(case)
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("case", DERIVED, ids=str)
+def test_derivatives_of_jit(case):
+    check_derivatives_of_jit(case)
+
+
+@pytest.mark.parametrize("case", FIRST, ids=str)
+def test_native(case):
+    check_jit(case, "native")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", RECORDED, ids=str)
+def test_native_samples(case):
+    check_jit(case, "native")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", DERIVED, ids=str)
+def test_native_derivatives(case):
+    check_jit_of_derivatives(case)
+    check_derivatives_of_jit(case)

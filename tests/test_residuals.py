@@ -5,13 +5,12 @@ from itertools import combinations
 import numpy
 from hypothesis import given
 from hypothesis import strategies as st
+from regions import equations, program_of
 
 import xnp as np
 from xnp.autodiff.calls import sources
 from xnp.autodiff.core import Aval, primitives
-from xnp.autodiff.handles import value_of, wrap
 from xnp.autodiff.program import Equation, Program, Variable
-from xnp.autodiff.recording import record
 from xnp.autodiff.residuals import cheapest
 
 F64 = numpy.dtype(float)
@@ -59,10 +58,7 @@ def test_the_cheapest_choice(graph):
 
 def stacked(f, *args) -> list[str]:
     """The types of what the forward loop of a gradient stacks."""
-    avals = [Aval(numpy.shape(a), F64) for a in args]
-    run = lambda *values: [value_of(np.grad(f)(*map(wrap, values)))]
-    program, _ = record(run, avals, "f")
-    scans = [e for e in program.equations if e.primitive.name == "scan"]
+    scans = equations(program_of(np.grad(f), *args), "scan")
     forward: Program = scans[0].params["body"]
     return [str(y.aval) for y in forward.results[scans[0].params["carry_count"] :]]
 

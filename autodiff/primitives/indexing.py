@@ -13,7 +13,17 @@ from typing import Any
 import numpy as np
 
 from .. import shapes
-from ..core import Aval, Constant, Primitive, Value, concrete_value, dtype_of, ndim_of, shape_of
+from ..core import (
+    PYTHON_DTYPES,
+    Aval,
+    Constant,
+    Primitive,
+    Value,
+    concrete_value,
+    dtype_of,
+    ndim_of,
+    shape_of,
+)
 from ..errors import BatchingError, user_line
 from ..rules import (
     JointlyLinear,
@@ -55,6 +65,8 @@ def _getitem(x: Any, *, index: Index) -> Any:
     """A view of most of ``x``, a copy of less: a view would keep all of it alive, on a tape in
     every version that a loop makes by writing to it.
     """
+    if type(x) in PYTHON_DTYPES:
+        x = np.asarray(x)
     part = x[index]
     return part.copy() if x.size > FEW and part.ndim and 4 * part.size < x.size else part
 

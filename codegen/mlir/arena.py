@@ -119,9 +119,10 @@ class Arena:
         ]
 
     def declarations(self) -> list[str]:
-        """What the module has to declare."""
+        """What the module has to declare, besides what operations have declared already."""
+        known = self.writer.module.functions
         lines = []
-        if self.loose:
+        if self.loose and "malloc" not in known:
             lines.append("llvm.func @malloc(i64) -> !llvm.ptr")
         if self.base:
             lines.append("llvm.func @aligned_alloc(i64, i64) -> !llvm.ptr")
@@ -129,6 +130,6 @@ class Arena:
                 f"llvm.mlir.global external @{self.slot}() : !llvm.ptr {{\n"
                 "%z = llvm.mlir.zero : !llvm.ptr\nllvm.return %z : !llvm.ptr\n}"
             )
-        if self.base or self.loose:
+        if (self.base or self.loose) and "free" not in known:
             lines.append("llvm.func @free(!llvm.ptr)")
         return lines

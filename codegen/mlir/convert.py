@@ -221,14 +221,21 @@ def _float_to_integer(loop: Loop, x: str, dtype: DType) -> str:
     signed = dtype.kind == "i"
     if _ARM:
         width = 64 if dtype.itemsize == 8 else 32
-        kind = f"{'s' if signed else 'u'}i.sat"
-        types = f"({loop.e.type(loop.element)}) -> {loop.e.type(f'i{width}')}"
-        found = loop.e.op(f"llvm.intr.fpto{kind}({x}) : {types}")
+        found = _clipped(loop, x, signed, width)
         return _narrowed(loop, found, width, dtype)
     if dtype.itemsize == 8:
         return _truncated(loop, x, 64) if signed else _to_uint64(loop, x)
     width = 64 if dtype == np.uint32 else 32
     return _narrowed(loop, _truncated(loop, x, width), width, dtype)
+
+
+def _clipped(loop: Loop, x: str, signed: bool, width: int) -> str:
+    """ARM's answer: the nearest integer that fits, 0 for nan."""
+    e, element = loop.e, loop.element
+    lanes = "" if e.lanes == 1 else f"v{e.lanes}"
+    name = f"llvm.fpto{'s' if signed else 'u'}i.sat.{lanes}i{width}.{lanes}{element}"
+    types = f"({e.type(element)}) -> {e.type(f'i{width}')}"
+    return e.op(f'llvm.call_intrinsic "{name}"({x}) : {types}')
 
 
 def _narrowed(loop: Loop, x: str, width: int, dtype: DType) -> str:

@@ -227,6 +227,8 @@ def supported(
     >>> supported("add", [np.dtype("f8"), np.dtype("i4")])
     True
     """
+    if name not in LOWER or name not in primitives or not all(map(is_native, dtypes)):
+        return False
     items = tuple((params or {}).items())
     known = tuple(literals) if literals is not None else (None,) * len(dtypes)
     return _supported(name, tuple(dtypes), items, known)
@@ -236,8 +238,6 @@ def supported(
 def _supported(
     name: str, dtypes: tuple[DType, ...], params: tuple[Any, ...], literals: tuple[Any, ...]
 ) -> bool:
-    if name not in LOWER or name not in primitives or not all(map(is_native, dtypes)):
-        return False
     e = Emitter()
     operands = []
     for dtype, literal in zip(dtypes, literals, strict=True):

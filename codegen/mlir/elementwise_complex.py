@@ -58,8 +58,8 @@ def _smith(loop: Loop, z: Pair) -> tuple[str, str, str]:
 
 
 def _divide(loop: Loop, x: Pair, y: Pair) -> Pair:
-    """Smith's method: numerator and denominator over the divisor's larger part. Both parts are
-    divided by a divisor's magnitude that is 0.
+    """Smith's method: numerator and denominator over the divisor's larger part. A quotient by 0
+    is that of each part.
     """
     real, ratio, size = _smith(loop, y)
     a, b = x
@@ -70,9 +70,9 @@ def _divide(loop: Loop, x: Pair, y: Pair) -> Pair:
     minuend, other = loop.pick(real, along, across), loop.pick(real, across, along)
     im = loop("arith.subf", minuend, other)
     scaled = loop("arith.mulf", re, scale), loop("arith.mulf", im, scale)
-    size = loop("arith.maximumf", loop("math.absf", y[0]), loop("math.absf", y[1]))
-    by_zero = loop("arith.divf", a, size), loop("arith.divf", b, size)
-    return pick(loop, loop.test("oeq", size, loop.number(0.0)), by_zero, scaled)
+    infinity = loop.number(math.inf)  # a product with it is a quotient by 0
+    by_zero = loop("arith.mulf", a, infinity), loop("arith.mulf", b, infinity)
+    return pick(loop, _equal(loop, y, _zero(loop)), by_zero, scaled)
 
 
 def _reciprocal(loop: Loop, z: Pair) -> Pair:

@@ -105,6 +105,8 @@ class Emitter:
         """A scalar in all lanes."""
         if self.lanes == 1:
             return name
+        if name in self._literals:
+            return self.constant(self._literals[name], element)
         return self.op(f"vector.broadcast {name} : {element} to {self.type(element)}")
 
     def lane_numbers(self) -> str:

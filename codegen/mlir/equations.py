@@ -11,7 +11,7 @@ from ...autodiff.core import Aval
 from ...autodiff.program import Equation, Literal
 from .elementwise import LOWER, supported
 from .emitter import Emitter, Operand, element_type
-from .loop import UnsupportedError, loop_types
+from .loop import UnsupportedError, beside_large, holds, loop_types
 
 DTypes = Sequence[np.dtype[Any]]
 
@@ -21,8 +21,10 @@ def types_of(equation: Equation) -> tuple[DTypes, DTypes]:
     name = equation.primitive.name
     if name in ("convert", "quantize"):
         return (equation.inputs[0].aval.dtype,), (equation.params["dtype"],)
-    avals = tuple(Aval((), x.aval.dtype, x.aval.weak) for x in equation.inputs)
-    return loop_types(name, avals)
+    some_strong = not all(x.aval.weak for x in equation.inputs)  # else they have their own dtypes
+    avals = tuple(Aval((), x.aval.dtype, some_strong and x.aval.weak) for x in equation.inputs)
+    values = [x.value if type(x) is Literal else None for x in equation.inputs]
+    return beside_large(name, avals, values) or loop_types(name, avals)
 
 
 def is_elementwise(equation: Equation) -> bool:
@@ -35,6 +37,9 @@ def is_elementwise(equation: Equation) -> bool:
     try:
         dtypes, _ = types_of(equation)
     except (UnsupportedError, TypeError):
+        return False
+    values = [x.value if type(x) is Literal else None for x in equation.inputs]
+    if not all(map(holds, dtypes, values)):  # NumPy says so when it is computed
         return False
     literals = [
         np.asarray(x.value).item() if type(x) is Literal and not x.aval.shape else None

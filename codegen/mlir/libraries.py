@@ -29,10 +29,12 @@ LETTERS = {"f": "s", "d": "d", "F": "c", "D": "z"}
 
 # What a native function returns instead of 0, and the error that it means. Positive numbers are
 # those of checks of a Program.
-SINGULAR, NOT_POSITIVE = -1, -2
+SINGULAR, NOT_POSITIVE, EIGENVALUES, SINGULAR_VALUES = -1, -2, -3, -4
 ERRORS: dict[int, tuple[type[Exception], str]] = {
     SINGULAR: (np.linalg.LinAlgError, "Singular matrix"),
     NOT_POSITIVE: (np.linalg.LinAlgError, "Matrix is not positive definite"),
+    EIGENVALUES: (np.linalg.LinAlgError, "Eigenvalues did not converge"),
+    SINGULAR_VALUES: (np.linalg.LinAlgError, "SVD did not converge"),
 }
 
 

@@ -34,7 +34,7 @@ from .operations import operation
 _INT = np.dtype(np.int64)
 
 
-def _arrays(code: Code, step: Operation) -> tuple[list[Strided], list[Strided]] | None:
+def arrays(code: Code, step: Operation) -> tuple[list[Strided], list[Strided]] | None:
     """Operands and results; None where LAPACK has no such numbers."""
     places = [*step.operands, *step.results]
     if not all(isinstance(x, Place) and is_native(x.dtype) for x in places):
@@ -45,7 +45,7 @@ def _arrays(code: Code, step: Operation) -> tuple[list[Strided], list[Strided]] 
     return operands, [code.array(x) for x in step.results]
 
 
-def _by_columns(code: Code, dtype: DType, shape: Sequence[Any]) -> Strided:
+def by_columns(code: Code, dtype: DType, shape: Sequence[Any]) -> Strided:
     """A new matrix whose columns lie together."""
     rows, columns = shape
     return code.temporary(dtype, (columns, rows)).transposed()
@@ -69,12 +69,12 @@ def _each(code: Code, out: Strided, core: int, *arrays: Strided) -> Iterator[lis
 @operation("solve")
 def solve(writer: Any, _plan: Any, step: Operation) -> bool:
     code = Code(writer)
-    found = _arrays(code, step)
+    found = arrays(code, step)
     if found is None:
         return False
     (a, b), (x,) = found
-    factors = _by_columns(code, x.dtype, a.shape[-2:])
-    right = _by_columns(code, x.dtype, b.shape[-2:])
+    factors = by_columns(code, x.dtype, a.shape[-2:])
+    right = by_columns(code, x.dtype, b.shape[-2:])
     pivots = code.temporary(_INT, a.shape[-1:])
     with _each(code, x, 2, a, b) as (part, matrix, columns):
         code.copy(factors, matrix)
@@ -106,15 +106,15 @@ def inv_or_nan(writer: Any, _plan: Any, step: Operation) -> bool:
 
 def _inverse(code: Code, step: Operation, or_nan: bool) -> bool:
     """The solution for the columns of the identity."""
-    found = _arrays(code, step)
+    found = arrays(code, step)
     if found is None:
         return False
     (a,), (x,) = found
-    factors, right = (_by_columns(code, x.dtype, a.shape[-2:]) for _ in range(2))
+    factors, right = (by_columns(code, x.dtype, a.shape[-2:]) for _ in range(2))
     pivots = code.temporary(_INT, a.shape[-1:])
     with _each(code, x, 2, a) as (part, matrix):
         code.copy(factors, matrix)
-        _set_identity(code, right)
+        set_identity(code, right)
         failed = code.failed(_gesv(code, factors, pivots, right))
         if not or_nan:
             code.fail(failed, SINGULAR)
@@ -133,7 +133,7 @@ def _number(code: Code, dtype: DType, value: float) -> Operand:
     return Operand((name, code.e.constant(0.0, kind)) if dtype.kind == "c" else name, dtype)
 
 
-def _set_identity(code: Code, x: Strided) -> None:
+def set_identity(code: Code, x: Strided) -> None:
     code.fill_zero(x)
     with code.loop(x.shape[0]) as i:
         at = code.at(x.pointer, (i, x.strides[0]), (i, x.strides[1]))
@@ -143,11 +143,11 @@ def _set_identity(code: Code, x: Strided) -> None:
 @operation("cholesky")
 def cholesky(writer: Any, _plan: Any, step: Operation) -> bool:
     code = Code(writer)
-    found = _arrays(code, step)
+    found = arrays(code, step)
     if found is None:
         return False
     (a,), (out,) = found
-    factor = _by_columns(code, out.dtype, a.shape[-2:])
+    factor = by_columns(code, out.dtype, a.shape[-2:])
     n = a.shape[-1]
     with _each(code, out, 2, a) as (part, matrix):
         code.copy(factor, matrix)
@@ -172,7 +172,7 @@ def cholesky(writer: Any, _plan: Any, step: Operation) -> bool:
 @operation("slogdet")
 def slogdet(writer: Any, _plan: Any, step: Operation) -> bool:
     code = Code(writer)
-    found = _arrays(code, step)
+    found = arrays(code, step)
     if found is None:
         return False
     (a,), (sign, log) = found
@@ -190,7 +190,7 @@ def slogdet(writer: Any, _plan: Any, step: Operation) -> bool:
 def det(writer: Any, _plan: Any, step: Operation) -> bool:
     """The sign times the exponential of the logarithm, as NumPy computes it."""
     code = Code(writer)
-    found = _arrays(code, step)
+    found = arrays(code, step)
     if found is None:
         return False
     (a,), (out,) = found
@@ -213,7 +213,7 @@ class _Determinants:
     def __init__(self, code: Code, a: Strided, dtype: DType) -> None:
         self.code, self.a, self.dtype = code, a, dtype
         self.real = np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
-        self.factors = _by_columns(code, dtype, a.shape[-2:])
+        self.factors = by_columns(code, dtype, a.shape[-2:])
         self.pivots = code.temporary(_INT, a.shape[-1:])
         self.sign, self.log = code.main.scratch(16), code.main.scratch(8)
         e = code.e

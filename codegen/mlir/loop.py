@@ -117,6 +117,39 @@ def loop_types(name: str, avals: tuple[Aval, ...]) -> tuple[tuple[DType, ...], t
     return inputs, outputs
 
 
+_COMPARISONS = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
+
+
+def beside_large(
+    name: str, avals: Sequence[Aval], values: Sequence[Any]
+) -> tuple[tuple[DType, ...], tuple[DType, ...]] | None:
+    """The dtypes that compare integers with a Python number which theirs cannot hold; else None.
+    Everywhere else such a number is an error.
+
+    Raises UnsupportedError where no dtype can hold it.
+    """
+    if name not in _COMPARISONS:
+        return None
+    for value, aval, other in zip(values, avals, reversed(avals), strict=True):
+        if other.weak or type(value) is not int or holds(other.dtype, value):
+            continue
+        wide = next((t for t in _WIDE if holds(t, value)), None)
+        if wide is None:
+            raise UnsupportedError(f"{value} fits no dtype")
+        return tuple(wide if a is aval else a.dtype for a in avals), (BOOL,)
+    return None
+
+
+_WIDE = (np.dtype(np.int64), np.dtype(np.uint64))
+
+
+def holds(dtype: DType, value: Any) -> bool:
+    """Whether a Python int is a number of ``dtype``; all others are converted as NumPy does."""
+    if type(value) is not int or dtype.kind not in "iu":
+        return True
+    return np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
+
+
 def _select_types(mask: Aval, x: Aval, y: Aval) -> Any:
     dtype = primitives["select"].shape(mask, x, y).dtype
     return (BOOL, dtype, dtype), (dtype,)

@@ -9,7 +9,9 @@ that overlaps the one before, which writes the same numbers again; reductions ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from ...autodiff.program import Atom, Equation, Variable
 from ..affine import identity, product
@@ -28,16 +30,39 @@ class LoopNest(NestValues):
         """The whole nest; ``bounds`` are those of the outermost loop where a thread does a part."""
         if any(type(d) is int and d == 0 for d in self.sizes.values()) and not self.inner_loops:
             return
-        closers = [
-            self._open_loop(k, bounds if i == 0 else None) for i, k in enumerate(self.row_loops)
-        ]
+        if self.is_unrolled:
+            for places in self._all_places(self.row_loops):
+                with self._standing(self.row_loops, places):
+                    self._write_phases()
+        else:
+            closers = [
+                self._open_loop(k, bounds if i == 0 else None) for i, k in enumerate(self.row_loops)
+            ]
+            self._write_phases()
+            for close in reversed(closers):
+                close([])
+        self.e.lines = self.blocks[0].lines
+        self.e.lanes = 1
+
+    def _write_phases(self) -> None:
         for phase in range(self._phases()):
             self.phase = phase
             self._write_phase()
-        for close in reversed(closers):
-            close([])
-        self.e.lines = self.blocks[0].lines
-        self.e.lanes = 1
+
+    def _all_places(self, loops: Sequence[int]) -> Iterator[tuple[int, ...]]:
+        return itertools.product(*(range(self.sizes[k]) for k in loops))
+
+    @contextmanager
+    def _standing(self, loops: Sequence[int], places: Sequence[int]) -> Iterator[None]:
+        """Inside, the loops stand at these places: an iteration of loops that are unrolled."""
+        self.blocks.append(Block(self.blocks[-1].lines))
+        depth = len(self.blocks) - 1
+        for k, place in zip(loops, places, strict=True):
+            self.open[k] = Loop(self.e.integer(place), depth)
+        yield
+        for k in loops:
+            del self.open[k]
+        self.blocks.pop()
 
     def _phases(self) -> int:
         return 1 + max(self.cluster.phase.values(), default=0)
@@ -82,18 +107,40 @@ class LoopNest(NestValues):
         with self.at(depth, vector=self.lanes > 1 and (row_vector or bool(self.inner_loops))):
             names = [name for _, r in reductions for name in r.start(self.e)]
             types = [kind for _, r in reductions for kind in r.types(self.e)]
-        closers = []
-        for k in self.inner_loops:
-            close, names = self._open_carrying(k, names, types)
-            closers.append(close)
+        if self.is_unrolled:
+            for places in self._all_places(self.inner_loops):
+                with self._standing(self.inner_loops, places):
+                    names = self._write_inside(reductions, stores, names)
+        else:
+            closers = []
+            for k in self.inner_loops:
+                close, names = self._open_carrying(k, names, types)
+                closers.append(close)
+            names = self._write_inside(reductions, stores, names)
+            for close in reversed(closers):
+                names = close(names)
+        self._finish_reductions(reductions, names, depth)
+
+    def _write_inside(
+        self,
+        reductions: Sequence[tuple[Equation, Reduction]],
+        stores: Sequence[Store],
+        names: Sequence[str],
+    ) -> list[str]:
+        """The inside of all loops."""
         names = self._compute_full(reductions, names)
         for store in stores:
             self._store(store)
         for v, pointer in self.kept.items():
             if self.cluster.phase[v] == self.phase:
                 self._keep(v, pointer)
-        for close in reversed(closers):
-            names = close(names)
+        return names
+
+    def _finish_reductions(
+        self, reductions: Sequence[tuple[Equation, Reduction]], names: list[str], depth: int
+    ) -> None:
+        """The results of reductions from their accumulators' last values."""
+        row_vector = self.lane_loop in self.row_loops
         for equation, reduction in reductions:
             mine, names = names[: reduction.count], names[reduction.count :]
             with self.at(depth, vector=row_vector and self.lanes > 1):

@@ -13,12 +13,13 @@ from .math_numbers import (
     at_most,
     fast_two_sum,
     fma,
+    parts,
     polynomial,
     two_product,
     two_sum,
 )
 
-_ROOT_HALF = 0.7071067811865476
+_ROOT_HALF = parts(0.7071067811865476, -4.833646656726457e-17, 2.0693376543497068e-33)
 
 # K, and the coefficients of G for x <= 27.4 (f32: 10.4): 2^-56 and 2^-29
 _K = {"f64": 4.0, "f32": 2.0}
@@ -48,8 +49,10 @@ _ERF_NARROW = [
 ]  # fmt: skip
 
 
-def _tail(x: Number, square: Number, square_low: Number, halvings: int = 0) -> Number:
-    """erfc(x) 2^-halvings for x >= 0, given x^2 as a sum; x itself need not be as exact."""
+def _tail(
+    x: Number, square: Number, square_low: Number, low: Number | None = None, halvings: int = 0
+) -> Number:
+    """erfc(x + low) 2^-halvings for x >= 0, given its square as a sum."""
     k_center = _K[x.element]
     first, *others = _G_NARROW if x.e.narrow else _G
     t = (x - k_center) / (x + k_center)
@@ -57,6 +60,8 @@ def _tail(x: Number, square: Number, square_low: Number, halvings: int = 0) -> N
     k, q = exp_parts(-square, -square_low)
     top, top_low = fast_two_sum(g, fma(g, q, g_low))
     bottom, bottom_low = two_sum(x + x, 1.0)
+    if low is not None:
+        bottom_low = fma(low, 2.0, bottom_low)
     inverse = 1.0 / bottom
     ans = top * inverse
     rest = fma(-ans, bottom, top) + (top_low - ans * bottom_low)
@@ -68,24 +73,32 @@ def _bounded(x: Number) -> Number:
     return at_most(abs(x), 28.0 if x.element == "f64" else 11.0)
 
 
+def _near_zero(x: Number, square: Number) -> Number:
+    """erf(x) for |x| <= 0.85."""
+    return fma(x, polynomial(square, _ERF, _ERF_NARROW), x)
+
+
 def erf(x: Number) -> Number:
-    """1 - erfc(|x|); a polynomial where |x| < 0.85."""
     size = _bounded(x)
     square, square_low = two_product(size, size)
-    small = fma(size, polynomial(square, _ERF, _ERF_NARROW), size)
-    ans = (size < 0.85)(small, 1.0 - _tail(size, square, square_low))
-    return ans.sign_of(x)
+    tail = 1.0 - _tail(size, square, square_low)
+    return (size < 0.85)(_near_zero(size, square), tail).sign_of(x)
 
 
 def erfc(x: Number) -> Number:
     size = _bounded(x)
-    tail = _tail(size, *two_product(size, size))
-    return (x < 0.0)(2.0 - tail, tail)
+    square, square_low = two_product(size, size)
+    tail = _tail(size, square, square_low)
+    ans = (x < 0.0)(2.0 - tail, tail)
+    return (size < 0.45)(1.0 - _near_zero(x, square), ans)
 
 
 def ndtr(x: Number) -> Number:
     """The normal distribution: erfc(-x/sqrt(2))/2, where x^2/2 is exact."""
     size = at_most(abs(x), 39.0 if x.element == "f64" else 15.0)
     square, low = two_product(size, size)
-    tail = _tail(size * _ROOT_HALF, square * 0.5, low * 0.5, halvings=1)
-    return (x > 0.0)(1.0 - tail, tail)
+    root_half, root_half_low, _ = _ROOT_HALF[x.element]
+    y, y_low = two_product(size, root_half)
+    tail = _tail(y, square * 0.5, low * 0.5, fma(size, root_half_low, y_low), halvings=1)
+    ans = (x > 0.0)(1.0 - tail, tail)
+    return (size < 0.63)(fma(_near_zero(x * root_half, square * 0.5), 0.5, 0.5), ans)

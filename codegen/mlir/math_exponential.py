@@ -55,12 +55,13 @@ _TANH_TOP_NARROW = [-21.06654248830946, -0.9336471594399617]
 _TANH_BOTTOM_NARROW = [63.19962746839534, 28.08079218011841, 1.0]
 
 
-def _split(x: Number) -> tuple[Number, Number, Number]:
-    """The parts of x: k as an integer, k as a number, and r."""
+def _split(x: Number, low: Number | None = None) -> tuple[Number, Number, Number]:
+    """The parts of x + low: k as an integer, k as a number, and r."""
     magic, (ln2, ln2_low, _) = x.format.magic, LN2[x.element]
     shifted = fma(x, LOG2_E, magic)
     k = shifted - magic
-    r = fma(k, -ln2_low, fma(k, -ln2, x))
+    first = fma(k, -ln2, x)
+    r = fma(k, -ln2_low, first) if low is None else first + fma(k, -ln2_low, low)
     return shifted.bits(), k, r
 
 
@@ -94,8 +95,7 @@ def exp(x: Number) -> Number:
 
 def exp_parts(x: Number, low: Number) -> tuple[Number, Number]:
     """Give k and e^r - 1 with e^(x + low) = 2^k e^r, for x <= 0."""
-    k, _, r = _split(_bounded(x, (0.0, -746.0), (0.0, -105.0)))
-    r = r + low
+    k, _, r = _split(_bounded(x, (0.0, -746.0), (0.0, -105.0)), low)
     return k, fma(r * r, polynomial(r, _EXP, _EXP_NARROW), r)
 
 

@@ -17,7 +17,7 @@ from ..costs import work_of
 from ..places import CONSTANT, PARAMETER, RESULT, Buffer
 from ..plan import Cluster, Operation, Plan, Step
 from ..planner import Planner
-from . import linear_algebra, matmul  # noqa: F401 - they enter their operations
+from . import factorizations, linear_algebra, matmul  # noqa: F401 - they enter their operations
 from .arena import Arena
 from .emitter import Emitter
 from .equations import is_elementwise
@@ -228,6 +228,7 @@ class ModuleWriter:
         self.parts: list[str] = []
         self.callbacks: list[Operation] = []
         self.clusters: list[Cluster] = []
+        self.depth = 0  # of the regions around what is being written
         self.clock = 0  # the step of the main plan that is being written
         self.constants: list[Literal] = []
         self.checks: list[tuple[Any, int]] = []  # sizes and axes that indices are compared with
@@ -272,9 +273,11 @@ class ModuleWriter:
         return "\n".join([*lines, *self.functions.values(), *self.parts, main])
 
     def write(self, plan: Plan) -> None:
-        """The steps of a plan, into the main function."""
+        """The steps of a region's plan, into the main function."""
+        self.depth += 1
         for step in plan.steps:
             self.write_step(plan, step)
+        self.depth -= 1
 
     def write_step(self, plan: Plan, step: Step) -> None:
         if isinstance(step, Cluster):
@@ -322,6 +325,7 @@ class ModuleWriter:
             writer.scratch,
             lambda size, axis: (self._new_check(size, axis), writer.pointer(STATUS)),
             self.vector_bytes,
+            self.depth > 0,
         )
         return LoopNest(plan, cluster, context, narrow)
 

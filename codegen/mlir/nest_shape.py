@@ -16,7 +16,7 @@ from ..affine import (
     same,
     through,
 )
-from ..costs import weight
+from ..costs import weight, work_of
 from ..places import Buffer
 from ..plan import (
     FULL,
@@ -30,6 +30,7 @@ from ..plan import (
 )
 from .emitter import Emitter
 
+TINY = 16  # elements
 ROW_BYTES = 1 << 15  # of a row of values that phases hand on
 
 
@@ -42,6 +43,7 @@ class Context(NamedTuple):
     scratch: Callable[[int], str]  # a pointer to so many bytes for as long as the function runs
     check: Callable[[Any, int], tuple[int, str]]  # see `addresses.checked`
     vector_bytes: int
+    in_region: bool  # of a loop, or a branch
 
 
 class NestShape:
@@ -63,6 +65,7 @@ class NestShape:
         self.inner_loops = [k for k in sorted(self.sizes) if k in inner]
         order = self.row_loops + self.inner_loops
         self.lane_loop = max(order) if order else -1
+        self.is_unrolled = context.in_region and self._is_tiny()
         self.lanes = self._choose_lanes()
         self.kept = self._kept_values()
 
@@ -121,12 +124,20 @@ class NestShape:
             self.sizes[k] = size
             n = k
 
+    def _is_tiny(self) -> bool:
+        """Whether writing every element's code pays: in a loop, where small arrays that are only
+        addressed at constant places become registers.
+        """
+        total = product(list(self.sizes.values()))
+        return type(total) is int and total <= TINY and work_of(self.cluster) <= 8 * TINY
+
     def _choose_lanes(self) -> int:
         cluster = self.cluster
         running = any(e.primitive.name in RUNNING for e in cluster.equations)
         in_turn = running and self.lane_loop in self.inner_loops
         if (
-            self.narrow
+            self.is_unrolled
+            or self.narrow
             or self.lane_loop < 0
             or in_turn
             or any(store.adds for store in cluster.stores)
@@ -218,8 +229,24 @@ class NestShape:
     def _is_own(self, x: Atom) -> bool:
         return type(x) is Variable and x in self.cluster.level
 
+    def _behind_views(self, x: Atom, index: Index) -> tuple[Atom, Index]:
+        while type(x) is Variable and not self._is_own(x):
+            equation = self.plan.producers.get(x)
+            if equation is None or equation.primitive.name not in INDEX_OPERATIONS:
+                break
+            inner = through(equation, index)
+            if inner is None:
+                break
+            x, index = equation.inputs[0], inner
+        return x, index
+
     def base(self, x: Atom, index: Index) -> tuple[Atom, Index]:
-        """What is read where ``x`` is read at ``index``; see `Planner.base`."""
+        """What is read where ``x`` is read at ``index``; see `Planner.base`. A view of what this
+        cluster computes may have got a place since, which is not written to yet.
+        """
+        own, at = self._behind_views(x, index)
+        if type(own) is Variable and self._is_own(own) and at == self.cluster.index[own]:
+            return own, at
         while type(x) is Variable and x not in self.plan.places and not self._is_own(x):
             equation = self.plan.producers[x]
             if equation.primitive.name not in INDEX_OPERATIONS:

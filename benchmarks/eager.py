@@ -1,27 +1,13 @@
-"""The problems, each for every library that can do it.
-
-A problem makes its contenders: functions of no arguments that return what must agree. Each library
-runs the same source, with its own NumPy in the place of ``np``.
-"""
+"""Problems without compiling: xnp beside NumPy, autograd and unjitted JAX, on one thread."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy
 
 import xnp
 
-Contenders = dict[str, Callable[[], Any]]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """``targets``: the most that xnp's time may be of a peer's."""
-
-    name: str
-    make: Callable[[], Contenders]
-    targets: dict[str, float]
+from .problem import Contenders, Problem
 
 
 def peers() -> dict[str, tuple[Any, Any]]:
