@@ -83,10 +83,12 @@ class FunctionWriter:
         raise NotImplementedError
 
     def scratch(self, size: int) -> str:
-        """Memory on the stack."""
-        count = self.e.integer(max(size, 1))
+        """Memory on the stack. One array, not a number of bytes: LLVM turns only those into
+        registers.
+        """
         return self.at_top(
-            f"llvm.alloca {count} x i8 {{alignment = 64 : i64}} : (i64) -> !llvm.ptr"
+            f"llvm.alloca {self.e.integer(1)} x !llvm.array<{max(size, 1)} x i8> "
+            "{alignment = 64 : i64} : (i64) -> !llvm.ptr"
         )
 
     def size(self, dim: Any) -> str:
@@ -129,7 +131,7 @@ class MainWriter(FunctionWriter):
         super().__init__(module)
         self.arena = Arena(self)
         self.stack_used = 0
-        self.status = self.at_top(f"llvm.alloca {self.e.integer(2)} x i64 : (i64) -> !llvm.ptr")
+        self.status = self.scratch(16)
         self.pointers[STATUS] = self.status
         self.head.append(f"llvm.store {self.e.integer(0)}, {self.status} : i64, !llvm.ptr")
 
