@@ -22,7 +22,7 @@ lint: $(VENV)/installed-test
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/pytest -q tests/test_layers.py
 
-bench: $(VENV)/installed-bench
+bench: $(VENV)/installed-bench $(VENV)/installed-torch
 	$(BIN)/python -m benchmarks
 
 clean:
@@ -36,6 +36,15 @@ extras-bench := bench
 
 $(VENV)/installed-%: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(extras-$*)]'
+	touch $@
+
+# A peer of `make bench`, left out where the index has no build for CPUs alone: the usual one brings
+# 3 GB of CUDA, and `make bench TORCH=torch` takes it. torch.compile also wants g++.
+TORCH ?= torch==2.13.0+cpu
+
+$(VENV)/installed-torch: | $(VENV)/installed-bench
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)' || \
+		echo 'no $(TORCH) here: measured without torch (see TORCH in the Makefile)'
 	touch $@
 
 $(BIN)/python:

@@ -42,6 +42,23 @@ def versions(group: str) -> str:
     return ", ".join(parts)
 
 
+def threads() -> str:
+    """How many threads each library has, of those that tell."""
+    asked = {
+        "xnp": "xnp.runtime.threads:threads",
+        "numba": "numba:get_num_threads",
+        "numexpr": "numexpr:get_num_threads",
+        "torch": "torch:get_num_threads",
+    }
+    found = []
+    for name, place in asked.items():
+        module, _, function = place.partition(":")
+        ask = getattr(sys.modules.get(module), function, None)
+        if ask is not None:
+            found.append(f"{name} {ask()}")
+    return f"threads: {', '.join(found) or 'not asked'}; load {os.getloadavg()[0]:.1f}"
+
+
 def first_results(problem: Problem) -> tuple[Contenders, dict[str, Any]]:
     """The contenders that can do it, and their results. A peer that cannot is reported."""
     contenders, results = problem.make(), {}
@@ -132,12 +149,13 @@ def main() -> int:
     if not problems:
         print(f"{options.group}: no such problem")
         return 0
-    print(f"\n{options.group}: {versions(options.group)}")
+    print(f"\n{options.group}: {versions(options.group)}, load {os.getloadavg()[0]:.1f}")
     measured: list[pyperf.Benchmark] = []
     missed = [problem.name for problem in problems if not run(problem, measured)]
     if options.json and measured:
         save(options.json, measured)
-    print(f"\n{options.group}: {len(problems) - len(missed)} of {len(problems)} met")
+    print(f"\n{options.group}: {threads()}")
+    print(f"{options.group}: {len(problems) - len(missed)} of {len(problems)} met")
     for name in missed:
         print(f"  missed: {name}")
     return 1 if missed else 0

@@ -22,7 +22,7 @@ from ..codegen.mlir.libraries import ERRORS
 from ..codegen.mlir.module import Module, ModuleWriter, symbols_of_program
 from ..codegen.pipeline import optimize
 from ..codegen.places import Place
-from . import libraries, lower_mlir, native, recipe, threads
+from . import libraries, lower_mlir, native, recipe, shared_code, threads
 from .debug import pass_hook, show
 from .recipe import Recipe
 
@@ -115,7 +115,9 @@ class Compiled:
         llvm_ir = lower_mlir.to_llvm_ir(module.text)
         lowered = time.perf_counter()
         imports = re.findall(r"llvm.func @(xnp_\w+)", module.text)
-        self.recipe = Recipe(name, module.constants, module.callbacks, module.checks, imports)
+        self.recipe = Recipe(
+            name, module.constants, module.callbacks, module.checks, imports, module.shared
+        )
         library = native.load(llvm_ir, self._imports())
         _show(self.program, module, library)
         end = time.perf_counter()
@@ -130,7 +132,7 @@ class Compiled:
     def _imports(self) -> dict[str, int]:
         """The addresses of what the code calls."""
         made = self.recipe
-        found = libraries.symbols(made.imports)
+        found = libraries.symbols(made.imports) | shared_code.addresses(made.shared)
         if "xnp_parallel" in made.imports:
             found["xnp_parallel"] = threads.parallel_address()
         if made.callbacks:

@@ -15,6 +15,7 @@ from ..autodiff.dims import Dim, is_symbolic, numbers_for, settled, substituted
 from ..autodiff.errors import MutationError, user_line
 from ..autodiff.foreign import digest
 from ..autodiff.handles import TracedArray
+from ..autodiff.primitives.manipulation import transpose_p
 from ..autodiff.program import Program
 from ..autodiff.scopes import Scope
 from ..autodiff.views import set_shape
@@ -107,7 +108,10 @@ class Entry:
         if self.executable is None:
             strides = [None if t.converted else t.strides for t in self.types]
             self.executable = make_executable(self.traced.program, strides)
-        found = self.executable(list(map(native, call.leaves)))
+        values = [
+            in_memory_order(native(x), t) for x, t in zip(call.leaves, self.types, strict=True)
+        ]
+        found = self.executable(values)
         sizes = self.sizes(call)
         for write in self.traced.writes:
             write_array(call.leaves[write.leaf], write, found, sizes)
@@ -116,7 +120,10 @@ class Entry:
 
     def run_traced(self, call: Call) -> Any:
         """Under a transformation: one operation on Values."""
-        values = [boundary.enter(native(x))[0] for x in call.leaves]
+        values = [
+            in_memory_order(boundary.enter(native(x))[0], t)
+            for x, t in zip(call.leaves, self.types, strict=True)
+        ]
         recorded, sizes = self.traced, self.sizes(call)
         found = call_p(*values, *recorded.captures, program=self.program(sizes))
         for write in recorded.writes:
@@ -195,6 +202,15 @@ def native(x: Any) -> Any:
     return x
 
 
+def in_memory_order(x: Value, t: Type) -> Value:
+    """A parameter's value: an array with its axes as they lie in memory."""
+    if t.order is None:
+        return x
+    if isinstance(x, np.ndarray):
+        return x.transpose(t.order)
+    return transpose_p(x, axes=t.order)
+
+
 def overlaps_itself(x: np.ndarray[Any, Any]) -> bool:
     """Whether two elements may lie in one place."""
     reach = x.itemsize
@@ -206,9 +222,7 @@ def overlaps_itself(x: np.ndarray[Any, Any]) -> bool:
     return False
 
 
-def write_array(
-    x: np.ndarray[Any, Any], write: Write, found: Sequence[Value], sizes: Sizes
-) -> None:
+def write_array(x: np.ndarray[Any, Any], write: Write, found: Any, sizes: Sizes) -> None:
     """What the function wrote to its argument, written to the caller's array."""
     shape = substituted(write.shape, sizes)
     value = None if write.output is None else found[write.output]

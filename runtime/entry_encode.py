@@ -120,7 +120,8 @@ class Encoded:
         self.next_input += 1
 
     def _check_array(self, spec: Array, number: int) -> None:
-        flags = at.C_CONTIGUOUS | at.ALIGNED | (at.WRITEABLE if spec.mutated else 0)
+        order = at.F_CONTIGUOUS if spec.fortran else at.C_CONTIGUOUS
+        flags = order | at.ALIGNED | (at.WRITEABLE if spec.mutated else 0)
         dims: list[int] = []
         for dim in spec.dims:
             if not isinstance(dim, Size):

@@ -25,7 +25,8 @@ class Computed(NamedTuple):
 
 
 class Array(NamedTuple):
-    """An argument: exactly a numpy.ndarray, C-contiguous, aligned, in native byte order.
+    """An argument: exactly a numpy.ndarray, C-contiguous (``fortran``: Fortran-contiguous),
+    aligned, in native byte order.
 
     ``mutated``: the kernel writes into it, so it must be writeable and share no memory with
     another array among the arguments.
@@ -34,6 +35,7 @@ class Array(NamedTuple):
     dtype: np.dtype[Any]
     dims: tuple[int | Size, ...]
     mutated: bool = False
+    fortran: bool = False
 
 
 class Scalar(NamedTuple):

@@ -32,7 +32,7 @@ def inspection_of(program: Program) -> Inspection:
     def library() -> CompiledLibrary:
         """The code, which is never run: what it calls may lie anywhere."""
         declared = re.findall(r"llvm.func @(xnp_\w+)", module.text)
-        imports = {symbol: 1 for symbol in declared if symbol != name}
+        imports = {symbol: 1 for symbol in [*declared, *module.shared] if symbol != name}
         return load(to_llvm_ir(module.text), imports)
 
     return Inspection(

@@ -198,7 +198,7 @@ def _optimized(llvm_ir: str, level: int) -> tuple[Any, Any, Any]:
     import llvmlite.binding as llvm
 
     module, context = _parse(llvm_ir)
-    target = _machine().target_machine(0 if level == 0 else 2)
+    target = _machine().target_machine(min(level, 1))
     tuning = llvm.create_pipeline_tuning_options(max(level, 2))
     tuning.loop_vectorization = tuning.slp_vectorization = level >= 3
     builder = llvm.create_pass_builder(target, tuning)

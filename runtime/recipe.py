@@ -30,6 +30,7 @@ class Recipe(NamedTuple):
     callbacks: list[Operation]
     checks: list[tuple[Any, int]]
     imports: list[str]  # symbols that the runtime has to find
+    shared: dict[str, dict[str, str]]  # see `shared_code`
 
 
 def literals_of(program: Program) -> list[Literal]:

@@ -14,17 +14,20 @@ import numpy as np
 from ..autodiff import foreign, trees
 from ..autodiff.boundary import describe_any
 from ..autodiff.core import PYTHON_DTYPES, Aval, dtype_of, is_weak, shape_of
-from ..autodiff.handles import ARRAY0D, RESULT, WEAK, TracedArray
+from ..autodiff.handles import ARRAY0D, RESULT, WEAK, TracedArray, axes_in_memory
 
 STATIC, TREE, DYNAMIC = 0, 1, 2  # how an argument is taken: whole by value, or leaf by leaf
 
 
 class Type(NamedTuple):
-    """What is known of a traced leaf. ``strides``: None is C order."""
+    """What is known of a traced leaf. An array without gaps has an ``order``, its axes as they lie
+    in memory (None: C order), one with gaps has ``strides``.
+    """
 
     kind: int
     dtype: np.dtype[Any]
     shape: tuple[Any, ...]
+    order: tuple[int, ...] | None = None
     strides: tuple[int, ...] | None = None
     writeable: bool = True
     aligned: bool = True
@@ -38,8 +41,15 @@ class Type(NamedTuple):
         """Whether the array is copied on the way in: of foreign byte order, or misaligned."""
         return not self.dtype.isnative or not self.aligned
 
+    @property
+    def is_fortran(self) -> bool:
+        """Whether the axes lie in memory in reverse order."""
+        return self.order is not None and self.order == tuple(range(len(self.shape)))[::-1]
+
     def __str__(self) -> str:
         order = "" if self.strides is None else f" strides {self.strides}"
+        if self.order is not None:
+            order = " in Fortran order" if self.is_fortran else f" in order {self.order}"
         text = f"{self.aval}{order}{'' if self.writeable else ' read-only'}"
         return f"scalar {text}" if self.kind == RESULT else text
 
@@ -49,8 +59,18 @@ _WEAK_TYPES = {kind: Type(WEAK, dtype, ()) for kind, dtype in PYTHON_DTYPES.item
 
 def array_type(x: np.ndarray[Any, Any]) -> Type:
     flags = x.flags
-    strides = None if flags.c_contiguous else x.strides
-    return Type(ARRAY0D, x.dtype, x.shape, strides, flags.writeable, flags.aligned)
+    if flags.c_contiguous:
+        return Type(ARRAY0D, x.dtype, x.shape, None, None, flags.writeable, flags.aligned)
+    order, strides = _order_of(x)
+    return Type(ARRAY0D, x.dtype, x.shape, order, strides, flags.writeable, flags.aligned)
+
+
+def _order_of(x: Any) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
+    """The order of an array or layout that is not in C order, or else its strides."""
+    if x.flags.f_contiguous:
+        return tuple(range(x.ndim))[::-1], None
+    order = axes_in_memory(x)
+    return (order, None) if x.transpose(order).flags.c_contiguous else (None, x.strides)
 
 
 def handle_type(x: TracedArray) -> Type:
@@ -62,8 +82,8 @@ def handle_type(x: TracedArray) -> Type:
     if x.is_scalar():
         return Type(RESULT, dtype, ())
     layout = x.layout()
-    strides = None if layout.flags.c_contiguous else layout.strides
-    return Type(ARRAY0D, dtype, shape, strides, is_writeable(x))
+    order, strides = (None, None) if layout.flags.c_contiguous else _order_of(layout)
+    return Type(ARRAY0D, dtype, shape, order, strides, is_writeable(x))
 
 
 _PYTHON_TYPES = {"b": bool, "i": int, "f": float, "c": complex}

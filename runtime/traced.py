@@ -205,10 +205,18 @@ _CONSTANT_KINDS = (np.generic, np.dtype, type, enum.Enum)
 
 
 def _parameter(trace: ProgramTrace, t: Type) -> TracedArray:
-    memory = None
+    memory, aval = None, t.aval
     if t.strides is not None:
         memory = np.lib.stride_tricks.as_strided(np.empty(1, t.dtype), t.shape, t.strides)
-    handle = wrap(trace.parameter(t.aval, memory), t.kind)
+    value: Value
+    if t.order is None:
+        value = trace.parameter(aval, memory)
+    else:  # the Program takes it as it lies in memory
+        shape = tuple(aval.shape[axis] for axis in t.order)
+        value = transpose_p(
+            trace.parameter(aval._replace(shape=shape)), axes=inverse_permutation(t.order)
+        )
+    handle = wrap(value, t.kind)
     if t.writeable or t.kind != ARRAY0D:
         return handle
     return view_of(handle, lambda base: base, None, lambda layout: layout)

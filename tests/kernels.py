@@ -11,6 +11,7 @@ from xnp.codegen.mlir.convert import from_memory, memory_type, to_memory
 from xnp.codegen.mlir.elementwise import LOWER
 from xnp.codegen.mlir.emitter import Emitter, Operand, element_type
 from xnp.runtime.lower_mlir import to_llvm_ir
+from xnp.runtime.shared_code import addresses
 from xnp.runtime.native import load
 
 
@@ -27,7 +28,7 @@ def _access(e: Emitter, base: str, size: int) -> str:
     return e.op(f"llvm.getelementptr {base}[{offset}] : (!llvm.ptr, i64) -> !llvm.ptr, i8")
 
 
-def _function(symbol: str, spec: Spec) -> tuple[str, dict[str, str], np.dtype[Any]]:
+def _function(symbol: str, spec: Spec) -> tuple[str, Emitter, np.dtype[Any]]:
     e = Emitter()
     e.lanes = spec.lanes
     operands = []
@@ -57,7 +58,7 @@ def _function(symbol: str, spec: Spec) -> tuple[str, dict[str, str], np.dtype[An
         "return",
         "}",
     ]
-    return "\n".join(lines), e.functions, out.dtype
+    return "\n".join(lines), e, out.dtype
 
 
 class Kernels:
@@ -66,10 +67,11 @@ class Kernels:
     def __init__(self, specs: list[Spec]) -> None:
         self.specs = specs
         written = [_function(f"k{k}", spec) for k, spec in enumerate(specs)]
-        helpers = {name: text for _, functions, _ in written for name, text in functions.items()}
+        helpers = {name: text for _, e, _ in written for name, text in e.functions.items()}
+        shared = {name: texts for _, e, _ in written for name, texts in e.shared.items()}
         text = "\n".join([*helpers.values(), *(function for function, _, _ in written)])
         self.dtypes = [dtype for _, _, dtype in written]
-        self.library = load(to_llvm_ir(text), optimize=1)
+        self.library = load(to_llvm_ir(text), addresses(shared), optimize=1)
 
     def __call__(self, k: int, *arrays: Any) -> Any:
         lanes, size = self.specs[k].lanes, len(arrays[0])

@@ -216,7 +216,7 @@ def test_explain():
         "first call",
         "x['a'] is f64[2] (was f64[]*)",
         "x['a'] is f32[2] (was f64[2]); n is new",
-        "x['a'] is f64[2,2] strides (8, 16) (was f64[2])",
+        "x['a'] is f64[2,2] in Fortran order (was f64[2])",
     ]
     text = str(np.explain(f))
     assert text.startswith("<lambda>:\n")

@@ -26,7 +26,7 @@ SOME = "?bHiqQefdFD"  # where each dtype's code is the same in several widths
 _ARGUMENTS = {"select": 3, "strong_multiply": 2, "share": 2, "join_parts": 2, "ldexp": 2}
 _ARGUMENTS |= {"cosine": 2}
 # What the code of rules and of slopes computes is not bit for bit what NumPy's several steps give.
-_ROUNDED = {*TRANSCENDENTAL, "weaken", "convert", "quantize"} - {
+_ROUNDED = {*TRANSCENDENTAL, "power", "weaken", "convert", "quantize"} - {
     "fmod", "remainder", "floor_divide", "copysign", "nextafter", "spacing", "heaviside", "radians",
     "deg2rad", "rad2deg", "degrees",
 }  # fmt: skip
@@ -181,6 +181,25 @@ def test_integers_to_a_literal_power(exponent):
     for k, spec in enumerate(specs):
         x = numbers(spec.dtypes[0])
         np.testing.assert_array_equal(kernels(k, x), x ** x.dtype.type(exponent))
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 3, 4, 7, 13, 16, 17, -1, -2, 0.5, 1.5, np.inf])
+def test_floats_to_a_literal_power(exponent):
+    specs = [
+        Spec("power", (np.dtype(c),) * 2, lanes, literals=(float(exponent),))
+        for c in "efd"
+        for lanes in (1, 8)
+    ]
+    kernels = Kernels(specs)
+    for k, spec in enumerate(specs):
+        x = np.concatenate(
+            [numbers(spec.dtypes[0]), np.linspace(0.5, 3, 99).astype(spec.dtypes[0])]
+        )
+        got, want = kernels(k, x), np.power(x, x.dtype.type(exponent))
+        with np.errstate(all="ignore"):
+            good = same_bits(got, want) | (np.abs(got - want) <= np.spacing(np.abs(want)))
+        bad = np.flatnonzero(~good)[:4]
+        assert not len(bad), (spec, x[bad], got[bad], want[bad])
 
 
 def test_what_numpy_refuses_has_no_code():

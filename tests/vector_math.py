@@ -11,6 +11,7 @@ import numpy as np
 from xnp.codegen.mlir.emitter import Emitter
 from xnp.codegen.mlir.math_table import TRANSCENDENTAL
 from xnp.runtime.lower_mlir import to_llvm_ir
+from xnp.runtime.shared_code import addresses
 from xnp.runtime.native import CompiledLibrary, load
 
 ELEMENT = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64"}
@@ -18,8 +19,8 @@ context = mp.MPContext()
 context.prec = 140
 
 
-def module(name: str, element: str, lanes: int, arity: int) -> str:
-    """A function ``run(*arrays, out, n)``."""
+def module(name: str, element: str, lanes: int, arity: int) -> tuple[str, Emitter]:
+    """A function ``run(*arrays, out, n)``, and what wrote it."""
     e = Emitter()
     e.lanes = lanes
     kind, align = e.type(element), f"{{alignment = {int(element[1:]) // 8} : i64}}"
@@ -41,12 +42,13 @@ def module(name: str, element: str, lanes: int, arity: int) -> str:
         *e.lines,
         "}\nreturn\n}",
     ]
-    return "\n".join(lines)
+    return "\n".join(lines), e
 
 
 @cache
 def library(name: str, element: str, lanes: int, arity: int) -> CompiledLibrary:
-    return load(to_llvm_ir(module(name, element, lanes, arity)))
+    text, e = module(name, element, lanes, arity)
+    return load(to_llvm_ir(text), addresses(e.shared))
 
 
 def run(name: str, *arrays: Any, lanes: int = 8) -> Any:

@@ -210,6 +210,52 @@ def _spacing(loop: Loop, x: str) -> str:
     return loop.pick(infinite, loop.number(math.nan), distance)
 
 
+# --- powers with a literal exponent
+
+_MOST_MULTIPLIED = 16
+
+
+def _power(loop: Loop, x: str, y: str) -> str:
+    """Small whole numbers by products, 1/2 by the root; any other exponent is `math_table`'s."""
+    exponent = loop.e.literal(y)
+    if exponent == 0.5 and loop.dtype != HALF:  # NumPy takes the root too, with its -0 and nan
+        return loop("math.sqrt", x)
+    if exponent == -1:
+        return loop("arith.divf", loop.number(1.0), x)
+    if exponent is None or not 0 <= exponent <= _MOST_MULTIPLIED or exponent != int(exponent):
+        return elementary(loop, "power", x, y)
+    if loop.element == "f64":
+        return _whole_power(loop, x, int(exponent))
+    wide = Loop(loop.e, np.dtype(np.float64))
+    ans = _whole_power(wide, loop.e.cast("arith.extf", x, "f32", "f64"), int(exponent))
+    return loop.e.cast("arith.truncf", ans, "f64", "f32")
+
+
+def _whole_power(loop: Loop, x: str, n: int) -> str:
+    """By repeated squaring of numbers with twice the digits, rounded at the end."""
+    ans, square = None, (x, loop.number(0.0))
+    while n:
+        if n & 1:
+            ans = square if ans is None else _long_product(loop, ans, square)
+        n >>= 1
+        if n:
+            square = _long_product(loop, square, square)
+    if ans is None:
+        return loop.number(1.0)
+    high, low = ans
+    infinite = loop.test("oeq", loop("math.absf", high), loop.number(math.inf))
+    return loop.pick(infinite, high, loop("arith.addf", high, low))
+
+
+def _long_product(loop: Loop, x: tuple[str, str], y: tuple[str, str]) -> tuple[str, str]:
+    """Of sums of a number and a small one: the product of the large ones, exactly, and the rest."""
+    (a, a_low), (b, b_low) = x, y
+    product = loop("arith.mulf", a, b)
+    rest = loop("math.fma", a, b, loop("arith.negf", product))
+    rest = loop("math.fma", a, b_low, rest)
+    return product, loop("math.fma", a_low, b, rest)
+
+
 FLOAT: dict[str, Callable[..., str]] = {
     "add": operation("arith.addf"),
     "subtract": operation("arith.subf"),
@@ -220,6 +266,7 @@ FLOAT: dict[str, Callable[..., str]] = {
     "conjugate": lambda _loop, x: x,
     "square": lambda loop, x: loop("arith.mulf", x, x),
     "sqrt": operation("math.sqrt"),
+    "power": _power,
     "reciprocal": lambda loop, x: loop("arith.divf", loop.number(1.0), x),
     "absolute": operation("math.absf"),
     "fabs": operation("math.absf"),

@@ -7,6 +7,7 @@ nothing has to be converted on the way to LLVM.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -49,11 +50,21 @@ class Emitter:
         self.lines: list[str] = []
         self.prologue: list[str] = []  # constants, at the top of the function
         self.functions: dict[str, str] = {}  # what is called: to be printed into the module
+        self.shared: dict[str, dict[str, str]] = {}  # what all modules of a process share
         self.uses: dict[str, int] = {}  # how often
         self.lanes = 1
         self._count = 0
         self._constants: dict[tuple[str, str], str] = {}
         self._literals: dict[str, Any] = {}
+
+    def share(self, name: str, texts: dict[str, str]) -> None:
+        """Declares a function that is compiled once for all modules: ``texts`` are its own and
+        those of what it calls, by name.
+        """
+        if name not in self.shared:
+            self.shared[name] = texts
+            head = texts[name].partition(" attributes")[0]
+            self.functions[name] = re.sub(r"%\w+: ", "", head)
 
     def fresh(self) -> str:
         self._count += 1

@@ -137,7 +137,7 @@ def _call(name: str, e: Emitter, element: str, *args: str) -> str:
     if function.symbol not in e.functions:
         e.functions[function.symbol] = function.text
         for cold in function.cold:
-            e.functions.update(cold.texts())
+            e.share(cold.name, cold.texts())
     return e.op(f"func.call @{function.symbol}({', '.join(args)}) : {function.type}")
 
 

@@ -43,6 +43,7 @@ class Module(NamedTuple):
     is_parallel: bool
     clusters: list[Cluster]
     checks: list[tuple[Any, int]]
+    shared: dict[str, dict[str, str]]  # functions that modules share: see `Emitter.share`
 
 
 def symbols_of_program(program: Program) -> list[Symbol]:
@@ -62,6 +63,7 @@ class FunctionWriter:
         self.module = module
         self.e = Emitter()
         self.e.functions, self.e.uses = module.functions, module.uses
+        self.e.shared = module.shared
         self.head: list[str] = []  # after the constants: sizes and pointers
         self.pointers: dict[Buffer, str] = {}
         self.size_names: dict[Any, str] = {}
@@ -226,6 +228,7 @@ class ModuleWriter:
         self.parallel = parallel
         self.symbols = symbols_of_program(program)
         self.functions: dict[str, str] = {}
+        self.shared: dict[str, dict[str, str]] = {}
         self.uses: dict[str, int] = {}
         self.parts: list[str] = []
         self.callbacks: list[Operation] = []
@@ -251,6 +254,7 @@ class ModuleWriter:
             is_parallel,
             self.clusters,
             self.checks,
+            self.shared,
         )
 
     def plan(self, program: Program, donated: dict[int, int] | None = None) -> Plan:
