@@ -1,4 +1,4 @@
-"""xnp: NumPy programs, unchanged, that can be differentiated to any order and vmapped.
+"""xnp: NumPy programs, unchanged: differentiated to any order, vmapped, compiled.
 
 ``import xnp as np`` gives every public name of NumPy and the transformations below. A name is
 NumPy's own object (``xnp.sin is numpy.sin``) wherever NumPy's dispatch reaches traced arrays.
@@ -29,7 +29,10 @@ from .runtime.debug import debug
 if _TYPE_CHECKING:
     from numpy import *  # noqa: F403 # pyright: ignore[reportWildcardImportFromLibrary] - meant
 
+    from .runtime import disk_cache as cache
     from .runtime.jit import explain, jit
+    from .runtime.profile import profile
+    from .runtime.threads import threads
 
 __all__ = [
     "BatchingError",
@@ -38,6 +41,7 @@ __all__ = [
     "LeakedTracerError",
     "MutationError",
     "UnsupportedError",
+    "cache",
     "checkpoint",
     "cond",
     "debug",
@@ -53,9 +57,11 @@ __all__ = [
     "jit",
     "jvp",
     "linearize",
+    "profile",
     "scan",
     "stop_gradient",
     "switch",
+    "threads",
     "value_and_grad",
     "vjp",
     "vmap",
@@ -75,6 +81,14 @@ def __getattr__(name: str) -> object:
     if name in ("jit", "explain"):  # the compiler is as large as all the rest
         globals()[name] = getattr(_importlib.import_module(".runtime.jit", __name__), name)
         return globals()[name]
+    if name == "threads":
+        globals()[name] = _importlib.import_module(".runtime.threads", __name__).threads
+        return globals()[name]
+    if name == "profile":
+        globals()[name] = _importlib.import_module(".runtime.profile", __name__).profile
+        return globals()[name]
+    if name == "cache":
+        return _importlib.import_module(".runtime.disk_cache", __name__)
     if name == "testing":
         return _importlib.import_module(".testing", __name__)
     if name == "polynomial":

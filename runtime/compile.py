@@ -52,6 +52,8 @@ def native_code(program: Program, _strides: Any = None) -> Compiled | None:
         )
         return None
     show(2, f"Program of {program.name}", lambda: str(program))
+    if _has_long_doubles(program):
+        return None
     try:
         return Compiled(program)
     except (lower_mlir.LoweringError, RuntimeError, NotImplementedError, AssertionError) as error:
@@ -71,6 +73,12 @@ def _show(program: Program, module: Module, library: native.CompiledLibrary) -> 
     show(4, f"MLIR of {name}", lambda: module.text)
     show(4, f"LLVM IR of {name}", library.llvm_ir)
     show(4, f"assembly of {name}", library.assembly)
+
+
+def _has_long_doubles(program: Program) -> bool:
+    """Whether there are numbers that only C knows how to add."""
+    atoms = [*program.parameters, *(x for e in program.equations for x in (*e.inputs, *e.results))]
+    return any(x.aval.dtype.char in "gG" for x in atoms)
 
 
 @cache

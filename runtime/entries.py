@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..autodiff.views import set_shape
 from . import traced
 from .environment import Environment
 from .executable import Executable, make_executable
+from .explanation import Compile
 from .signature import Call, Type
 from .traced import ARGUMENT, COMPUTED, COPIED, SIZE, STATIC, Traced, Write
 
@@ -54,6 +56,7 @@ class Entry:
                 scope.close()
         self.executable: Executable | None = None
         self.note = ""
+        self.record: Compile | None = None
         self.draws = False  # random numbers, which were drawn while it was recorded
         self.ran = False
         self.is_fast = False  # known to the native call path
@@ -107,7 +110,10 @@ class Entry:
             return self.run_traced(call)
         if self.executable is None:
             strides = [None if t.converted else t.strides for t in self.types]
+            start = time.perf_counter()
             self.executable = make_executable(self.traced.program, strides)
+            if self.record is not None:
+                self.record.milliseconds += (time.perf_counter() - start) * 1e3
         values = [
             in_memory_order(native(x), t) for x, t in zip(call.leaves, self.types, strict=True)
         ]

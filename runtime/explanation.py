@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from ..autodiff.boundary import describe_any
 from .environment import Environment
@@ -13,11 +14,13 @@ from .signature import DYNAMIC, STATIC, Call, leaf_type
 Description = dict[str, str]  # of each leaf of the arguments, by the name its author gives it
 
 
-class Compile(NamedTuple):
+@dataclass
+class Compile:
     """One compilation of a jitted function.
 
     ``signature``: the arguments it serves; ``reason``: why those before did not; ``note``: what is
-    special about it (the plain function runs instead, say); ``milliseconds``: what it took.
+    special about it (the plain function runs instead, say); ``milliseconds``: what recording it and
+    making native code took, so far.
     """
 
     signature: str

@@ -100,7 +100,7 @@ class _Symbols:
 
     def __init__(self, entry: Entry, compiled: Compiled) -> None:
         self.scope = entry.scope
-        own = [] if entry.scope is None else list(entry.scope.symbols.values())
+        own = [d.symbol for t in entry.types for d in t.shape if type(d) is Dim and d.symbol]
         self.known = [*compiled.symbols, *(s for s in own if s not in compiled.symbols)]
         self.computed: list[Dim] = []
 
@@ -283,7 +283,7 @@ class _Results:
                 dim.symbol.name: size
                 for dims, x in zip(shapes, found[count:], strict=True)
                 for dim, size in zip(dims, x.shape, strict=True)
-                if type(dim) is Dim
+                if type(dim) is Dim and dim.symbol is not None
             }
             return function(found, sizes)
 

@@ -109,8 +109,7 @@ class Jit(NativeEntry):
         self._past: list[tuple[Description, Environment]] = []
 
     def _missed(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
-        bound = args[0] if args and self._is_method_of(type(args[0])) else None
-        call = Call(args, kwargs or {}, self._mode, bound)
+        call = self._call(args, kwargs or {})
         if dims.in_use and has_symbolic_sizes(call):  # in a Program for any size
             return self._fun(*call.args, **call.kwargs)
         found = self._entry(call)
@@ -121,6 +120,10 @@ class Jit(NativeEntry):
             if signature is not None:
                 self.add(signature)
         return result
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        bound = args[0] if args and self._is_method_of(type(args[0])) else None
+        return Call(args, kwargs, self._mode, bound)
 
     def _is_method_of(self, kind: type) -> bool:
         return any(vars(cls).get(self.__name__) is self for cls in kind.__mro__)
@@ -210,7 +213,8 @@ class Jit(NativeEntry):
         reason = reason_of(description, self._past, entry.environment)
         signature = ", ".join(f"{name}: {text}" for name, text in description.items())
         milliseconds = (time.perf_counter() - start) * 1e3
-        self._log.append(Compile(signature, reason, entry.note, milliseconds))
+        entry.record = Compile(signature, reason, entry.note, milliseconds)
+        self._log.append(entry.record)
         name = function_name(self._fun)
         show(1, f"recorded {name}", lambda: f"({signature}) in {milliseconds:.1f} ms: {reason}")
         self._past.append((description, entry.environment))
@@ -218,7 +222,7 @@ class Jit(NativeEntry):
 
     def trace(self, *args: Any, **kwargs: Any) -> Program:
         """The Program of a call with these arguments; printing it shows one equation a line."""
-        return self._entry(Call(args, kwargs, self._mode)).traced.program
+        return self._entry(self._call(args, kwargs)).traced.program
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """What a call with these arguments is compiled to."""
@@ -315,6 +319,9 @@ def _unpickled(fun: Callable[..., Any], static: Names, dynamic: Names) -> Jit:
     return Jit(fun, static, dynamic)
 
 
+_STAGES = ("optimized", "mlir", "llvm", "assembly")
+
+
 class Lowered:
     """What a jitted function is compiled to for one kind of arguments."""
 
@@ -322,10 +329,16 @@ class Lowered:
         self.program = program
 
     def as_text(self, stage: str = "program") -> str:
-        """The text of a stage: "program"."""
-        if stage != "program":
-            raise ValueError(f"there is no stage {stage!r}; write 'program'")
-        return str(self.program)
+        """The text of a stage: "program", "optimized" (by the passes), "mlir", "llvm", "assembly".
+
+        Raises ValueError for others.
+        """
+        if stage == "program":
+            return str(self.program)
+        if stage not in _STAGES:
+            names = ", ".join(map(repr, ("program", *_STAGES)))
+            raise ValueError(f"there is no stage {stage!r}; there are {names}")
+        return str(getattr(inspection_of(self.program), stage))
 
     def __str__(self) -> str:
         return self.as_text()

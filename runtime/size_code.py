@@ -40,6 +40,8 @@ def _conditions(scope: Scope) -> list[Guard]:
     """The guards, and the bounds of the symbols as such."""
     found = scope.guards
     for symbol in scope.symbols.values():
+        if symbol.hint is None:  # a loop's index
+            continue
         dim = Dim({(symbol,): 1})
         found.append(Guard(">=", dim - symbol.lower))
         if symbol.upper is not None:

@@ -49,3 +49,10 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has jit evaluate Programs with NumPy: for tests of all that is not the compiler."""
     monkeypatch.setattr("xnp.runtime.executable.NATIVE", None)
+
+
+@pytest.fixture(params=["interpreted", "native"])
+def both_ways(request: pytest.FixtureRequest) -> None:
+    """Runs a test of jit twice: evaluating Programs with NumPy, and compiling them."""
+    if request.param == "interpreted":
+        request.getfixturevalue("interpreted")

@@ -11,8 +11,8 @@ from xnp.codegen.mlir.convert import from_memory, memory_type, to_memory
 from xnp.codegen.mlir.elementwise import LOWER
 from xnp.codegen.mlir.emitter import Emitter, Operand, element_type
 from xnp.runtime.lower_mlir import to_llvm_ir
-from xnp.runtime.shared_code import addresses
 from xnp.runtime.native import load
+from xnp.runtime.shared_code import addresses
 
 
 class Spec(NamedTuple):

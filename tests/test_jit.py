@@ -11,7 +11,7 @@ import pytest
 import xnp as np
 from xnp.autodiff.core import thread_state
 
-pytestmark = pytest.mark.usefixtures("interpreted")
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 
 def compiles(f):
@@ -202,7 +202,14 @@ def test_trace_and_lower():
     assert str(decorated.trace(numpy.ones(3))) == (
         "decorated(a:f64[3]) {\n  b:f64[3] = add a 1\n  return b\n}"
     )
-    assert "add a 1" in decorated.lower(numpy.ones(3)).as_text()
+    lowered = decorated.lower(numpy.ones(3))
+    assert "add a 1" in lowered.as_text() == str(lowered)
+    assert "add a 1" in lowered.as_text("optimized")
+    assert "func" in lowered.as_text("mlir")
+    assert "define" in lowered.as_text("llvm")
+    assert "ret" in lowered.as_text("assembly")
+    with pytest.raises(ValueError, match="no stage 'wasm'; there are 'program', 'optimized'"):
+        lowered.as_text("wasm")
     assert Holder().method.trace(1.0).name == "method"
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import xnp as np
 
-pytestmark = pytest.mark.usefixtures("interpreted")
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 DTYPES = "?bBhHiIlLqQefdgFDG"
 

@@ -1,6 +1,7 @@
 """What a jitted function reads besides its arguments may change between calls."""
 
 import collections
+import copy
 import dataclasses
 import functools
 import gc
@@ -15,7 +16,7 @@ import pytest
 
 import xnp as np
 
-pytestmark = pytest.mark.usefixtures("interpreted")
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 SCALE = 2.0
 SETTINGS = {"offset": 1.0, "nested": [1.0, {"deep": 2.0}]}
@@ -93,6 +94,8 @@ CONTAINERS = [
 
 @pytest.mark.parametrize(("container", "change"), CONTAINERS, ids=map(str, range(len(CONTAINERS))))
 def test_every_container(container, change):
+    container = copy.deepcopy(container)
+
     def plain(x):
         return x + float(zlib.crc32(repr(container).encode()))
 

@@ -27,7 +27,14 @@ LAYERS = {
     "__init__": {"runtime", "codegen", "numpy_api", "autodiff"},
 }
 # What the root may load on first use, by `importlib.import_module(".name", __name__)`.
-LAZY_IN_ROOT = {"xnp.testing", "xnp.polynomial", "xnp.runtime.jit"}
+LAZY_IN_ROOT = {
+    "xnp.testing",
+    "xnp.polynomial",
+    "xnp.runtime.jit",
+    "xnp.runtime.threads",
+    "xnp.runtime.profile",
+    "xnp.runtime.disk_cache",
+}
 
 # Which files may import which third party. A file named without a `*` must really import it.
 FENCES = {

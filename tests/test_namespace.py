@@ -28,6 +28,7 @@ TEXT_DISPATCHES = isinstance(numpy.strings.lower, DISPATCHER)  # from NumPy 2.3 
 TRANSFORMATIONS = {
     *("derivative", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "linearize"),
     *("stop_gradient", "value_and_grad", "vjp", "vmap", "jit", "explain"),
+    *("threads", "profile", "cache"),
     *("checkpoint", "cond", "fori_loop", "scan", "switch", "while_loop"),
     "debug",
 }

@@ -11,8 +11,8 @@ import numpy as np
 from xnp.codegen.mlir.emitter import Emitter
 from xnp.codegen.mlir.math_table import TRANSCENDENTAL
 from xnp.runtime.lower_mlir import to_llvm_ir
-from xnp.runtime.shared_code import addresses
 from xnp.runtime.native import CompiledLibrary, load
+from xnp.runtime.shared_code import addresses
 
 ELEMENT = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64"}
 context = mp.MPContext()
