@@ -96,6 +96,7 @@ class Compiled:
         self._failures = threading.local()
         start = time.perf_counter()
         key, literals = recipe.key_of(program)
+        key = f"{type(self).__name__}\n{key}"
         found = None if self.symbols else recipe.find(key, literals)
         self.milliseconds["disk"] = (time.perf_counter() - start) * 1e3
         if found is not None:
@@ -118,7 +119,7 @@ class Compiled:
         program = optimize(self.program, pass_hook(self.program.name))
         optimized = time.perf_counter()
         name = "xnp_" + hashlib.sha256(key.encode()).hexdigest()[:16]
-        module = ModuleWriter(program, name, vector_bytes(), parallel=True).module()
+        module = self._written(program, name)
         written = time.perf_counter()
         llvm_ir = lower_mlir.to_llvm_ir(module.text)
         lowered = time.perf_counter()
@@ -136,6 +137,9 @@ class Compiled:
             "llvm": (end - lowered) * 1e3,
         }
         return library
+
+    def _written(self, program: Program, name: str) -> Module:
+        return ModuleWriter(program, name, vector_bytes()).module()
 
     def _imports(self) -> dict[str, int]:
         """The addresses of what the code calls."""
@@ -178,7 +182,7 @@ class Compiled:
     def module(self) -> Module:
         """What the code was made of, made again."""
         program = optimize(self.program)
-        return ModuleWriter(program, self.recipe.name, vector_bytes(), parallel=True).module()
+        return ModuleWriter(program, self.recipe.name, vector_bytes()).module()
 
     def __call__(self, values: Sequence[Value]) -> list[Any]:
         """Values for the parameters, dense arrays or numbers, to arrays and scalars."""

@@ -22,7 +22,7 @@ from ..autodiff.scopes import Scope
 from ..autodiff.views import set_shape
 from . import traced
 from .environment import Environment
-from .executable import Executable, make_executable
+from .executable import Executable, make_executable, run
 from .explanation import Compile
 from .signature import Call, Type
 from .traced import ARGUMENT, COMPUTED, COPIED, SIZE, STATIC, Traced, Write
@@ -117,7 +117,7 @@ class Entry:
         values = [
             in_memory_order(native(x), t) for x, t in zip(call.leaves, self.types, strict=True)
         ]
-        found = self.executable(values)
+        found = run(self.executable, values)
         sizes = self.sizes(call)
         for write in self.traced.writes:
             write_array(call.leaves[write.leaf], write, found, sizes)

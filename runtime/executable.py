@@ -17,7 +17,9 @@ import numpy as np
 from ..autodiff.calls import set_executor
 from ..autodiff.core import Aval
 from ..autodiff.program import Literal, Program
-from .compile import native_code
+from . import profile
+from .compile import Compiled, native_code
+from .timed import Timed
 
 Executable = Callable[[Sequence[Any]], list[Any]]
 Strides = tuple[int, ...] | None  # of a parameter; None is C order
@@ -33,6 +35,20 @@ def make_executable(program: Program, strides: Sequence[Strides] | None = None) 
         if compiled is not None:
             return compiled
     return Interpreter(program)
+
+
+_timed: weakref.WeakKeyDictionary[Program, Timed] = weakref.WeakKeyDictionary()
+
+
+def run(executable: Executable, values: Sequence[Any]) -> list[Any]:
+    """What an executable computes; with the time of each kernel, where `profile` wants it."""
+    if not profile.active() or not isinstance(executable, Compiled):
+        return executable(values)
+    program = executable.program
+    timed = _timed.get(program)
+    if timed is None:
+        timed = _timed[program] = Timed(program)
+    return timed(values)
 
 
 class Interpreter:
@@ -70,7 +86,7 @@ def execute(*values: Any, program: Program) -> tuple[Any, ...]:
     executable = _executables.get(program)
     if executable is None:
         executable = _executables[program] = make_executable(program)
-    return tuple(executable(values))
+    return tuple(run(executable, values))
 
 
 set_executor(execute)

@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from ..autodiff.program import Equation, Program
-from ..codegen.counts import Group, is_view, kernels
+from ..codegen.counts import Group, Kernel, is_view, kernels
 from ..codegen.inspection import Inspection
 from ..codegen.mlir.module import Module, ModuleWriter
 from ..codegen.pipeline import optimize
@@ -26,7 +26,7 @@ def inspection_of(program: Program) -> Inspection:
         equations = [(e.primitive.name, "NumPy", (e,)) for e in optimized.equations]
         return Inspection(program, optimized, kernels(optimized, equations))
     name = "xnp_inspected"
-    module = ModuleWriter(optimized, name, vector_bytes(), parallel=True).module()
+    module = ModuleWriter(optimized, name, vector_bytes()).module()
 
     @cache
     def library() -> CompiledLibrary:
@@ -43,6 +43,13 @@ def inspection_of(program: Program) -> Inspection:
         llvm=lambda: library().llvm_ir(),
         assembly=lambda: library().assembly(),
     )
+
+
+def kernels_of(optimized: Program) -> list[tuple[int, Kernel]]:
+    """The kernels of an optimized Program, with the numbers of their steps."""
+    module = ModuleWriter(optimized, "xnp_counted", vector_bytes()).module()
+    found = kernels(optimized, _groups(module))
+    return [(int(kernel.name.split()[-1]), kernel) for kernel in found]
 
 
 def _groups(module: Module) -> list[Group]:

@@ -12,6 +12,8 @@ import time
 from types import TracebackType
 from typing import NamedTuple
 
+from ..autodiff.core import running
+
 
 class Record(NamedTuple):
     """One run of a kernel; times as of ``time.perf_counter_ns``."""
@@ -38,6 +40,7 @@ class Profile:
                 raise RuntimeError("this profile is being taken already; make another: profile()")
             self._start_ns = self._start_ns or time.perf_counter_ns()
             _set_active((*_active, self))
+            running[-id(self)] = None  # the native call path takes no times
         return self
 
     def __exit__(
@@ -48,6 +51,7 @@ class Profile:
     ) -> None:
         with _lock:
             _set_active(tuple(one for one in _active if one is not self))
+            running.pop(-id(self), None)
         if self._show:
             print(self.table())  # noqa: T201 - asked for by show=True
 

@@ -29,7 +29,8 @@ from .regions import Inside, pointer_to  # and enters the regions into OPERATION
 STACK_BYTES = 1 << 14  # temporaries up to this size lie on the stack
 STACK_TOTAL = 1 << 18
 STATUS = Buffer("status", 0, 16)  # what has gone wrong: the number of a check, an index
-SHARED_WORK = 1 << 16  # operations from which on threads share a cluster
+SHARED_WORK = 1 << 18  # operations from which on threads share a cluster: waking one takes long
+PIECE_WORK = 1 << 15  # that a thread takes at once
 
 
 class Module(NamedTuple):
@@ -223,9 +224,11 @@ class PartWriter(FunctionWriter):
 class ModuleWriter:
     """Writes the module of a Program. ``name``: of the function to call, unique in a process."""
 
-    def __init__(self, program: Program, name: str, vector_bytes: int, parallel: bool) -> None:
+    def __init__(
+        self, program: Program, name: str, vector_bytes: int, *, timed: bool = False
+    ) -> None:
+        self.timed = timed  # whether the time of each step is taken
         self.program, self.name, self.vector_bytes = program, name, vector_bytes
-        self.parallel = parallel
         self.symbols = symbols_of_program(program)
         self.functions: dict[str, str] = {}
         self.shared: dict[str, dict[str, str]] = {}
@@ -242,8 +245,10 @@ class ModuleWriter:
     def module(self) -> Module:
         plan = self.plan(self.program)
         for step in plan.steps:
+            self._take_time()
             self.write_step(plan, step)
             self.clock += 1
+        self._take_time()
         is_parallel = any(self.parts)
         return Module(
             self._text(is_parallel),
@@ -257,6 +262,22 @@ class ModuleWriter:
             self.shared,
         )
 
+    def _take_time(self) -> None:
+        """Notes in nanoseconds when a step begins (the last one: ends), if times are taken."""
+        if not self.timed:
+            return
+        main, e = self.main, self.main.e
+        now = main.scratch(16)  # seconds and nanoseconds
+        e.op(f"llvm.call @clock_gettime({e.constant(1, 'i32')}, {now}) : (i32, !llvm.ptr) -> i32")
+        at = e.op(f"llvm.getelementptr {now}[1] : (!llvm.ptr) -> !llvm.ptr, i64")
+        seconds = e.op(f"llvm.load {now} : !llvm.ptr -> i64")
+        rest = e.op(f"llvm.load {at} : !llvm.ptr -> i64")
+        total = e.op(f"arith.muli {seconds}, {e.integer(10**9)} : i64")
+        total = e.op(f"arith.addi {total}, {rest} : i64")
+        table = e.op(f"llvm.mlir.addressof @{self.name}_times : !llvm.ptr")
+        at = e.op(f"llvm.getelementptr {table}[{self.clock}] : (!llvm.ptr) -> !llvm.ptr, i64")
+        e.effect(f"llvm.store {total}, {at} : i64, !llvm.ptr")
+
     def plan(self, program: Program, donated: dict[int, int] | None = None) -> Plan:
         return Planner(program, is_elementwise, self.constants, donated).plan()
 
@@ -267,15 +288,14 @@ class ModuleWriter:
             lines.append("llvm.func @xnp_parallel(!llvm.ptr, !llvm.ptr, i64, i64)")
         if self.callbacks:
             lines.append(f"llvm.func @{self.name}_callback(i64, !llvm.ptr, !llvm.ptr, !llvm.ptr)")
+        if self.timed:
+            lines.append("llvm.func @clock_gettime(i32, !llvm.ptr) -> i32")
+            lines.append(_table(f"{self.name}_times", f"!llvm.array<{self.clock + 1} x i64>"))
         if self.checks:
             lines.append(f"llvm.mlir.global external @{self.name}_index(0 : i64) : i64")
         if self.constants:
             count = len(self.constants)
-            lines.append(
-                f"llvm.mlir.global external @{self.name}_constants() {{addr_space = 0 : i32}} : "
-                f"!llvm.array<{count} x ptr> {{\n%z = llvm.mlir.zero : !llvm.array<{count} x ptr>\n"
-                f"llvm.return %z : !llvm.array<{count} x ptr>\n}}"
-            )
+            lines.append(_table(f"{self.name}_constants", f"!llvm.array<{count} x ptr>"))
         return "\n".join([*lines, *self.functions.values(), *self.parts, main])
 
     def write(self, plan: Plan) -> None:
@@ -312,7 +332,7 @@ class ModuleWriter:
     def _write_nest(self, plan: Plan, cluster: Cluster, nest: LoopNest) -> None:
         """Writes a nest, as a part that threads share if it is, or may be, long."""
         work = work_of(cluster)
-        may_share = self.parallel and not cluster.serial and bool(nest.row_loops)
+        may_share = not cluster.serial and bool(nest.row_loops)
         if may_share and (type(work) is not int or work >= SHARED_WORK):
             part = PartWriter(self, f"{self.name}_part{len(self.parts)}")
             shared = self._nest(plan, cluster, part)
@@ -354,7 +374,7 @@ class ModuleWriter:
         body = e.op(f"llvm.mlir.addressof @{part.name} : !llvm.ptr")
         steps = nest.steps
         each = work // maximum(steps, 1)  # of one step
-        grain = SHARED_WORK // maximum(each, 1) + 1
+        grain = PIECE_WORK // maximum(each, 1) + 1
         e.effect(
             f"llvm.call @xnp_parallel({body}, {frame}, {main.size(steps)}, {main.size(grain)}) : "
             "(!llvm.ptr, !llvm.ptr, i64, i64) -> ()"
@@ -382,3 +402,11 @@ class ModuleWriter:
             f"llvm.call @{self.name}_callback({e.integer(number)}, {table}, %sizes, "
             f"{main.status}) : (i64, !llvm.ptr, !llvm.ptr, !llvm.ptr) -> ()"
         )
+
+
+def _table(name: str, kind: str) -> str:
+    """A global variable of zeros."""
+    return (
+        f"llvm.mlir.global external @{name}() {{addr_space = 0 : i32}} : {kind} {{\n"
+        f"%z = llvm.mlir.zero : {kind}\nllvm.return %z : {kind}\n}}"
+    )
