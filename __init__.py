@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 import numpy as _numpy
 
-from .autodiff.choices import checkpoint, cond, switch
-from .autodiff.control import fori_loop, scan, while_loop
-from .autodiff.control import map as map  # not in __all__: a star import leaves Python's own
 from .autodiff.differentiate import grad, jvp, linearize, stop_gradient, value_and_grad, vjp
 from .autodiff.errors import (
     BatchingError,
@@ -24,12 +21,15 @@ from .autodiff.errors import (
 from .autodiff.jacobians import derivative, hessian, hvp, jacfwd, jacobian, jacrev
 from .autodiff.vectorize import vmap
 from .numpy_api.namespace import OURS as _OURS
-from .runtime.debug import debug
 
 if _TYPE_CHECKING:
     from numpy import *  # noqa: F403 # pyright: ignore[reportWildcardImportFromLibrary] - meant
 
+    from .autodiff.choices import checkpoint, cond, switch
+    from .autodiff.control import fori_loop, scan, while_loop
+    from .autodiff.control import map as map  # not in __all__: a star import leaves Python's own
     from .runtime import disk_cache as cache
+    from .runtime.debug import debug
     from .runtime.jit import explain, jit
     from .runtime.profile import profile
     from .runtime.threads import threads
@@ -69,6 +69,20 @@ __all__ = [
 ]
 __all__ += [name for name in _numpy.__all__ if name not in __all__]
 
+# What is loaded on first use: together as large as all the rest.
+_LAZY = {
+    **dict.fromkeys(["checkpoint", "cond", "switch"], ".autodiff.choices"),
+    **dict.fromkeys(["fori_loop", "map", "scan", "while_loop"], ".autodiff.control"),
+    **dict.fromkeys(["explain", "jit"], ".runtime.jit"),
+    "debug": ".runtime.debug",
+    "profile": ".runtime.profile",
+    "threads": ".runtime.threads",
+    "cache": ".runtime.disk_cache",
+    "testing": ".testing",
+    "polynomial": ".polynomial",
+}
+_MODULES = {"cache", "testing", "polynomial"}
+
 # NumPy's submodules that are not loaded yet (numpy.random, numpy.ma) come through __getattr__. So
 # do testing and polynomial, which are ours, even where NumPy's are loaded.
 globals().update({name: vars(_numpy)[name] for name in _numpy.__all__ if name in vars(_numpy)})
@@ -78,21 +92,10 @@ globals().pop("polynomial", None)
 
 
 def __getattr__(name: str) -> object:
-    if name in ("jit", "explain"):  # the compiler is as large as all the rest
-        globals()[name] = getattr(_importlib.import_module(".runtime.jit", __name__), name)
-        return globals()[name]
-    if name == "threads":
-        globals()[name] = _importlib.import_module(".runtime.threads", __name__).threads
-        return globals()[name]
-    if name == "profile":
-        globals()[name] = _importlib.import_module(".runtime.profile", __name__).profile
-        return globals()[name]
-    if name == "cache":
-        return _importlib.import_module(".runtime.disk_cache", __name__)
-    if name == "testing":
-        return _importlib.import_module(".testing", __name__)
-    if name == "polynomial":
-        return _importlib.import_module(".polynomial", __name__)
+    if name in _LAZY:
+        module = _importlib.import_module(_LAZY[name], __name__)
+        globals()[name] = found = module if name in _MODULES else getattr(module, name)
+        return found
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

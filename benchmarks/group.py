@@ -101,6 +101,7 @@ def judged(problem: Problem, timings: Mapping[str, Timing]) -> bool:
         if name != first:
             ratio = ratio_of(timings[first], timing)
             line += f"   {first} takes {ratio:6.3f} of it"
+            line += f" ({timings[first].fastest / timing.fastest:.3f} of the fastest)"
             for limit, what in limits:
                 if limit is not None:
                     good = ratio <= limit

@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyperf
@@ -22,6 +23,9 @@ PROBLEM_SECONDS = 12.0  # fewer rounds of what takes longer
 ROUND_SECONDS = 0.02  # of each contender in each round
 # Threads of the contender before still wait awake for more: BLAS for 25 ms, OpenMP for a few.
 PAUSE_SECONDS = 0.03
+# How much longer to wait for other work on the machine to end; Linux tells how much there is.
+PATIENCE_SECONDS = 0.07
+RUNNING = Path("/proc/stat")
 
 
 def seconds_of(call: Callable[[], Any], repeats: int) -> float:
@@ -54,6 +58,11 @@ class Timing:
     def seconds(self) -> float:
         """The median."""
         return self.benchmark.median()
+
+    @property
+    def fastest(self) -> float:
+        """The fastest round: what other work on the machine disturbed least."""
+        return min(self.rounds)
 
     @property
     def spread(self) -> float:
@@ -93,9 +102,19 @@ def interleaved(title: str, contenders: Mapping[str, Callable[[], Any]]) -> dict
 
 def _turn(call: Callable[[], Any], repeats: int, seconds: float) -> float:
     time.sleep(PAUSE_SECONDS)
+    _wait_for_quiet()
     if seconds < ROUND_SECONDS:
         call()  # wakes threads, fills caches
     return seconds_of(call, repeats)
+
+
+def _wait_for_quiet() -> None:
+    end = time.perf_counter() + PATIENCE_SECONDS
+    while RUNNING.exists() and time.perf_counter() < end:
+        counts = dict(line.split(" ", 1) for line in RUNNING.read_text().splitlines())
+        if int(counts.get("procs_running", 0)) <= 1:
+            return
+        time.sleep(0.005)
 
 
 def _benchmark(name: str, loops: int, seconds: list[float]) -> pyperf.Benchmark:

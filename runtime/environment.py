@@ -84,6 +84,7 @@ class _Reader:
         self.names: list[tuple[str, Hashable]] = []
         self.with_names = with_names
         self.seen: dict[int, int] = {}
+        self.modules: set[int] = set()  # of which all has been looked at
         self.overflow = False
         self.depth = 0
         self.home = ""
@@ -185,6 +186,7 @@ class _Reader:
 
     def module(self, x: types.ModuleType, name: str) -> None:
         self.identity(x, name)
+        self.imported(x, name)
 
     def instance(self, x: Any, name: str) -> None:
         """An object of some class: itself, its class, its attributes."""
@@ -271,13 +273,13 @@ class _Reader:
             self.value(x, name)
         else:
             self.identity(x, name)
-            for chain in reads.get(name, ()):
+            for chain in sorted(reads.get(name, ())):
                 self.chain(x, name, chain)
 
     def imported(self, x: Any, name: str) -> None:
-        """A module that the function imports itself: all that is in it."""
-        if x is not None and self.is_users(name) and id(x) not in self.seen:
-            self.seen[id(x)] = len(self.seen)
+        """A module that the function uses as a value, or imports itself: all that is in it."""
+        if x is not None and self.is_users(x.__name__) and id(x) not in self.modules:
+            self.modules.add(id(x))
             self.identity(x, name)
             members = {k: v for k, v in vars(x).items() if not k.startswith("__")}
             self.probes.append((functools.partial(_same_module, x), members, True))
@@ -285,7 +287,7 @@ class _Reader:
                 self.value(item, f"{name}.{key}")
 
     def chain(self, x: Any, name: str, chain: tuple[str, ...]) -> None:
-        """``module.a.b``: through modules, up to what is none."""
+        """``module.a.b``: through modules, up to what is none; of a module as such, all of it."""
         for attribute in chain:
             found = getattr(x, attribute, _MISSING)
             name = f"{name}.{attribute}"
@@ -296,6 +298,7 @@ class _Reader:
             if found is not _MISSING:
                 self.value(found, name)
             return
+        self.imported(x, name)
 
     def is_users(self, module: str | None) -> bool:
         """Whether a module may change while the program runs: it is no installed library, or that
@@ -403,7 +406,8 @@ _CLASS_NOISE = frozenset(
         *("__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__annotations__"),
         *("__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl"),
         *("__dataclass_fields__", "__dataclass_params__", "__match_args__", "__slots__"),
-        *("__orig_bases__", "__parameters__", "__hash__"),
+        *("__orig_bases__", "__parameters__", "__hash__", "__annotate__", "__annotate_func__"),
+        *("__annotations_cache__",),
     }
 )
 

@@ -31,6 +31,7 @@ from .signature import DYNAMIC, STATIC, TREE, Call
 KEYS = 256  # signatures that a function keeps, and environments of each
 ENVIRONMENTS = 8
 COMPILES = 1000  # that `explain` remembers
+LONG = 300  # characters of a signature that it shows
 
 Names = str | int | Sequence[str | int]
 
@@ -212,6 +213,8 @@ class Jit(NativeEntry):
         description = describe(self._fun, call)
         reason = reason_of(description, self._past, entry.environment)
         signature = ", ".join(f"{name}: {text}" for name, text in description.items())
+        if len(signature) > LONG:
+            signature = f"{signature[:LONG]} ... ({len(description)} leaves)"
         milliseconds = (time.perf_counter() - start) * 1e3
         entry.record = Compile(signature, reason, entry.note, milliseconds)
         self._log.append(entry.record)

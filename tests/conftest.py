@@ -1,12 +1,20 @@
 """Settings for every test: reproducible hypothesis runs, NumPy's own error state."""
 
+import atexit
 import gc
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 import numpy
 import pytest
 from hypothesis import HealthCheck, settings
+
+# What tests compile is kept for the other tests and processes of this run, and nobody else.
+if "XNP_CACHE_DIR" not in os.environ:
+    os.environ["XNP_CACHE_DIR"] = tempfile.mkdtemp(prefix="xnp-tests-")
+    atexit.register(shutil.rmtree, os.environ["XNP_CACHE_DIR"], ignore_errors=True)
 
 # Every pass of the compiler is checked to leave a well formed Program.
 os.environ.setdefault("XNP_CHECK", "1")

@@ -268,6 +268,17 @@ def test_a_users_module_changes(monkeypatch):
     module.rate = 4.0
     assert g(1.5) == 6.0
 
+    def renames(x):
+        other = module
+        return x * other.rate + getattr(module.inner, "rate")  # noqa: B009
+
+    h = np.jit(renames)
+    assert h(1.5) == 26.0
+    module.rate = 5.0
+    assert h(1.5) == 27.5
+    inner.rate = 30.0
+    assert h(1.5) == 37.5
+
 
 # -- arrays --
 
