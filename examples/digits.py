@@ -62,7 +62,7 @@ def unflatten(flat, like):
 
 def train(parameters, images, labels, decay, iterations):
     """The trained parameters and the loss after every iteration."""
-    value_and_grad = np.value_and_grad(loss)
+    value_and_grad = np.jit(np.value_and_grad(loss))
 
     def objective(flat):
         value, gradient = value_and_grad(unflatten(flat, parameters), images, labels, decay)

@@ -164,12 +164,9 @@ class _Recorder:
 
     def traced_result(self, handle: TracedArray) -> Result:
         root, steps = _root_of(handle)
-        exact = all(view.exact for view in steps)
         for i, base in enumerate(self.bases):
-            if base is root and exact:
+            if base is root:
                 return Result(ARGUMENT, i, steps[1:] if self.guards[i] else steps)
-        if not exact:
-            root, steps = handle, ()
         # A view of a scalar is one of an array made of it.
         kind = ARRAY0D if steps and root.is_scalar() else root._kind
         number, _ = self.numbers.setdefault((id(root), kind), (len(self.roots), root))
@@ -227,9 +224,11 @@ def _is_array(x: Any) -> bool:
 
 
 def _root_of(handle: TracedArray) -> tuple[TracedArray, tuple[View, ...]]:
-    """The handle that holds the memory, and the views from it to this one."""
+    """The handle that holds the memory, and the views from it to this one. A view that cannot be
+    made again by NumPy's operations is taken to have memory of its own.
+    """
     steps: list[View] = []
-    while (view := handle._view) is not None:
+    while (view := handle._view) is not None and view.exact:
         steps.append(view)
         handle = view.base
     return handle, tuple(reversed(steps))

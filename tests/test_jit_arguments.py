@@ -351,6 +351,8 @@ def test_returned_views_are_views():
         y[1] = 0.5
         return x, x[1:], x.T, y, y[::2], y.reshape(1, -1), np.broadcast_to(y, (2, 3)), y.real
 
+    zeros = lambda x: (x.imag, np.rot90(x.imag), np.flip(x.reshape(3, 1)))
+    check_same(np.jit(zeros)(numpy.ones((1, 3))), zeros(numpy.ones((1, 3))))
     x = numpy.arange(3.0)
     found, wanted = np.jit(f)(x), f(x)
     check_same(found, wanted)
