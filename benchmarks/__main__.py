@@ -11,6 +11,9 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 SETTINGS = {
     "JAX_PLATFORMS": "cpu",
     "XNP_CACHE_DIR": "off",  # what is called a first call compiles
+    # OpenMP's threads (numba's, torch's) else wait awake, and where other work has the second core
+    # a parallel loop of theirs takes a time slice of 8 ms.
+    "OMP_WAIT_POLICY": "PASSIVE",
     "TORCHINDUCTOR_COMPILE_THREADS": "1",  # no pool of idle processes
 }
 GROUPS = {"eager": ONE_THREAD, "jit": {}}

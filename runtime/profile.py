@@ -108,7 +108,8 @@ def profile(show: bool = True) -> Profile:
 
     Example:
 
-        >>> with profile() as p:
+        >>> import xnp as np
+        >>> with np.profile() as p:
         ...     pass
         profile: no compiled kernel has run
     """

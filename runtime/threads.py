@@ -74,8 +74,9 @@ def threads(n: SupportsIndex | None = None) -> int | ThreadsChange:
 
     Example:
 
-        >>> with threads(1):
-        ...     threads()
+        >>> import xnp as np
+        >>> with np.threads(1):
+        ...     np.threads()
         1
     """
     _pool.tell_threadpoolctl()

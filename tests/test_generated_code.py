@@ -161,6 +161,18 @@ def test_siblings_that_read_the_same_arrays_share_a_nest():
         same(found, wanted, 8)
 
 
+@pytest.mark.parametrize("dtype", [numpy.float64, numpy.float32, numpy.complex128, numpy.int16])
+def test_reductions_of_everything(dtype):
+    x = (rng.normal(size=400_001) * 9).astype(dtype)
+
+    def f(x):
+        y = x * 2
+        return np.sum(y), np.sum(y * y) / 3 + 1, np.any(y != 0), y
+
+    for found, wanted in zip(np.jit(f)(x), f(x), strict=True):
+        same(numpy.asarray(found), numpy.asarray(wanted), 3000)
+
+
 def test_shape_operations_move_nothing():
     x = rng.normal(size=(6, 8))
 
@@ -301,7 +313,7 @@ def test_a_fused_chain_needs_no_memory_besides_its_result():
 
 def test_threads_do_not_change_a_bit():
     x = rng.normal(size=(700, 811))
-    f = lambda x: (softmax(x), np.sum(x, axis=0), np.sin(x) * x)
+    f = lambda x: (softmax(x), np.sum(x, axis=0), np.sin(x) * x, np.sum(np.sin(x)), np.max(x))
     with np.threads(1):
         wanted = np.jit(f)(x)
     with np.threads(4):

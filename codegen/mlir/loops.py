@@ -26,6 +26,8 @@ MANY = 32  # elements an accumulator takes before a sum keeps track of rounding 
 class LoopNest(NestValues):
     """Writes one cluster into a function."""
 
+    first_bounds: tuple[str, str] | None = None  # of the outermost inner loop, if not all of it
+
     def write(self, bounds: tuple[str, str] | None = None) -> None:
         """The whole nest; ``bounds`` are those of the outermost loop where a thread does a part."""
         if any(type(d) is int and d == 0 for d in self.sizes.values()) and not self.inner_loops:
@@ -113,8 +115,9 @@ class LoopNest(NestValues):
                     names = self._write_inside(reductions, stores, names)
         else:
             closers = []
-            for k in self.inner_loops:
-                close, names = self._open_carrying(k, names, types)
+            for i, k in enumerate(self.inner_loops):
+                bounds = None if i else self.first_bounds
+                close, names = self._open_carrying(k, names, types, bounds)
                 closers.append(close)
             names = self._write_inside(reductions, stores, names)
             for close in reversed(closers):

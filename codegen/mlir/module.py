@@ -19,9 +19,9 @@ from ..plan import Cluster, Operation, Plan, Step
 from ..planner import Planner
 from . import factorizations, linear_algebra, matmul  # noqa: F401 - they enter their operations
 from .arena import Arena
+from .blocks import BlockNest
 from .emitter import Emitter
 from .equations import is_elementwise
-from .loops import LoopNest
 from .nest_shape import Context
 from .operations import OPERATIONS
 from .regions import Inside, pointer_to  # and enters the regions into OPERATIONS
@@ -329,7 +329,7 @@ class ModuleWriter:
             self._nest(plan, cluster, main, narrow=True).write()
         main.e.lines += [f"scf.if {enough} {{", *wide, "} else {", *narrow, "}"]
 
-    def _write_nest(self, plan: Plan, cluster: Cluster, nest: LoopNest) -> None:
+    def _write_nest(self, plan: Plan, cluster: Cluster, nest: BlockNest) -> None:
         """Writes a nest, as a part that threads share if it is, or may be, long."""
         work = work_of(cluster)
         may_share = not cluster.serial and bool(nest.row_loops)
@@ -337,13 +337,25 @@ class ModuleWriter:
             part = PartWriter(self, f"{self.name}_part{len(self.parts)}")
             shared = self._nest(plan, cluster, part)
             shared.write(("%begin", "%end"))
-            self._call_part(part, shared, work)
+            each = work // maximum(shared.steps, 1)  # of one step
+            self._call_part(part, shared.steps, PIECE_WORK // maximum(each, 1) + 1)
+        elif nest.is_possible() and (type(work) is not int or work >= SHARED_WORK):
+            self._write_blocks(plan, cluster, nest, work)
         else:
             nest.write()
 
+    def _write_blocks(self, plan: Plan, cluster: Cluster, nest: BlockNest, work: Any) -> None:
+        """Writes a reduction of everything as blocks that threads share."""
+        size, blocks = nest.plan_blocks(work, 4 * PIECE_WORK)
+        table = nest.table(blocks)
+        part = PartWriter(self, f"{self.name}_part{len(self.parts)}")
+        self._nest(plan, cluster, part).write_blocks(table, size)
+        self._call_part(part, blocks, 1)
+        nest.write_rest(table, blocks)
+
     def _nest(
         self, plan: Plan, cluster: Cluster, writer: FunctionWriter, narrow: bool = False
-    ) -> LoopNest:
+    ) -> BlockNest:
         context = Context(
             writer.e,
             writer.pointer,
@@ -353,14 +365,15 @@ class ModuleWriter:
             self.vector_bytes,
             self.depth > 0,
         )
-        return LoopNest(plan, cluster, context, narrow)
+        return BlockNest(plan, cluster, context, narrow)
 
     def _new_check(self, size: Any, axis: int) -> int:
         """The number that a run returns where an index does not fit; 1 is a failed call back."""
         self.checks.append((size, axis))
         return len(self.checks) + 1
 
-    def _call_part(self, part: PartWriter, nest: LoopNest, work: Any) -> None:
+    def _call_part(self, part: PartWriter, steps: Any, grain: Any) -> None:
+        """Has threads share the steps of a part, at least ``grain`` at a time."""
         main, e = self.main, self.main.e
         self.parts.append(part.text())
         count = e.integer(max(len(part.frame), 1))
@@ -372,9 +385,6 @@ class ModuleWriter:
             else:
                 e.effect(f"llvm.store {main.symbol(x)}, {at} : i64, !llvm.ptr")
         body = e.op(f"llvm.mlir.addressof @{part.name} : !llvm.ptr")
-        steps = nest.steps
-        each = work // maximum(steps, 1)  # of one step
-        grain = PIECE_WORK // maximum(each, 1) + 1
         e.effect(
             f"llvm.call @xnp_parallel({body}, {frame}, {main.size(steps)}, {main.size(grain)}) : "
             "(!llvm.ptr, !llvm.ptr, i64, i64) -> ()"
