@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..autodiff.program import Program
+from .passes.checks import reduce_checks
 from .passes.common import merge_common
 from .passes.dead import drop_dead
 from .passes.inline import inline_calls, inline_checkpoints
@@ -57,6 +58,7 @@ def _optimized(program: Program, hook: Hook | None, check: bool) -> Program:
         return found
 
     program = run("inline calls", inline_calls, program)
+    program = run("reduce checks", reduce_checks, program)
     program = run("drop dead", drop_dead, program)
     for _ in range(MOST_ROUNDS):
         program = run("simplify", simplify, program)

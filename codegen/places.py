@@ -153,6 +153,14 @@ def view_part(place: Place, index: Sequence[Any]) -> Place:
     )
 
 
+def view_diagonal(place: Place, shape: Shape, *, offset: int, axis1: int, axis2: int) -> Place:
+    """The place of a diagonal, its own axis last, of ``shape``."""
+    strides = [s for k, s in enumerate(place.strides) if k not in (axis1, axis2)]
+    first, second = place.strides[axis1], place.strides[axis2]
+    start = max(-offset, 0) * first + max(offset, 0) * second
+    return Place(place.buffer, place.dtype, shape, (*strides, first + second), place.offset + start)
+
+
 def slice_parts(item: slice, dim: Any) -> tuple[Any, Any, Any]:
     """Start, step and length of a slice of an axis of this size."""
     start, _, step = slice_bounds(item, dim)

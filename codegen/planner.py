@@ -26,6 +26,7 @@ from .places import (
     is_whole,
     nbytes,
     view,
+    view_diagonal,
     view_part,
 )
 from .plan import (
@@ -402,6 +403,15 @@ class Planner:
         place = self._new_place(out)
         self.store(Literal(out.aval.dtype.type(0)), place)
         self.store(part, view_part(place, equation.params["index"]))
+        self._finish_update(out, place)
+
+    def _add_embed_diagonal(self, equation: Equation) -> None:
+        (x,) = equation.inputs
+        (out,) = equation.results
+        place = self._new_place(out)
+        self.store(Literal(out.aval.dtype.type(0)), place)
+        where = {key: equation.params[key] for key in ("offset", "axis1", "axis2")}
+        self.store(x, view_diagonal(place, x.aval.shape, **where))
         self._finish_update(out, place)
 
     # Everything else.

@@ -11,16 +11,47 @@ import scipy.special
 from op_table import CASES, OPS
 from recording import run_everything, visited_binds
 
+import xnp
 from xnp.autodiff import dispatch
 from xnp.autodiff.core import Primitive, primitives
 from xnp.autodiff.structured import Structured
+from xnp.codegen.affine import INDEX_OPERATIONS
+from xnp.codegen.mlir.addresses import SOURCES
+from xnp.codegen.mlir.elementwise import LOWER
+from xnp.codegen.mlir.module import OPERATIONS
+from xnp.codegen.plan import REDUCTIONS, RUNNING
+from xnp.codegen.planner import Planner
 
-RULES = ("numpy", "shape", "jvp", "vjp", "batch")
+RULES = ("numpy", "shape", "jvp", "vjp", "batch", "cpu")
+
+# What native code calls back for.
+CALLED = (
+    *("argpartition", "argsort", "eig", "fft_c2c", "fft_c2r", "fft_r2c", "householder", "i0"),
+    *("inverse_order", "largest_mask", "last_writer", "lexsort", "lstsq", "matrix_scale", "norm2"),
+    *("nullity", "overlap_add", "partition_order", "permute", "pinv", "qr_complete", "qr_raw"),
+    *("rank", "ravel_multi_index", "recurrence", "refuse", "searchsorted", "singular_bases"),
+    *("slide", "unravel_index", "warn"),
+)
+CALLED_OF_SCIPY = tuple(
+    f"scipy.{name}"
+    for name in (
+        *("beta", "betainc", "betaln", "cosm1", "entr", "erfcinv", "erfinv", "exp1", "exp10"),
+        *("expi", "gamma", "gammainc", "gammaincc", "gammaln", "hazard", "i0", "i0e", "i1", "i1e"),
+        *("iv", "ive", "j0", "j1", "jv", "k0", "k0e", "k1", "k1e", "kl_div", "kv", "kve"),
+        *("log_expit", "log_ndtr", "loggamma", "logit", "ndtri", "psi", "rel_entr", "rgamma"),
+        *("xlog1py", "xlogy", "y0", "y1", "yv", "zeta"),
+    )
+)
 
 # (primitive, rule) -> why it has none.
 GAPS = {
     ("eig", "shape"): "the results for a real matrix are real if all its eigenvalues are",
     **{(name, "batch"): "it has no arguments" for name in ("dimension", "iota")},
+    **{("called", rule): "it stands on a tape only" for rule in ("shape", "batch", "cpu")},
+    **{(name, "cpu"): "NumPy is called: its own code is native" for name in CALLED},
+    **{(name, "cpu"): "SciPy is called: its own code is native" for name in CALLED_OF_SCIPY},
+    ("unstack", "cpu"): "it is bound outside of Programs only",
+    **{(name, "cpu"): "nothing to call: the size is not known" for name in ("nonzero", "roots")},
     ("nonzero", "shape"): "the size of the result is the number of True elements",
     ("roots", "shape"): "how many there are, and whether they are complex, depends on the values",
 }
@@ -28,6 +59,7 @@ GAPS = {
 # Primitives that no row binds, and why.
 UNEXERCISED = {
     **dict.fromkeys(("dimension", "iota"), "symbolic sizes: see test_symbolic_shapes.py"),
+    **dict.fromkeys(("call", "called"), "jitted functions: see test_op_jit.py"),
     **dict.fromkeys(
         ("branch", "checkpoint", "for", "scan", "while"), "regions: see test_control_flow.py"
     ),
@@ -58,6 +90,19 @@ UNCOVERED = {
 def all_tables_are_loaded():
     """The rules for SciPy's ufuncs wait for their first use."""
     dispatch.late_ufunc(scipy.special.erf)
+    assert all((xnp.fori_loop, xnp.cond, xnp.jit))  # their modules, too
+
+
+# What the code generator has code for.
+NATIVE = {
+    *LOWER,
+    *OPERATIONS,
+    *INDEX_OPERATIONS,
+    *REDUCTIONS,
+    *RUNNING,
+    *SOURCES,
+    *(name.removeprefix("_add_") for name in vars(Planner) if name.startswith("_add_")),
+}
 
 
 def rules_of(primitive: Primitive) -> set[str]:
@@ -71,6 +116,8 @@ def rules_of(primitive: Primitive) -> set[str]:
         found.add("vjp")
     if primitive.batch_rule is not None or overrides(primitive, "batch"):
         found.add("batch")
+    if primitive.name in NATIVE:
+        found.add("cpu")
     return found
 
 

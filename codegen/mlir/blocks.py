@@ -25,6 +25,8 @@ class BlockNest(LoopNest):
         """Whether there are only reductions that blocks can be put together of."""
         names = [e.primitive.name for e in self.cluster.equations if self._reduces(e)]
         whole = bool(self.inner_loops) and not self.row_loops and not self.cluster.serial
+        if any(phase for v, phase in self.cluster.phase.items() if self.cluster.level[v] == FULL):
+            return False  # the one row there is has to be gone through again
         return whole and not any(n in RUNNING or n in ("argmax", "argmin") for n in names)
 
     def reductions(self) -> list[Equation]:

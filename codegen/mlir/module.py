@@ -394,7 +394,23 @@ class ModuleWriter:
         write: Callable[..., bool] | None = OPERATIONS.get(step.equation.primitive.name)
         if write is not None and write(self, plan, step):
             return
-        self._write_callback(step)
+        if step.equation.primitive.effect and not step.equation.inputs[0].aval.shape:
+            self._write_check(step)
+        else:
+            self._write_callback(step)
+
+    def _write_check(self, step: Operation) -> None:
+        """An error or warning, called back for only where it is due."""
+        (bad,) = step.operands
+        if isinstance(bad, Literal):
+            self._write_callback(step)
+            return
+        e = self.main.e
+        flag = e.op(f"llvm.load {pointer_to(self, bad)} : !llvm.ptr -> i8")
+        due = e.op(f"arith.cmpi ne, {flag}, {e.constant(0, 'i8')} : i8")
+        with Inside(self) as lines:
+            self._write_callback(step)
+        e.lines += [f"scf.if {due} {{", *lines, "}"]
 
     def _write_callback(self, step: Operation) -> None:
         """A call back to the primitive's NumPy implementation, with the addresses of all places."""
