@@ -26,6 +26,7 @@ GROUPS = {
         *loops.PROBLEMS,
         *compile_time.PROBLEMS,
     ],
+    "training": networks.PROBLEMS_WITH_ONE_THREAD,
 }
 LIBRARIES = ("xnp", "numpy", "scipy", "llvmlite", "autograd", "jax", "jaxlib")
 COMPILERS = ("numba", "numexpr", "torch")
@@ -33,7 +34,8 @@ COMPILERS = ("numba", "numexpr", "torch")
 
 def versions(group: str) -> str:
     parts = [f"Python {platform.python_version()}", platform.machine()]
-    parts += [f"{os.cpu_count()} cores", "1 thread" if group == "eager" else "all threads"]
+    blas = os.environ.get("OPENBLAS_NUM_THREADS", "all")
+    parts += [f"{os.cpu_count()} cores, BLAS threads: {blas}"]
     for name in LIBRARIES if group == "eager" else LIBRARIES + COMPILERS:
         try:
             parts.append(f"{name} {importlib.metadata.version(name)}")
@@ -106,7 +108,7 @@ def judged(problem: Problem, timings: Mapping[str, Timing]) -> bool:
                 if limit is not None:
                     good = ratio <= limit
                     met &= good
-                    line += f", target {limit}{' as ' + what if what != name else ''}"
+                    line += f", target {limit:.3g}{' as ' + what if what != name else ''}"
                     line += "" if good else ": MISSED"
         elif problem.seconds is not None:
             good = timing.seconds <= problem.seconds

@@ -90,8 +90,10 @@ def digits_training() -> Contenders:
     return {"xnp": partial(train, xnp.jit(plain)), WITHOUT_JIT: partial(train, plain)}
 
 
-PROBLEMS = [
-    Problem("value_and_grad of a network of three layers", network_gradient, {"jax": 0.8}),
+NETWORK = "value_and_grad of a network of three layers"
+PROBLEMS = [Problem(NETWORK, network_gradient, {"jax": 0.8})]
+PROBLEMS_WITH_ONE_THREAD = [
+    Problem(NETWORK, network_gradient),
     # two runs of an optimiser that round differently part at the end
     Problem(
         f"training of the digits example, {ITERATIONS} iterations",

@@ -87,6 +87,7 @@ class Cluster:
         self.index: dict[Variable, Index] = {}  # of the element that the loops are at
         self.phase: dict[Variable, int] = {}
         self.stores: list[Store] = []
+        self._indices: dict[Any, Index | None] = {}
         self.serial = False  # the order of its writes matters
 
     @property
@@ -111,6 +112,12 @@ class Cluster:
         """Where the loops are in an array of ``shape``, which may have axes of length 1 more or
         fewer than the cluster (or its rows); None if it has other sizes.
         """
+        key = shape, level, self.reduced
+        if key not in self._indices:
+            self._indices[key] = self._index_into(shape, level)
+        return self._indices[key]
+
+    def _index_into(self, shape: Shape, level: str) -> Index | None:
         loops = iter([k for k in self.loops(level) if not is_one(self.shape[k])])
         found = []
         for dim in shape:

@@ -149,7 +149,7 @@ class NestShape:
         lanes = max(self.context.vector_bytes // max(widest, 4), 1)
         if any(self._reduces(e) for e in cluster.equations):
             lanes *= 4
-        elif len(cluster.equations) < 16:
+        elif len(cluster.equations) < 8:
             lanes *= 2
         size = self.sizes[self.lane_loop]
         while type(size) is int and lanes > max(size, 1):
