@@ -8,6 +8,8 @@ from ..autodiff.program import Equation
 from .affine import product
 from .plan import Cluster
 
+HEAVY = 10  # simple operations that an elementary function costs
+
 
 def work_of(cluster: Cluster) -> Any:
     """About how many simple operations a cluster takes."""
@@ -49,4 +51,4 @@ _HEAVY = frozenset(
 
 def weight(equation: Equation) -> int:
     """About how many simple operations an element takes."""
-    return 10 if equation.primitive.name in _HEAVY else 1
+    return HEAVY if equation.primitive.name in _HEAVY else 1

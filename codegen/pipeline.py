@@ -13,6 +13,7 @@ from .passes.common import merge_common
 from .passes.dead import drop_dead
 from .passes.inline import inline_calls, inline_checkpoints
 from .passes.loops import hoist
+from .passes.products import expand_products
 from .passes.simplify import simplify
 
 Pass = Callable[[Program], Program]
@@ -72,4 +73,5 @@ def _optimized(program: Program, hook: Hook | None, check: bool) -> Program:
     if program is not before:
         program = run("simplify", simplify, program)
         program = run("drop dead", drop_dead, program)
-    return program
+    expanded = run("expand products", expand_products, program)
+    return expanded if expanded is program else run("drop dead", drop_dead, expanded)

@@ -14,7 +14,8 @@ from typing import Any
 from ..autodiff.core import Aval
 from ..autodiff.program import Atom, Equation, Literal, Program, Variable, regions
 from ..autodiff.shapes import broadcast
-from .affine import INDEX_OPERATIONS, Index, Shape, identity, lower_bound, same, through
+from .affine import INDEX_OPERATIONS, Index, Shape, identity, lower_bound, product, same, through
+from .costs import HEAVY, weight
 from .places import (
     CONSTANT,
     PARAMETER,
@@ -45,6 +46,8 @@ from .plan import (
     reduced_axes,
 )
 from .reuse import reusable
+
+SHORT_ROW = 256  # elements
 
 
 class Planner:
@@ -241,10 +244,19 @@ class Planner:
         if level == ROW and cluster.reduced is None:
             return None
         index = cluster.index_into(shape, level)
-        if index is None:
+        if index is None or (level == ROW and self._is_slow_by_rows(cluster, equation)):
             return None
         reads = reads_of(equation, index, cluster.full_index)
         return index if all(self._readable(cluster, level, x, at) for x, at in reads) else None
+
+    def _is_slow_by_rows(self, cluster: Cluster, equation: Equation) -> bool:
+        """Whether a row is too short for an operation that is long and done for one row at a time:
+        better a nest of its own, which does several.
+        """
+        if weight(equation) < HEAVY or len(cluster.shape) - 1 not in (cluster.reduced or ()):
+            return False
+        length = product([cluster.shape[k] for k in cluster.reduced or ()])
+        return type(length) is int and length < SHORT_ROW
 
     def _readable(self, cluster: Cluster, level: str, x: Atom, index: Index | None) -> bool:
         """Whether the cluster can read ``x`` there: from memory, or as it is computed."""

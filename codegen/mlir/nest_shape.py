@@ -16,7 +16,7 @@ from ..affine import (
     same,
     through,
 )
-from ..costs import weight, work_of
+from ..costs import HEAVY, weight, work_of
 from ..places import Buffer
 from ..plan import (
     FULL,
@@ -148,7 +148,8 @@ class NestShape:
         widest = max((d.itemsize // (2 if d.kind == "c" else 1) for d in dtypes), default=8)
         lanes = max(self.context.vector_bytes // max(widest, 4), 1)
         if any(self._reduces(e) for e in cluster.equations):
-            lanes *= 4
+            down_columns = self.lane_loop in self.row_loops and len(cluster.equations) < 8
+            lanes *= 8 if down_columns else 4
         elif len(cluster.equations) < 8:
             lanes *= 2
         size = self.sizes[self.lane_loop]
@@ -185,7 +186,7 @@ class NestShape:
         costs = self._costs() if later else {}
         for v in later:
             size = count * v.aval.dtype.itemsize
-            if type(size) is int and size <= ROW_BYTES and costs.get(v, 0) >= 10:
+            if type(size) is int and size <= ROW_BYTES and costs.get(v, 0) >= HEAVY:
                 kept[v] = self.context.scratch(size)
         return kept
 

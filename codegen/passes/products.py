@@ -1,0 +1,69 @@
+"""Products of small matrices with vectors, as sums of products: loops that fuse with what is around
+them, where a call of BLAS costs as much as the product.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...autodiff.core import Aval
+from ...autodiff.primitives.elementwise import multiply_p
+from ...autodiff.program import Atom, Equation, Program, Variable
+from ...autodiff.rules import broadcast_to_p, reduce_sum_p, reshape_p
+from ..affine import product
+from .atoms import has_regions, rebuilt, with_regions
+
+FEWEST, MOST = 256, 1 << 15  # elements of the matrix
+
+
+def expand_products(program: Program) -> Program:
+    """`matmul` of a small matrix and a vector becomes `multiply` and `reduce_sum`."""
+    producers: dict[Variable, Equation] = {}
+    equations: list[Equation] = []
+    for equation in program.equations:
+        if has_regions(equation):
+            equation = with_regions(equation, expand_products)
+        for v in equation.results:
+            producers[v] = equation
+        found = _expanded(equation, producers) if equation.primitive.name == "matmul" else None
+        equations += found or [equation]
+    return rebuilt(program, equations, program.results)
+
+
+def _expanded(equation: Equation, producers: dict[Variable, Equation]) -> list[Equation] | None:
+    a, b = equation.inputs
+    (out,) = equation.results
+    same = a.aval.dtype == b.aval.dtype == out.aval.dtype
+    if not same or out.aval.dtype.char not in "fd":
+        return None
+    ndims = len(a.aval.shape), len(b.aval.shape)
+    if ndims not in ((2, 1), (1, 2)):
+        return None
+    matrix, vector = (a, b) if ndims == (2, 1) else (b, a)
+    size = product(matrix.aval.shape)
+    if type(size) is not int or not FEWEST <= size <= MOST:
+        return None
+    along_rows = ndims == (2, 1)  # the sum runs along the matrix's last axis
+    before = producers.get(matrix) if isinstance(matrix, Variable) else None
+    if before is not None and before.primitive.name == "transpose":
+        matrix, along_rows = before.inputs[0], not along_rows
+    return _sum_of_products(matrix, vector, out, along_rows)
+
+
+def _sum_of_products(matrix: Atom, vector: Atom, out: Variable, along_rows: bool) -> list[Equation]:
+    shape, dtype = matrix.aval.shape, matrix.aval.dtype
+    equations: list[Equation] = []
+
+    def bind(primitive: Any, inputs: list[Atom], aval: Aval, **params: Any) -> Variable:
+        result = Variable(aval)
+        equations.append(Equation(primitive, inputs, params, [result]))
+        return result
+
+    if not along_rows:
+        column = (shape[0], 1)
+        vector = bind(reshape_p, [vector], Aval(column, dtype), shape=column)
+    wide = bind(broadcast_to_p, [vector], Aval(shape, dtype), shape=shape)
+    terms = bind(multiply_p, [matrix, wide], Aval(shape, dtype))
+    axes = (1,) if along_rows else (0,)
+    equations.append(Equation(reduce_sum_p, [terms], {"axes": axes}, [out]))
+    return equations
