@@ -65,6 +65,7 @@ class FunctionWriter:
         self.e = Emitter()
         self.e.functions, self.e.uses = module.functions, module.uses
         self.e.shared = module.shared
+        self.stack: list[str] = []  # memory on the stack, in the first block: see `scratch`
         self.head: list[str] = []  # after the constants: sizes and pointers
         self.pointers: dict[Buffer, str] = {}
         self.size_names: dict[Any, str] = {}
@@ -86,13 +87,15 @@ class FunctionWriter:
         raise NotImplementedError
 
     def scratch(self, size: int) -> str:
-        """Memory on the stack. One array, not a number of bytes: LLVM turns only those into
-        registers.
+        """Memory on the stack. One array, in the first block of the function, and not a number of
+        bytes: LLVM turns only that into registers.
         """
-        return self.at_top(
-            f"llvm.alloca {self.e.integer(1)} x !llvm.array<{max(size, 1)} x i8> "
+        name = self.e.fresh()
+        self.stack.append(
+            f"{name} = llvm.alloca {self.e.integer(1)} x !llvm.array<{max(size, 1)} x i8> "
             "{alignment = 64 : i64} : (i64) -> !llvm.ptr"
         )
+        return name
 
     def size(self, dim: Any) -> str:
         """A size as an i64, computed at the top of the function."""
@@ -124,7 +127,7 @@ class FunctionWriter:
         return self.at_top(f"llvm.load {at} {{alignment = 8 : i64}} : !llvm.ptr -> {element}")
 
     def body(self) -> str:
-        return "\n".join([*self.e.prologue, *self.head, *self.e.lines])
+        return "\n".join([*self.e.prologue, *self.stack, *self.head, *self.e.lines])
 
 
 class MainWriter(FunctionWriter):
@@ -376,8 +379,7 @@ class ModuleWriter:
         """Has threads share the steps of a part, at least ``grain`` at a time."""
         main, e = self.main, self.main.e
         self.parts.append(part.text())
-        count = e.integer(max(len(part.frame), 1))
-        frame = main.at_top(f"llvm.alloca {count} x i64 : (i64) -> !llvm.ptr")
+        frame = main.scratch(8 * len(part.frame))
         for i, x in enumerate(part.frame):
             at = e.op(f"llvm.getelementptr {frame}[{i}] : (!llvm.ptr) -> !llvm.ptr, i64")
             if isinstance(x, Buffer):
@@ -418,8 +420,7 @@ class ModuleWriter:
         number = len(self.callbacks)
         self.callbacks.append(step)
         places = [x for x in step.operands if not isinstance(x, Literal)] + step.results
-        count = e.integer(max(len(places), 1))
-        table = main.at_top(f"llvm.alloca {count} x i64 : (i64) -> !llvm.ptr")
+        table = main.scratch(8 * len(places))
         for i, place in enumerate(places):
             at = e.op(f"llvm.getelementptr {table}[{i}] : (!llvm.ptr) -> !llvm.ptr, i64")
             pointer = pointer_to(self, place)
