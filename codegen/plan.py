@@ -89,6 +89,7 @@ class Cluster:
         self.stores: list[Store] = []
         self._indices: dict[Any, Index | None] = {}
         self.serial = False  # the order of its writes matters
+        self.overwrites = False  # what it reads: nothing may be done twice
 
     @property
     def row_loops(self) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from ..autodiff.program import Atom, Equation, Literal, Program, Variable, regio
 from ..autodiff.shapes import broadcast
 from .affine import INDEX_OPERATIONS, Index, Shape, identity, lower_bound, product, same, through
 from .costs import HEAVY, weight
+from .overwriting import overwrite_carried
 from .places import (
     CONSTANT,
     PARAMETER,
@@ -93,6 +94,7 @@ class Planner:
             self._add(equation)
         for number, x in enumerate(self.program.results):
             self._add_result(number, x)
+        overwrite_carried(self)
         return Plan(
             self.program, self.steps, self.places, self.producers, self.outside, self.in_place
         )

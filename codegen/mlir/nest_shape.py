@@ -155,6 +155,10 @@ class NestShape:
         size = self.sizes[self.lane_loop]
         while type(size) is int and lanes > max(size, 1):
             lanes //= 2
+        if cluster.overwrites and type(size) is not int:
+            return 1
+        while cluster.overwrites and size % lanes:
+            lanes //= 2
         return lanes
 
     @property
