@@ -28,6 +28,7 @@ from .signature import Call, Type
 from .traced import ARGUMENT, COMPUTED, COPIED, SIZE, STATIC, Traced, Write
 
 Sizes = Mapping[Any, int]
+MOST_SIZES = 16  # for which the derivatives of a Program of any size are compiled
 _NO_SIZES: Sizes = {}
 
 
@@ -125,7 +126,12 @@ class Entry:
         return self.results(call, roots, sizes)
 
     def run_traced(self, call: Call) -> Any:
-        """Under a transformation: one operation on Values."""
+        """Under a transformation: one operation on Values. Its derivatives and batches are compiled
+        for the sizes at hand; after many sizes the plain function runs in place of them.
+        """
+        key = tuple(self.sizes(call).values())
+        if len(self.by_sizes) >= MOST_SIZES and key not in self.by_sizes:
+            return self.fun(*call.args, **call.kwargs)
         values = [
             in_memory_order(boundary.enter(native(x))[0], t)
             for x, t in zip(call.leaves, self.types, strict=True)

@@ -350,6 +350,14 @@ def test_derivatives_at_any_size():
         )
 
 
+def test_derivatives_at_many_sizes_are_not_compiled_forever():
+    f = np.jit(lambda x: np.sum(np.sin(x) * x))
+    for n in range(3, 40):
+        x = numpy.arange(n) / n
+        numpy.testing.assert_allclose(np.grad(f)(x), numpy.sin(x) + x * numpy.cos(x))
+    assert len(np.explain(f)) <= 2
+
+
 def test_sizes_that_python_takes_for_numbers():
     f = np.jit(lambda x: sum(x[i] * i for i in range(len(x))))
     for n in (3, 4, 5, 6, 3):
