@@ -153,8 +153,8 @@ def digest(x: np.ndarray[Any, Any]) -> int:
 
 class Witness:
     """The large arrays that a tape read and that outlive its trace, as `vjp`'s do: `check` raises
-    if one has changed since. Of arrays larger than FULL_CHECK a `digest` shows every write to a large
-    part.
+    if one has changed since. Of arrays larger than FULL_CHECK a `digest` shows every write to a
+    large part.
     """
 
     def __init__(self, what: str) -> None:

@@ -37,9 +37,8 @@ def _is_last_read(planner: Any, cluster: Cluster, old: Variable) -> bool:
     for equation in planner.program.equations:
         if old in equation.inputs and not _reads_in_place(cluster, equation, old):
             return False
-    return not any(
-        _touches(step, old, planner.places[old].buffer, cluster) for step in planner.steps
-    )
+    buffer = planner.places[old].buffer
+    return not any(_touches(step, old, buffer) for step in planner.steps)
 
 
 def _reads_in_place(cluster: Cluster, equation: Equation, old: Variable) -> bool:
