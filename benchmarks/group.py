@@ -36,6 +36,8 @@ def versions(group: str) -> str:
     parts = [f"Python {platform.python_version()}", platform.machine()]
     blas = os.environ.get("OPENBLAS_NUM_THREADS", "all")
     parts += [f"{os.cpu_count()} cores, BLAS threads: {blas}"]
+    if kind := os.environ.get("OPENBLAS_CORETYPE"):
+        parts.append(f"OPENBLAS_CORETYPE={kind}")
     for name in LIBRARIES if group == "eager" else LIBRARIES + COMPILERS:
         try:
             parts.append(f"{name} {importlib.metadata.version(name)}")

@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.optimize import minimize
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import xnp as np
@@ -78,9 +79,10 @@ def train(parameters, images, labels, decay, iterations):
 
         options = {"maxiter": iterations}
         start = flatten(parameters)
-        found = minimize(
-            objective, start, method="L-BFGS-B", jac=True, options=options, callback=callback
-        )
+        with threadpool_limits(1):  # the matrices are small: threads would only wait for others
+            found = minimize(
+                objective, start, method="L-BFGS-B", jac=True, options=options, callback=callback
+            )
     return unflatten(found.x, parameters), history
 
 

@@ -45,17 +45,17 @@ def is_available() -> bool:
 
 def native_code(program: Program, _strides: Any = None) -> Compiled | None:
     """``program`` compiled, or None where it has to be interpreted, with a warning."""
-    if not is_available():
+    show(2, f"Program of {program.name}", lambda: str(program))
+    if _has_long_doubles(program):
+        return None
+    try:  # what is on disk needs no mlir, whose import takes long
+        return Compiled(program)
+    except ImportError:
         _warn_once(
             "xnp.jit interprets Programs with NumPy here: llvmlite and mlir are not installed, or "
             "there is no version for this platform"
         )
         return None
-    show(2, f"Program of {program.name}", lambda: str(program))
-    if _has_long_doubles(program):
-        return None
-    try:
-        return Compiled(program)
     except (lower_mlir.LoweringError, RuntimeError, NotImplementedError, AssertionError) as error:
         warnings.warn(
             f"xnp.jit interprets {program.name} with NumPy: it was not compiled because of "

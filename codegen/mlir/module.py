@@ -28,6 +28,7 @@ from .regions import Inside, pointer_to  # and enters the regions into OPERATION
 
 STACK_BYTES = 1 << 14  # temporaries up to this size lie on the stack
 STACK_TOTAL = 1 << 18
+MANY_STEPS = 24  # from which on each nest is a function, so that equal ones are compiled once
 STATUS = Buffer("status", 0, 16)  # what has gone wrong: the number of a check, an index
 SHARED_WORK = 1 << 18  # operations from which on threads share a cluster: waking one takes long
 PIECE_WORK = 1 << 15  # that a thread takes at once
@@ -237,6 +238,8 @@ class ModuleWriter:
         self.shared: dict[str, dict[str, str]] = {}
         self.uses: dict[str, int] = {}
         self.parts: list[str] = []
+        self.bodies: dict[str, str] = {}  # of parts, with their names
+        self.is_parallel = self.has_many_steps = False
         self.callbacks: list[Operation] = []
         self.clusters: list[Cluster] = []
         self.depth = 0  # of the regions around what is being written
@@ -247,12 +250,13 @@ class ModuleWriter:
 
     def module(self) -> Module:
         plan = self.plan(self.program)
+        self.has_many_steps = len(plan.steps) > MANY_STEPS
         for step in plan.steps:
             self._take_time()
             self.write_step(plan, step)
             self.clock += 1
         self._take_time()
-        is_parallel = any(self.parts)
+        is_parallel = self.is_parallel
         return Module(
             self._text(is_parallel),
             plan,
@@ -342,6 +346,11 @@ class ModuleWriter:
             shared.write(("%begin", "%end"))
             each = work // maximum(shared.steps, 1)  # of one step
             self._call_part(part, shared.steps, PIECE_WORK // maximum(each, 1) + 1)
+        elif self.has_many_steps and not self.depth:
+            part = PartWriter(self, f"{self.name}_part{len(self.parts)}")
+            inner = self._nest(plan, cluster, part)
+            inner.write(("%begin", "%end") if inner.row_loops else None)
+            self._call_alone(part, inner.steps)
         elif nest.is_possible() and (type(work) is not int or work >= SHARED_WORK):
             self._write_blocks(plan, cluster, nest, work)
         else:
@@ -378,7 +387,32 @@ class ModuleWriter:
     def _call_part(self, part: PartWriter, steps: Any, grain: Any) -> None:
         """Has threads share the steps of a part, at least ``grain`` at a time."""
         main, e = self.main, self.main.e
-        self.parts.append(part.text())
+        name, frame = self._framed(part)
+        body = e.op(f"llvm.mlir.addressof @{name} : !llvm.ptr")
+        e.effect(
+            f"llvm.call @xnp_parallel({body}, {frame}, {main.size(steps)}, {main.size(grain)}) : "
+            "(!llvm.ptr, !llvm.ptr, i64, i64) -> ()"
+        )
+        self.is_parallel = True
+
+    def _call_alone(self, part: PartWriter, steps: Any) -> None:
+        """Calls a part for all its steps."""
+        main, e = self.main, self.main.e
+        name, frame = self._framed(part)
+        e.effect(
+            f"llvm.call @{name}({frame}, {e.integer(0)}, {main.size(steps)}) : "
+            "(!llvm.ptr, i64, i64) -> ()"
+        )
+
+    def _framed(self, part: PartWriter) -> tuple[str, str]:
+        """The name of a part and the table it is called with. Parts with the same code, as an
+        unrolled loop has them, are one.
+        """
+        main, e = self.main, self.main.e
+        body = part.body()
+        if body not in self.bodies:
+            self.bodies[body] = part.name
+            self.parts.append(part.text())
         frame = main.scratch(8 * len(part.frame))
         for i, x in enumerate(part.frame):
             at = e.op(f"llvm.getelementptr {frame}[{i}] : (!llvm.ptr) -> !llvm.ptr, i64")
@@ -386,11 +420,7 @@ class ModuleWriter:
                 e.effect(f"llvm.store {main.pointer(x)}, {at} : !llvm.ptr, !llvm.ptr")
             else:
                 e.effect(f"llvm.store {main.symbol(x)}, {at} : i64, !llvm.ptr")
-        body = e.op(f"llvm.mlir.addressof @{part.name} : !llvm.ptr")
-        e.effect(
-            f"llvm.call @xnp_parallel({body}, {frame}, {main.size(steps)}, {main.size(grain)}) : "
-            "(!llvm.ptr, !llvm.ptr, i64, i64) -> ()"
-        )
+        return self.bodies[body], frame
 
     def _write_operation(self, plan: Plan, step: Operation) -> None:
         write: Callable[..., bool] | None = OPERATIONS.get(step.equation.primitive.name)
