@@ -16,7 +16,8 @@ from collections.abc import Iterator
 
 MAGIC = b"xnpcache"
 _HEADER = struct.Struct("<8s32sQ32s")
-_SUFFIX, _PARTIAL = ".bin", ".tmp"
+_SUFFIX, _ATTEMPTS = 20  # at writing a file that others delete
+_PARTIAL = ".bin", ".tmp"
 _STALE_SECONDS = 24 * 3600.0  # no writer takes a day: a partial file that old was abandoned
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -71,13 +72,15 @@ class CacheFiles:
         content = _pack(key, data)
         if len(content) > self.limit:
             return
-        try:
+        for attempt in range(_ATTEMPTS):
             try:
                 self._write(key, content)
-            except FileNotFoundError:  # the folder was deleted meanwhile, or never made
-                self._write(key, content)
-        except OSError as error:
-            raise _unwritable(self.folder, error) from None
+                break
+            except FileNotFoundError as error:  # others clear the cache, or delete the folder
+                if attempt == _ATTEMPTS - 1:
+                    raise _unwritable(self.folder, error) from None
+            except OSError as error:
+                raise _unwritable(self.folder, error) from None
         self._keep_bound(len(content))
 
     def usage(self) -> tuple[int, int]:
