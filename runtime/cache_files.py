@@ -16,8 +16,8 @@ from collections.abc import Iterator
 
 MAGIC = b"xnpcache"
 _HEADER = struct.Struct("<8s32sQ32s")
-_SUFFIX, _ATTEMPTS = 20  # at writing a file that others delete
-_PARTIAL = ".bin", ".tmp"
+_SUFFIX, _PARTIAL = ".bin", ".tmp"
+_ATTEMPTS = 20  # at writing a file that others delete
 _STALE_SECONDS = 24 * 3600.0  # no writer takes a day: a partial file that old was abandoned
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
