@@ -29,6 +29,7 @@ from ..autodiff.primitives.manipulation import transpose_p
 from ..autodiff.program import Literal, Program, regions
 from ..autodiff.recording import ProgramTrace
 from ..autodiff.shapes import inverse_permutation
+from ..codegen.pipeline import collection_paused
 from .environment import WHOLE, Environment
 from .signature import PLAIN, Call, Type, is_writeable, spec_of
 
@@ -78,7 +79,7 @@ class Traced:
     ) -> None:
         self.name = function_name(function)
         recorder = _Recorder(call, environment)
-        with ProgramTrace() as trace:
+        with collection_paused(), ProgramTrace() as trace:
             given = [_parameter(trace, t) for t in types]
             recorder.begin(given)
             args, kwargs = call.rebuilt(list(given))
