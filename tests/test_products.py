@@ -24,6 +24,19 @@ def test_products_with_vectors(shape, dtype):
         assert (numpy.abs(found - wanted) <= 4 * bound).all()
 
 
+@pytest.mark.parametrize(
+    ("m", "k", "n"), [(16, 32, 32), (9, 7, 11), (3, 80, 9), (5, 5, 40), (40, 30, 20)]
+)
+def test_products_of_matrices(m, k, n):
+    a, b = rng.normal(size=(m, k)), rng.normal(size=(k, n))
+
+    def f(a, b):
+        return a @ b, np.tanh(a @ b + 1), b.T @ a.T, a @ (b.T.copy()).T, (a.T.copy()).T @ b
+
+    for found, wanted in zip(np.jit(f)(a, b), f(a, b), strict=True):
+        numpy.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-13)
+
+
 def test_a_small_product_needs_no_library():
     w, x = rng.normal(size=(64, 64)), rng.normal(size=64)
     kinds = [k.kind for k in np.jit(lambda w, x: np.tanh(w @ x + x)).inspect(w, x).clusters]
