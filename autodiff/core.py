@@ -186,7 +186,7 @@ class _ThreadState(threading.local):
 
 
 thread_state = _ThreadState()
-running: dict[int, None] = {}  # the threads inside a transformation; native code looks at its size
+running: dict[int, None] = {}  # outermost traces of all threads; native code looks at its size
 
 
 def _unsuited_array(error: ValueError) -> MutationError:
@@ -213,7 +213,7 @@ class Trace:
         self.outer_level = thread_state.level
         thread_state.level = self.level
         if not self.outer_level:
-            running[threading.get_ident()] = None
+            running[self.level] = None
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
@@ -221,7 +221,7 @@ class Trace:
         state.level = self.outer_level
         self.alive = False
         if not self.outer_level:
-            running.pop(threading.get_ident(), None)
+            running.pop(self.level, None)
         if not self.outer_level and state.cleanup is not None:
             cleanup, state.cleanup = state.cleanup, None
             cleanup(error)

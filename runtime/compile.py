@@ -7,7 +7,6 @@ import hashlib
 import re
 import threading
 import time
-import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -17,13 +16,14 @@ import numpy as np
 
 from ..autodiff.core import Aval, Value
 from ..autodiff.dims import substituted
+from ..autodiff.errors import warn_user
 from ..autodiff.program import Literal, Program
 from ..codegen.mlir.libraries import ERRORS
 from ..codegen.mlir.module import Module, ModuleWriter, symbols_of_program
 from ..codegen.pipeline import optimize
 from ..codegen.places import Place
 from . import libraries, lower_mlir, native, recipe, shared_code, threads
-from .debug import pass_hook, show
+from .debug import debug_level, pass_hook, show
 from .recipe import Recipe
 
 _CALLBACK = ctypes.CFUNCTYPE(
@@ -56,12 +56,11 @@ def native_code(program: Program, _strides: Any = None) -> Compiled | None:
             "there is no version for this platform"
         )
         return None
-    except (lower_mlir.LoweringError, RuntimeError, NotImplementedError, AssertionError) as error:
-        warnings.warn(
+    except Exception as error:  # noqa: BLE001 - whatever it is, NumPy computes the same
+        warn_user(
             f"xnp.jit interprets {program.name} with NumPy: it was not compiled because of "
             f"{type(error).__name__}: {error!s:.300}. Please report this.",
             RuntimeWarning,
-            stacklevel=2,
         )
         return None
 
@@ -83,7 +82,7 @@ def _has_long_doubles(program: Program) -> bool:
 
 @cache
 def _warn_once(message: str) -> None:
-    warnings.warn(message, RuntimeWarning, stacklevel=3)
+    warn_user(message, RuntimeWarning)
 
 
 class Compiled:
@@ -97,7 +96,8 @@ class Compiled:
         start = time.perf_counter()
         key, literals = recipe.key_of(program)
         key = f"{type(self).__name__}\n{key}"
-        found = None if self.symbols else recipe.find(key, literals)
+        is_shown = debug_level() >= 3  # what is found on disk has no stages to show
+        found = None if self.symbols or is_shown else recipe.find(key, literals)
         self.milliseconds["disk"] = (time.perf_counter() - start) * 1e3
         if found is not None:
             self.recipe, object_code = found

@@ -156,6 +156,11 @@ class Entry:
             self.by_sizes[key] = self.traced.program.at_sizes(self._by_symbol(sizes))
         return self.by_sizes[key]
 
+    def sizes_by_symbol(self, call: Call) -> Sizes:
+        """What the symbols are for this call."""
+        sizes = self.sizes(call)
+        return self._by_symbol(sizes) if sizes else _NO_SIZES
+
     def _by_symbol(self, sizes: Sizes) -> Sizes:
         assert self.scope is not None
         return {self.scope.symbols[name]: size for name, size in sizes.items()}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 from ..autodiff.program import Equation, Program
 from ..codegen.counts import Group, Kernel, is_view, kernels
@@ -16,15 +18,17 @@ from .compile import is_available, vector_bytes
 from .lower_mlir import to_llvm_ir
 from .native import CompiledLibrary, load
 
+Sizes = Mapping[Any, int]  # by symbol
 
-def inspection_of(program: Program) -> Inspection:
-    """The `Inspection` of a recorded Program. Where there is no compiler each equation is a kernel,
-    and there is no code.
+
+def inspection_of(program: Program, sizes: Sizes | None = None) -> Inspection:
+    """The `Inspection` of a recorded Program; the costs are those at ``sizes``. Where there is no
+    compiler each equation is a kernel, and there is no code.
     """
     optimized = optimize(program)
     if not is_available():
         equations = [(e.primitive.name, "NumPy", (e,)) for e in optimized.equations]
-        return Inspection(program, optimized, kernels(optimized, equations))
+        return Inspection(program, optimized, kernels_at(optimized, equations, sizes))
     name = "xnp_inspected"
     module = ModuleWriter(optimized, name, vector_bytes()).module()
 
@@ -38,18 +42,29 @@ def inspection_of(program: Program) -> Inspection:
     return Inspection(
         program,
         optimized,
-        kernels(optimized, _groups(module)),
+        kernels_at(optimized, _groups(module), sizes),
         mlir=module.text,
         llvm=lambda: library().llvm_ir(),
         assembly=lambda: library().assembly(),
     )
 
 
-def kernels_of(optimized: Program) -> list[tuple[int, Kernel]]:
-    """The kernels of an optimized Program, with the numbers of their steps."""
-    module = ModuleWriter(optimized, "xnp_counted", vector_bytes()).module()
-    found = kernels(optimized, _groups(module))
-    return [(int(kernel.name.split()[-1]), kernel) for kernel in found]
+def groups_of(optimized: Program) -> list[Group]:
+    """The kernels of an optimized Program, which are named by the numbers of their steps."""
+    return _groups(ModuleWriter(optimized, "xnp_counted", vector_bytes()).module())
+
+
+def kernels_at(program: Program, groups: Sequence[Group], sizes: Sizes | None) -> list[Kernel]:
+    """`kernels`, with what they cost at these sizes."""
+    if not sizes:
+        return kernels(program, groups)
+    sized = program.at_sizes(sizes)
+    match = dict(zip(program.equations, sized.equations, strict=True))
+    found = kernels(sized, [(name, kind, [match[e] for e in es]) for name, kind, es in groups])
+    return [
+        kernel._replace(equations=tuple(equations))
+        for kernel, (_, _, equations) in zip(found, groups, strict=True)
+    ]
 
 
 def _groups(module: Module) -> list[Group]:

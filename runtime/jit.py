@@ -242,7 +242,9 @@ class Jit(NativeEntry):
         >>> found.operations, found.bytes
         (6, 48)
         """
-        return inspection_of(self.trace(*args, **kwargs))
+        call = self._call(args, kwargs)
+        entry = self._entry(call)
+        return inspection_of(entry.traced.program, entry.sizes_by_symbol(call))
 
     # -- as a method, copied, pickled --
 

@@ -34,32 +34,32 @@ class Recipe(NamedTuple):
 
 
 def literals_of(program: Program) -> list[Literal]:
-    """The arrays in a Program and its regions, in order of first occurrence."""
-    found: dict[int, Literal] = {}
+    """The arrays in a Program and its regions, one for each place where one is read."""
+    found: list[Literal] = []
 
     def visit(part: Program) -> None:
         for equation in part.equations:
-            for x in equation.inputs:
-                if type(x) is Literal and x.aval.shape:
-                    found.setdefault(id(x), x)
+            found.extend(x for x in equation.inputs if type(x) is Literal and x.aval.shape)
             for region in regions(equation):
                 visit(region)
-        for x in part.results:
-            if type(x) is Literal and x.aval.shape:
-                found.setdefault(id(x), x)
+        found.extend(x for x in part.results if type(x) is Literal and x.aval.shape)
 
     visit(program)
-    return list(found.values())
+    return found
 
 
 def key_of(program: Program) -> tuple[str, list[Literal]]:
-    """A text that determines what a Program compiles to, and its arrays."""
-    literals = literals_of(program)
+    """A text that determines what a Program compiles to, and its arrays, each once."""
+    occurrences = literals_of(program)
+    literals = list({id(x): x for x in occurrences}.values())
     digests = [
         "live" if x.live else hashlib.sha256(np.ascontiguousarray(x.value).data).hexdigest()
         for x in literals
     ]
-    return "\n".join([str(program), *digests]), literals
+    number = {id(x): i for i, x in enumerate(literals)}
+    # The text shows each array by its type: that two are one has to be said besides.
+    which = [number[id(x)] for x in occurrences]
+    return "\n".join([str(program), str(which), *digests]), literals
 
 
 class _Pickler(pickle.Pickler):

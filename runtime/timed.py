@@ -7,13 +7,18 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..autodiff.core import Value
 from ..autodiff.program import Program
+from ..codegen.counts import Kernel
 from ..codegen.mlir.module import Module, ModuleWriter
 from ..codegen.pipeline import optimize
 from . import profile
 from .compile import Compiled, vector_bytes
-from .inspecting import kernels_of
+from .inspecting import groups_of, kernels_at
+
+MOST_SIZES = 64  # for which costs are kept
 
 
 class Timed(Compiled):
@@ -21,8 +26,13 @@ class Timed(Compiled):
 
     def __init__(self, program: Program) -> None:
         super().__init__(program)
-        self.kernels = dict(kernels_of(optimize(program)))
-        self._lock = threading.Lock()  # the times of a run lie in one table
+        self._optimized = optimize(program)
+        self._groups = groups_of(self._optimized)
+        self._steps = [int(name.split()[-1]) for name, _, _ in self._groups]
+        self._costs: dict[tuple[int, ...], list[Kernel]] = {}  # by sizes
+        self._lock = (
+            threading.RLock()
+        )  # the times of a run lie in one table; NumPy may call us again
 
     def _written(self, program: Program, name: str) -> Module:
         return ModuleWriter(program, name, vector_bytes(), timed=True).module()
@@ -30,11 +40,21 @@ class Timed(Compiled):
     def __call__(self, values: Sequence[Value]) -> list[Any]:
         with self._lock:
             found = super().__call__(values)
-            count = 1 + max(self.kernels, default=-1)
+            count = 1 + max(self._steps, default=-1)
             address = self.library.address(f"{self.recipe.name}_times")
             times = list((ctypes.c_int64 * (count + 1)).from_address(address))
-        for step, kernel in self.kernels.items():
+        for step, kernel in zip(self._steps, self._kernels(values), strict=True):
             names = " ".join(dict.fromkeys(e.primitive.name for e in kernel.equations))
             text = f"{self.program.name}: {kernel.name} ({names:.60})"
             profile.record(text, times[step], times[step + 1], kernel.bytes, kernel.operations)
         return found
+
+    def _kernels(self, values: Sequence[Value]) -> list[Kernel]:
+        """The kernels, with what they cost for these arguments."""
+        sizes = self._sizes([np.asarray(x) for x in values]) if self.symbols else {}
+        key = tuple(sizes.values())
+        if key not in self._costs:
+            if len(self._costs) >= MOST_SIZES:
+                self._costs.clear()
+            self._costs[key] = kernels_at(self._optimized, self._groups, sizes)
+        return self._costs[key]

@@ -238,6 +238,23 @@ def test_an_index_out_of_bounds_is_numpys_error(bad, where):
 # Memory.
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_error_names_the_first_index_that_is_out_of_bounds(seed):
+    x, rng = numpy.arange(4.0), numpy.random.default_rng(seed)
+    jitted = np.jit(lambda x, i: x[i])
+    for size in (1, 8, 17, 100):
+        index = rng.integers(-6, 6, size)
+        index[-1] = 7
+        with pytest.raises(IndexError) as wanted:
+            x[index]
+        with pytest.raises(IndexError) as found:
+            jitted(x, index)
+        assert str(found.value) == str(wanted.value)
+    loop = np.jit(lambda x: np.fori_loop(0, 8, lambda i, total: total + x[i], 0.0))
+    with pytest.raises(IndexError, match="index 4 is out of bounds for axis 0 with size 4"):
+        loop(x)
+
+
 def test_updates_in_a_loop_are_done_in_place():
     def f(x):
         def body(i, a):

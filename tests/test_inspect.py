@@ -296,3 +296,8 @@ def test_all_steps(capsys):
     assert all(f"xnp: {title}" in err for title in titles)
     f(numpy.ones(3))
     assert not capsys.readouterr().err
+    f.clear_cache()
+    with debug(4):  # what is kept on disk has no stages to show
+        f(numpy.ones(3))
+    again = capsys.readouterr().err
+    assert all(f"xnp: {title}" in again for title in titles)

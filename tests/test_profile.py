@@ -3,11 +3,15 @@
 import json
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import xnp
+from xnp.runtime.compile import is_available
 from xnp.runtime.profile import active, profile, record
 
 
@@ -102,3 +106,38 @@ def test_runs_of_other_threads_count():
         for one in several:
             one.join()
     assert len(p.records) == 4
+
+
+needs_compiler = pytest.mark.skipif(not is_available(), reason="there is no compiler here")
+
+
+@needs_compiler
+def test_compiled_functions():
+    """Also those that are called without Python otherwise, in any thread; and no others."""
+    f = xnp.jit(lambda x: numpy.exp(x - x.max()).cumsum())
+    x = numpy.linspace(0.0, 1.0, 1000)
+    for _ in range(3):
+        wanted = f(x)
+    with profile(show=False) as p, ThreadPoolExecutor(2) as pool:
+        for found in pool.map(f, [x] * 6):
+            numpy.testing.assert_allclose(found, wanted, rtol=1e-14)
+    f(x)
+    kernels = {one.name for one in p.records}
+    assert len(p.records) == 6 * len(kernels)
+    assert all(name.startswith("<lambda>: kernel ") for name in kernels)
+    assert all(one.begin_ns <= one.end_ns and one.bytes > 0 for one in p.records)
+
+
+@needs_compiler
+def test_a_function_of_any_size_counts_with_the_size_at_hand():
+    f = xnp.jit(lambda x: numpy.sin(x) * 2)
+    for n in (4, 5):
+        f(numpy.ones(n))
+    with profile(show=False) as p:
+        for n in (5, 100, 1000):
+            f(numpy.ones(n))
+    assert [(one.bytes, one.operations) for one in p.records] == [
+        (16 * n, 2 * n) for n in (5, 100, 1000)
+    ]
+    assert f.inspect(numpy.ones(100)).bytes == 1600
+    assert len(xnp.explain(f)) == 2

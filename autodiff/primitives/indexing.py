@@ -232,6 +232,10 @@ accumulate_p = Linear(
 
 def _scatter_add(x: Any, value: Any, *indices: Any) -> Any:
     out = np.array(x)
+    lead = np.broadcast_shapes(*(np.shape(i) for i in indices))
+    if np.ndim(value) == 1 and len(lead) > 1:
+        # np.add.at (of NumPy 2.4 still) does not broadcast these: it reads on behind the value.
+        value = np.broadcast_to(value, lead + out.shape[len(indices) :])
     np.add.at(out, indices, value)
     return out
 

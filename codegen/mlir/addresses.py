@@ -39,22 +39,28 @@ def checked(nest: Any, index: Any, axis: int, size: Any) -> Any:
 
 
 def _note(nest: Any, bad: str, index: str, axis: int, size: Any) -> None:
-    """Writes down which check has failed, and the index."""
+    """Writes down which check has failed, and the index; what failed first stays."""
     e = nest.e
     code, status = nest.context.check(size, axis)
-    if e.lanes != 1:
-        kind = e.type("i1")
-        some = e.op(f"vector.reduction <or>, {bad} : {kind} into i1")
-        wrong = e.select(bad, index, e.constant(0, "i64"), "i64")
-        one = e.op(f"vector.reduction <maxui>, {wrong} : {e.type('i64')} into i64")
-    else:
-        some, one = bad, index
+    some = bad if e.lanes == 1 else e.op(f"vector.reduction <or>, {bad} : {e.type('i1')} into i1")
+    e.effect(f"scf.if {some} {{")
+    one = index if e.lanes == 1 else _first(e, bad, index)
     with e.scalar():
-        at = f"{status}[1] : (!llvm.ptr) -> !llvm.ptr, i64"
-        e.effect(f"scf.if {some} {{")
-        e.effect(f"llvm.store {e.integer(code)}, {status} : i64, !llvm.ptr")
-        e.effect(f"llvm.store {one}, {e.op('llvm.getelementptr ' + at)} : i64, !llvm.ptr")
-        e.effect("}")
+        before = e.op(f"llvm.load {status} : !llvm.ptr -> i64")
+        fine = e.compare("eq", before, e.integer(0), "i64")
+        at = e.op(f"llvm.getelementptr {status}[1] : (!llvm.ptr) -> !llvm.ptr, i64")
+        for pointer, value in ((status, e.integer(code)), (at, one)):
+            old = e.op(f"llvm.load {pointer} : !llvm.ptr -> i64")
+            e.effect(f"llvm.store {e.select(fine, value, old, 'i64')}, {pointer} : i64, !llvm.ptr")
+    e.effect("}")
+
+
+def _first(e: Any, bad: str, index: str) -> str:
+    """The index in the first of the lanes that are marked."""
+    lanes = e.select(bad, e.lane_numbers(), e.constant(e.lanes - 1, "i64"), "i64")
+    first = e.op(f"vector.reduction <minui>, {lanes} : {e.type('i64')} into i64")
+    lane = e.op(f"arith.index_cast {first} : i64 to index")
+    return e.op(f"vector.extract {index}[{lane}] : i64 from {e.type('i64')}")
 
 
 def _addresses(

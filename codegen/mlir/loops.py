@@ -134,9 +134,9 @@ class LoopNest(NestValues):
         names = self._compute_full(reductions, names)
         for store in stores:
             self._store(store)
-        for v, pointer in self.kept.items():
+        for v in self.kept:
             if self.cluster.phase[v] == self.phase:
-                self._keep(v, pointer)
+                self._keep(v, self.kept_at(v))
         return names
 
     def _finish_reductions(

@@ -98,6 +98,10 @@ class FunctionWriter:
         )
         return name
 
+    def temporary(self, size: Any) -> str:
+        """Memory for as long as the function runs."""
+        return self.scratch(size)
+
     def size(self, dim: Any) -> str:
         """A size as an i64, computed at the top of the function."""
         if type(dim) is int:
@@ -372,7 +376,7 @@ class ModuleWriter:
             writer.e,
             writer.pointer,
             writer.size,
-            writer.scratch,
+            writer.temporary,
             lambda size, axis: (self._new_check(size, axis), writer.pointer(STATUS)),
             self.vector_bytes,
             self.depth > 0,

@@ -32,6 +32,7 @@ from .emitter import Emitter
 
 TINY = 16  # elements
 ROW_BYTES = 1 << 15  # of a row of values that phases hand on
+KEPT_ROWS = 8  # such rows in a cluster
 
 
 class Context(NamedTuple):
@@ -68,6 +69,7 @@ class NestShape:
         self.is_unrolled = context.in_region and self._is_tiny()
         self.lanes = self._choose_lanes()
         self.kept = self._kept_values()
+        self._kept_pointers: dict[Variable, str] = {}
 
     def _accesses(self) -> list[Affine]:
         """The bytes that the cluster touches, as forms of the loops."""
@@ -128,8 +130,9 @@ class NestShape:
         """Whether writing every element's code pays: in a loop, where small arrays that are only
         addressed at constant places become registers.
         """
-        total = product(list(self.sizes.values()))
-        return type(total) is int and total <= TINY and work_of(self.cluster) <= 8 * TINY
+        sizes = list(self.sizes.values())
+        known = all(type(size) is int for size in sizes)
+        return known and product(sizes) <= TINY and work_of(self.cluster) <= 8 * TINY
 
     def _choose_lanes(self) -> int:
         cluster = self.cluster
@@ -178,21 +181,27 @@ class NestShape:
         size = self.sizes[loop]
         return size if loop != self.lane_loop else (size + self.lanes - 1) // self.lanes
 
-    def _kept_values(self) -> dict[Variable, str]:
-        """What a later phase reads and would be long to compute again: a pointer to memory for one
-        row of it.
-        """
+    def _kept_values(self) -> dict[Variable, int]:
+        """What a later phase reads and would be long to compute again: the bytes of one row of it."""
         if not self.cluster.reduced or self.lane_loop not in self.inner_loops:
             return {}
         count = product([self.sizes[k] for k in self.inner_loops])
-        kept: dict[Variable, str] = {}
+        kept: dict[Variable, int] = {}
         later = self._read_later()
         costs = self._costs() if later else {}
+        room = KEPT_ROWS * ROW_BYTES
         for v in later:
             size = count * v.aval.dtype.itemsize
-            if type(size) is int and size <= ROW_BYTES and costs.get(v, 0) >= HEAVY:
-                kept[v] = self.context.scratch(size)
+            if type(size) is int and size <= min(ROW_BYTES, room) and costs.get(v, 0) >= HEAVY:
+                kept[v] = size
+                room -= size
         return kept
+
+    def kept_at(self, v: Variable) -> str:
+        """A pointer to the row of a value that is kept."""
+        if v not in self._kept_pointers:
+            self._kept_pointers[v] = self.context.scratch(self.kept[v])
+        return self._kept_pointers[v]
 
     def _read_later(self) -> list[Variable]:
         """The values that are read in a later phase, without those that memory has then."""

@@ -79,7 +79,7 @@ class NestValues(NestShape):
                 return block.values[key]
         if type(x) is Variable and x in self.kept and self.cluster.phase[x] < self.phase:
             form = self._kept_form().times(x.aval.dtype.itemsize)
-            found = self.load_at(self.kept[x], x.aval.dtype, form, x)
+            found = self.load_at(self.kept_at(x), x.aval.dtype, form, x)
         elif type(x) is Variable and self._is_own(x) and not self._is_stored_before(x):
             found = self._compute(self.plan.producers[x], x)
         else:
