@@ -27,9 +27,27 @@ from .debug import debug_level, pass_hook, show
 from .recipe import Recipe
 
 _CALLBACK = ctypes.CFUNCTYPE(
-    None, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
+    ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
 )
 _RUN = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+
+
+_CALL_FAILED = 1  # the code of a run in which a call back did not return a result
+
+_failed_index = threading.local()  # .place: an index that did not fit, and the size
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)
+def _tell_failed_index(index: int, size: int) -> None:
+    """What native code calls before it returns the number of a check."""
+    _failed_index.place = index, size
+
+
+def _lost_error() -> BaseException:
+    """For what a call back raised before it could catch anything; ctypes has printed it."""
+    if threading.current_thread() is threading.main_thread():
+        return KeyboardInterrupt()  # signals are handled where Python code begins
+    return RuntimeError("NumPy was called from native code, which failed; see above")
 
 
 @cache
@@ -147,11 +165,11 @@ class Compiled:
         found = libraries.symbols(made.imports) | shared_code.addresses(made.shared)
         if "xnp_parallel" in made.imports:
             found["xnp_parallel"] = threads.parallel_address()
+        if "xnp_failed_index" in made.imports:
+            found["xnp_failed_index"] = _address(_tell_failed_index)
         if made.callbacks:
             self._callback = _CALLBACK(_forwarded(weakref.ref(self)))
-            pointer = ctypes.cast(self._callback, ctypes.c_void_p).value
-            assert pointer is not None
-            found[f"{made.name}_callback"] = pointer
+            found[f"{made.name}_callback"] = _address(self._callback)
         return found
 
     def _fill_constants(self) -> None:
@@ -202,7 +220,7 @@ class Compiled:
         table = (ctypes.c_int64 * max(len(numbers), 1))(*numbers)
         code = self._run(inputs, outputs, table)
         if code:
-            raise self.failure(code, sizes)
+            raise self.failure(code)
         return [_result(x, aval) for x, aval in zip(results, self.program.out_avals, strict=True)]
 
     def _sizes(self, arrays: Sequence[np.ndarray[Any, Any]]) -> dict[Any, int]:
@@ -214,30 +232,31 @@ class Compiled:
                     found.setdefault(symbol, size)
         return found
 
-    def failure(self, code: int, sizes: Mapping[Any, int]) -> BaseException:
-        """The exception that a call which returned ``code`` has to raise."""
-        error = self._failures.__dict__.pop("error", None)
-        if error is not None:
-            return error
+    def failure(self, code: int) -> BaseException:
+        """The exception that a call in this thread which returned ``code`` has to raise."""
+        if code == _CALL_FAILED:
+            error = self._failures.__dict__.pop("error", None)
+            return _lost_error() if error is None else error
         if code in ERRORS:
             kind, message = ERRORS[code]
             return kind(message)
-        size, axis = self.recipe.checks[code - 2]
-        index = ctypes.c_int64.from_address(self.library.address(f"{self.recipe.name}_index")).value
-        length = substituted(size, sizes) if sizes else size
+        _, axis = self.recipe.checks[code - 2]
+        index, length = _failed_index.place
         if index < 0:
             index -= length  # it was counted from the end
         return IndexError(f"index {index} is out of bounds for axis {axis} with size {length}")
 
-    def _call_back(self, number: int, table: int, sizes: int, status: int) -> None:
-        state = ctypes.c_int64.from_address(status)
-        if state.value:
-            return
+    def _call_back(self, number: int, table: int, sizes: int, status: int) -> int:
+        """Whether it went well. Only the result says so: ctypes returns 0 where an exception gets
+        out of what it calls, as one of a signal that arrived before us does.
+        """
         try:
-            self._compute(number, table, sizes)
+            if not ctypes.c_int64.from_address(status).value:
+                self._compute(number, table, sizes)
         except BaseException as error:  # noqa: BLE001 - it goes on behind the native code
             self._failures.error = error
-            state.value = 1
+            return 0
+        return 1
 
     def _compute(self, number: int, table: int, sizes: int) -> None:
         step = self.recipe.callbacks[number]
@@ -264,15 +283,21 @@ class Compiled:
             _array_at(next(pointers), place, values)[...] = result
 
 
-def _forwarded(owner: weakref.ref[Compiled]) -> Callable[..., None]:
+def _forwarded(owner: weakref.ref[Compiled]) -> Callable[..., int]:
     """The function that native code calls back; it does not keep its owner alive."""
 
-    def call(number: int, table: int, sizes: int, status: int) -> None:
+    def call(number: int, table: int, sizes: int, status: int) -> int:
         compiled = owner()
         assert compiled is not None
-        compiled._call_back(number, table, sizes, status)
+        return compiled._call_back(number, table, sizes, status)
 
     return call
+
+
+def _address(function: Any) -> int:
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    assert address is not None
+    return address
 
 
 def _array_at(pointer: int | None, place: Place, sizes: Mapping[Any, int]) -> Any:

@@ -15,6 +15,7 @@ and whole if the Program holds numbers that may have been computed of them (`ent
 from __future__ import annotations
 
 import collections
+import contextvars
 import functools
 import sys
 import types
@@ -198,16 +199,19 @@ class _Reader:
         if self.is_users(kind.__module__):
             self.value(kind, name and f"type({name})")
         attributes = getattr(x, "__dict__", None)
-        if type(attributes) is dict and attributes:
+        if type(attributes) is dict:  # an empty one may get what hides an attribute of the class
             self.probes.append((functools.partial(_same_dict, attributes), dict(attributes), True))
             for key, item in attributes.items():
                 self.value(item, f"{name}.{key}" if name else str(key))
         for key, item in _slots_of(x):
             self.probes.append((functools.partial(_attribute, x), key, item))
-            self.value(item, f"{name}.{key}" if name else str(key))
+            if item is not _MISSING:
+                self.value(item, f"{name}.{key}" if name else str(key))
 
     def klass(self, x: type, name: str) -> None:
         self.identity(x, name)
+        if self.is_users(type(x).__module__):
+            self.value(type(x), "")
         for cls in x.__mro__:
             if not self.is_users(cls.__module__):
                 continue
@@ -215,6 +219,13 @@ class _Reader:
             self.probes.append((functools.partial(_same_members, cls), members, True))
             for key, item in members.items():
                 self.value(item, f"{name}.{key}")
+
+    def context_variable(self, x: Any, name: str) -> None:
+        found = x.get(_MISSING)
+        self.identity(x, name)
+        self.probes.append((x.get, _MISSING, found))
+        if found is not _MISSING:
+            self.value(found, name)
 
     def wrapped(self, x: Any, name: str) -> None:
         self.value(x.__func__, name)
@@ -420,8 +431,8 @@ def _slots_of(x: Any) -> Iterator[tuple[str, Any]]:
     for cls in type(x).__mro__:
         slots = vars(cls).get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__") and hasattr(x, name):
-                yield name, getattr(x, name)
+            if name not in ("__dict__", "__weakref__"):
+                yield name, getattr(x, name, _MISSING)
 
 
 # -- libraries --
@@ -458,6 +469,7 @@ _READERS: dict[type, Callable[[_Reader, Any, str], None]] = {
     types.MethodType: _Reader.method,
     types.ModuleType: _Reader.module,
     functools.partial: _Reader.partial,
+    contextvars.ContextVar: _Reader.context_variable,
     staticmethod: _Reader.wrapped,
     classmethod: _Reader.wrapped,
     property: _Reader.prop,

@@ -81,7 +81,7 @@ def signature_of(entry: Entry, call: Call) -> Signature | None:
             computed=len(symbols.computed),
             guard=code.guard if code else 0,
             dims=code.dims if code and symbols.computed else 0,
-            failed=lambda code: compiled.failure(code, {}),
+            failed=compiled.failure,
             watches=_watches(entry),
             keep=(entry, compiled, code),
         )

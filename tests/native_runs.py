@@ -1,4 +1,4 @@
-"""Runs compiled Programs on memory that is watched, in every form the code generator can give them."""
+"""Runs compiled Programs on memory that is watched, in every form the code generator has."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def run_watched(
     for i, w in enumerate(results):
         w.check(f"result {i}", all_of_it=False)
     if code:
-        raise compiled.failure(code, sizes)
+        raise compiled.failure(code)
     return [w.array for w in results]
 
 

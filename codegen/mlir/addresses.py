@@ -39,7 +39,7 @@ def checked(nest: Any, index: Any, axis: int, size: Any) -> Any:
 
 
 def _note(nest: Any, bad: str, index: str, axis: int, size: Any) -> None:
-    """Writes down which check has failed, and the index; what failed first stays."""
+    """Writes down which check has failed, the index and the size; what failed first stays."""
     e = nest.e
     code, status = nest.context.check(size, axis)
     some = bad if e.lanes == 1 else e.op(f"vector.reduction <or>, {bad} : {e.type('i1')} into i1")
@@ -48,8 +48,9 @@ def _note(nest: Any, bad: str, index: str, axis: int, size: Any) -> None:
     with e.scalar():
         before = e.op(f"llvm.load {status} : !llvm.ptr -> i64")
         fine = e.compare("eq", before, e.integer(0), "i64")
-        at = e.op(f"llvm.getelementptr {status}[1] : (!llvm.ptr) -> !llvm.ptr, i64")
-        for pointer, value in ((status, e.integer(code)), (at, one)):
+        for slot, value in enumerate((e.integer(code), one, nest.context.size(size))):
+            at = f"{status}[{slot}] : (!llvm.ptr) -> !llvm.ptr, i64"
+            pointer = e.op(f"llvm.getelementptr {at}")
             old = e.op(f"llvm.load {pointer} : !llvm.ptr -> i64")
             e.effect(f"llvm.store {e.select(fine, value, old, 'i64')}, {pointer} : i64, !llvm.ptr")
     e.effect("}")

@@ -29,7 +29,7 @@ from .regions import Inside, pointer_to  # and enters the regions into OPERATION
 STACK_BYTES = 1 << 14  # temporaries up to this size lie on the stack
 STACK_TOTAL = 1 << 18
 MANY_STEPS = 24  # from which on each nest is a function, so that equal ones are compiled once
-STATUS = Buffer("status", 0, 16)  # what has gone wrong: the number of a check, an index
+STATUS = Buffer("status", 0, 24)  # what has gone wrong: the number of a check, an index, a size
 SHARED_WORK = 1 << 18  # operations from which on threads share a cluster: waking one takes long
 PIECE_WORK = 1 << 15  # that a thread takes at once
 
@@ -142,7 +142,7 @@ class MainWriter(FunctionWriter):
         super().__init__(module)
         self.arena = Arena(self)
         self.stack_used = 0
-        self.status = self.scratch(16)
+        self.status = self.scratch(24)
         self.pointers[STATUS] = self.status
         self.head.append(f"llvm.store {self.e.integer(0)}, {self.status} : i64, !llvm.ptr")
 
@@ -180,19 +180,24 @@ class MainWriter(FunctionWriter):
             self.size_names[symbol] = self.element_pointer("%sizes", number, "i64")
         return self.size_names[symbol]
 
-    def _keep_index(self) -> None:
-        """Leaves the index that failed a check where the runtime finds it."""
+    def _tell_index(self, code: str) -> None:
+        """Tells the runtime which index failed a check, and the size it should have fitted."""
         e = self.e
-        at = e.op(f"llvm.getelementptr {self.status}[1] : (!llvm.ptr) -> !llvm.ptr, i64")
-        value = e.op(f"llvm.load {at} : !llvm.ptr -> i64")
-        kept = e.op(f"llvm.mlir.addressof @{self.module.name}_index : !llvm.ptr")
-        e.effect(f"llvm.store {value}, {kept} : i64, !llvm.ptr")
+        failed = e.op(f"arith.cmpi ne, {code}, {e.integer(0)} : i64")
+        e.effect(f"scf.if {failed} {{")
+        told = []
+        for slot in (1, 2):
+            at = f"{self.status}[{slot}] : (!llvm.ptr) -> !llvm.ptr, i64"
+            at = e.op(f"llvm.getelementptr {at}")
+            told.append(e.op(f"llvm.load {at} : !llvm.ptr -> i64"))
+        e.effect(f"llvm.call @xnp_failed_index({', '.join(told)}) : (i64, i64) -> ()")
+        e.effect("}")
 
     def text(self) -> str:
         self.arena.finish()
         code = self.e.op(f"llvm.load {self.status} : !llvm.ptr -> i64")
         if self.module.checks:
-            self._keep_index()
+            self._tell_index(code)
         code = self.e.op(f"arith.trunci {code} : i64 to i32")
         return (
             f"llvm.func @{self.module.name}(%inputs: !llvm.ptr, %outputs: !llvm.ptr, "
@@ -298,12 +303,13 @@ class ModuleWriter:
         if is_parallel:
             lines.append("llvm.func @xnp_parallel(!llvm.ptr, !llvm.ptr, i64, i64)")
         if self.callbacks:
-            lines.append(f"llvm.func @{self.name}_callback(i64, !llvm.ptr, !llvm.ptr, !llvm.ptr)")
+            types = "i64, !llvm.ptr, !llvm.ptr, !llvm.ptr"
+            lines.append(f"llvm.func @{self.name}_callback({types}) -> i64")
         if self.timed:
             lines.append("llvm.func @clock_gettime(i32, !llvm.ptr) -> i32")
             lines.append(_table(f"{self.name}_times", f"!llvm.array<{self.clock + 1} x i64>"))
         if self.checks:
-            lines.append(f"llvm.mlir.global external @{self.name}_index(0 : i64) : i64")
+            lines.append("llvm.func @xnp_failed_index(i64, i64)")
         if self.constants:
             count = len(self.constants)
             lines.append(_table(f"{self.name}_constants", f"!llvm.array<{count} x ptr>"))
@@ -459,10 +465,14 @@ class ModuleWriter:
             at = e.op(f"llvm.getelementptr {table}[{i}] : (!llvm.ptr) -> !llvm.ptr, i64")
             pointer = pointer_to(self, place)
             e.effect(f"llvm.store {pointer}, {at} : !llvm.ptr, !llvm.ptr")
-        e.effect(
+        fine = e.op(
             f"llvm.call @{self.name}_callback({e.integer(number)}, {table}, %sizes, "
-            f"{main.status}) : (i64, !llvm.ptr, !llvm.ptr, !llvm.ptr) -> ()"
+            f"{main.status}) : (i64, !llvm.ptr, !llvm.ptr, !llvm.ptr) -> i64"
         )
+        failed = e.op(f"arith.cmpi eq, {fine}, {e.integer(0)} : i64")
+        state = e.op(f"llvm.load {main.status} : !llvm.ptr -> i64")
+        state = e.op(f"arith.select {failed}, {e.integer(1)}, {state} : i64")
+        e.effect(f"llvm.store {state}, {main.status} : i64, !llvm.ptr")
 
 
 def _table(name: str, kind: str) -> str:

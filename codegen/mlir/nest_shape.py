@@ -182,7 +182,7 @@ class NestShape:
         return size if loop != self.lane_loop else (size + self.lanes - 1) // self.lanes
 
     def _kept_values(self) -> dict[Variable, int]:
-        """What a later phase reads and would be long to compute again: the bytes of one row of it."""
+        """What a later phase reads and would be long to compute again: the bytes of a row of it."""
         if not self.cluster.reduced or self.lane_loop not in self.inner_loops:
             return {}
         count = product([self.sizes[k] for k in self.inner_loops])
