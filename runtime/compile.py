@@ -240,8 +240,11 @@ class Compiled:
         if code in ERRORS:
             kind, message = ERRORS[code]
             return kind(message)
+        place = _failed_index.__dict__.pop("place", None)
+        if place is None:
+            return _lost_error()
         _, axis = self.recipe.checks[code - 2]
-        index, length = _failed_index.place
+        index, length = place
         if index < 0:
             index -= length  # it was counted from the end
         return IndexError(f"index {index} is out of bounds for axis {axis} with size {length}")

@@ -1,6 +1,7 @@
 """What a jitted function reads besides its arguments may change between calls."""
 
 import collections
+import contextvars
 import copy
 import dataclasses
 import functools
@@ -219,6 +220,42 @@ def test_objects_with_slots_and_callables():
     assert g(1.5) == 3.0
     affine.k = 3.0
     assert g(1.5) == 4.5
+
+
+def test_an_attribute_appears_and_hides_that_of_the_class():
+    class Meta(type):
+        power = 1.0
+
+    class Settings(metaclass=Meta):
+        rate = 2.0
+
+    class Lazy:
+        __slots__ = ("cached",)
+
+    settings, lazy = Settings(), Lazy()
+    f = np.jit(lambda x: x * settings.rate * Settings.power * getattr(lazy, "cached", 1.0))
+    for _ in range(2):
+        assert f(1.5) == 3.0
+    settings.rate = 4.0
+    for _ in range(2):
+        assert f(1.5) == 6.0
+    lazy.cached = 3.0
+    for _ in range(2):
+        assert f(1.5) == 18.0
+    Meta.power = 2.0
+    assert f(1.5) == 36.0
+
+
+def test_context_variables():
+    rate = contextvars.ContextVar("rate", default=2.0)
+    f = np.jit(lambda x: x * rate.get())
+    assert f(1.5) == f(1.5) == 3.0
+    token = rate.set(4.0)
+    assert f(1.5) == f(1.5) == 6.0
+    assert contextvars.Context().run(f, 1.5) == 3.0
+    rate.reset(token)
+    assert f(1.5) == 3.0
+    assert compiles(f) == 2
 
 
 def test_partials_and_defaults():
