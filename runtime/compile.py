@@ -110,6 +110,7 @@ class Compiled:
         self.program = program
         self.symbols = symbols_of_program(program)
         self.milliseconds: dict[str, float] = {}
+        self.timed: Any = None  # the same with the time of each kernel, once that was asked for
         self._failures = threading.local()
         start = time.perf_counter()
         key, literals = recipe.key_of(program)
@@ -126,6 +127,8 @@ class Compiled:
                 recipe.save(key, literals, self.recipe, self.library.object_code())
         self.address = self.library.address(self.recipe.name)
         self._run = _RUN(self.address)
+        if self.recipe.keeps_memory:
+            self.library.own_block(f"{self.recipe.name}_arena")
         self._fill_constants()
         times = ", ".join(f"{part} {time:.1f}" for part, time in self.milliseconds.items())
         total = sum(self.milliseconds.values())
@@ -143,8 +146,9 @@ class Compiled:
         lowered = time.perf_counter()
         imports = re.findall(r"llvm.func @(xnp_\w+)", module.text)
         self.recipe = Recipe(
-            name, module.constants, module.callbacks, module.checks, imports, module.shared
-        )
+            name, module.constants, module.callbacks, module.checks, imports, module.shared,
+            module.keeps_memory,
+        )  # fmt: skip
         library = native.load(llvm_ir, self._imports())
         _show(self.program, module, library)
         end = time.perf_counter()

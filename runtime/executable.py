@@ -8,8 +8,8 @@ Program is evaluated with NumPy, equation by equation.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,18 +37,13 @@ def make_executable(program: Program, strides: Sequence[Strides] | None = None) 
     return Interpreter(program)
 
 
-_timed: weakref.WeakKeyDictionary[Program, Timed] = weakref.WeakKeyDictionary()
-
-
 def run(executable: Executable, values: Sequence[Any]) -> list[Any]:
     """What an executable computes; with the time of each kernel, where `profile` wants it."""
     if not profile.active() or not isinstance(executable, Compiled):
         return executable(values)
-    program = executable.program
-    timed = _timed.get(program)
-    if timed is None:
-        timed = _timed[program] = Timed(program)
-    return timed(values)
+    if executable.timed is None:
+        executable.timed = Timed(executable.program)
+    return executable.timed(values)
 
 
 class Interpreter:
@@ -78,15 +73,13 @@ def _owned(x: Any, aval: Aval, taken: set[int]) -> Any:
     return x
 
 
-_executables: weakref.WeakKeyDictionary[Program, Executable] = weakref.WeakKeyDictionary()
+# Not by weak reference: an executable holds its Program, which so would live for ever.
+_executable_of = lru_cache(maxsize=512)(make_executable)
 
 
 def execute(*values: Any, program: Program) -> tuple[Any, ...]:
     """What `call_p` does with ndarrays and numbers."""
-    executable = _executables.get(program)
-    if executable is None:
-        executable = _executables[program] = make_executable(program)
-    return tuple(run(executable, values))
+    return tuple(run(_executable_of(program), values))
 
 
 set_executor(execute)

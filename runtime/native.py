@@ -21,6 +21,9 @@ _NO_SYMBOLS: Mapping[str, int] = {}
 _lock = fork_safe_lock()
 _library_numbers = count()
 
+_free = ctypes.CDLL(None).free
+_free.argtypes, _free.restype = [ctypes.c_void_p], None
+
 
 class Library:
     """Code in memory, as long as this object lives: keep it with the addresses."""
@@ -29,14 +32,23 @@ class Library:
         self._object_code = object_code
         self._name = f"xnp.{next(_library_numbers)}"
         self._handles: list[Any] = []
+        self._blocks: list[Any] = []
         with _lock:
             self._handles.append(_link(object_code, symbols, self._name))
 
-    def __del__(self, lock: Any = _lock) -> None:
+    def __del__(self, lock: Any = _lock, free: Any = _free) -> None:
         # Under the lock, so that no other thread forks meanwhile and leaves LLVM's own lock taken.
-        # It is an argument because the interpreter's teardown clears the module before us.
+        # They are arguments because the interpreter's teardown clears the module before us.
         with lock:
+            for block in self._blocks:
+                free(block)
             self._handles.clear()
+
+    def own_block(self, name: str) -> None:
+        """Has the memory that the global ``name`` points to freed with the code, which must have
+        it from malloc or be null.
+        """
+        self._blocks.append(ctypes.c_void_p.from_address(self.address(name)))
 
     def address(self, name: str) -> int:
         """The address of the function or global ``name``.

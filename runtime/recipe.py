@@ -31,6 +31,7 @@ class Recipe(NamedTuple):
     checks: list[tuple[Any, int]]
     imports: list[str]  # symbols that the runtime has to find
     shared: dict[str, dict[str, str]]  # see `shared_code`
+    keeps_memory: bool  # between calls: see `Arena`
 
 
 def literals_of(program: Program) -> list[Literal]:

@@ -32,18 +32,19 @@ class Form(NamedTuple):
     copied: int | None = None  # bytes up to which a carried value is copied
     row_bytes: int | None = None  # of rows that phases hand on
     many: int | None = None  # elements from which on a sum keeps track of rounding errors
+    many_steps: int | None = None  # from which on each loop nest is a function
 
 
 FORMS = {
     form.name: form
     for form in (
         Form("usual"),
-        Form("shared", shared_work=1, piece_work=1),
-        Form("shared in pieces", shared_work=1, piece_work=200, many=0),
-        Form("arena", stack_bytes=0, copied=0),
+        Form("shared", shared_work=1, piece_work=1, tiny=0),
+        Form("shared in pieces", shared_work=1, piece_work=200, tiny=0, many=0),
+        Form("arena", stack_bytes=0, copied=0, many_steps=0),
         Form("arena, shared", stack_bytes=0, shared_work=1, piece_work=1, tiny=0),
         Form("narrow vectors", vector_bytes=16, tiny=4, row_bytes=64, many=0),
-        Form("AVX2", vector_bytes=32, copied=16, many=1),
+        Form("AVX2", vector_bytes=32, copied=16, many=1, many_steps=0),
     )
 }
 
@@ -64,6 +65,7 @@ def forced(form: Form) -> Iterator[None]:
             "copied": (regions, "COPIED"),
             "row_bytes": (nest_shape, "ROW_BYTES"),
             "many": (loops, "MANY"),
+            "many_steps": (module, "MANY_STEPS"),
         }
         for field, (where, name) in places.items():
             value = getattr(form, field)

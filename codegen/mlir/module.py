@@ -46,6 +46,7 @@ class Module(NamedTuple):
     clusters: list[Cluster]
     checks: list[tuple[Any, int]]
     shared: dict[str, dict[str, str]]  # functions that modules share: see `Emitter.share`
+    keeps_memory: bool  # between calls: a block that the global `<name>_arena` points to
 
 
 def symbols_of_program(program: Program) -> list[Symbol]:
@@ -276,6 +277,7 @@ class ModuleWriter:
             self.clusters,
             self.checks,
             self.shared,
+            bool(self.main.arena.base),
         )
 
     def _take_time(self) -> None:
