@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from xnp.autodiff.dims import substituted
-from xnp.codegen.mlir import loops, module, nest_shape, regions
+from xnp.codegen.mlir import loops, module, nest_shape, nest_values, regions
 from xnp.runtime import compile as compiling
 from xnp.runtime import recipe
 from xnp.runtime.compile import Compiled
@@ -31,6 +31,8 @@ class Form(NamedTuple):
     tiny: int | None = None  # elements of a loop that is unrolled
     copied: int | None = None  # bytes up to which a carried value is copied
     row_bytes: int | None = None  # of rows that phases hand on
+    column_bytes: int | None = None  # the same of columns
+    far: int | None = None  # bytes between steps from which on memory is fetched ahead
     many: int | None = None  # elements from which on a sum keeps track of rounding errors
     many_steps: int | None = None  # from which on each loop nest is a function
 
@@ -43,8 +45,8 @@ FORMS = {
         Form("shared in pieces", shared_work=1, piece_work=200, tiny=0, many=0),
         Form("arena", stack_bytes=0, copied=0, many_steps=0),
         Form("arena, shared", stack_bytes=0, shared_work=1, piece_work=1, tiny=0),
-        Form("narrow vectors", vector_bytes=16, tiny=4, row_bytes=64, many=0),
-        Form("AVX2", vector_bytes=32, copied=16, many=1, many_steps=0),
+        Form("narrow vectors", vector_bytes=16, tiny=4, row_bytes=64, column_bytes=64, many=0),
+        Form("AVX2", vector_bytes=32, copied=16, many=1, many_steps=0, column_bytes=1 << 10, far=1),
     )
 }
 
@@ -64,6 +66,8 @@ def forced(form: Form) -> Iterator[None]:
             "tiny": (nest_shape, "TINY"),
             "copied": (regions, "COPIED"),
             "row_bytes": (nest_shape, "ROW_BYTES"),
+            "column_bytes": (nest_shape, "COLUMN_BYTES"),
+            "far": (nest_values, "FAR"),
             "many": (loops, "MANY"),
             "many_steps": (module, "MANY_STEPS"),
         }

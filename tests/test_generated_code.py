@@ -134,13 +134,13 @@ def test_cumulative_operations_along_any_axis(f, axis):
 # Fusion.
 
 
-def softmax(x):
-    e = np.exp(x - np.max(x, axis=-1, keepdims=True))
-    return e / np.sum(e, axis=-1, keepdims=True)
+def softmax(x, axis=-1):
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
 
 
-def layer_norm(x):
-    mean, variance = np.mean(x, axis=-1, keepdims=True), np.var(x, axis=-1, keepdims=True)
+def layer_norm(x, axis=-1):
+    mean, variance = np.mean(x, axis=axis, keepdims=True), np.var(x, axis=axis, keepdims=True)
     return (x - mean) / np.sqrt(variance + 1e-5)
 
 
@@ -151,6 +151,23 @@ def test_rows_are_done_in_one_nest(f, shape):
     same(np.jit(f)(x), f(x), 8)
     if min(shape) > 1:
         assert len(clusters(f, x)) == 1
+
+
+@pytest.mark.parametrize("f", [softmax, layer_norm])
+@pytest.mark.parametrize("shape", [(53, 37), (40, 300), (2, 200), (1, 9), (5, 64, 3), (1000, 40)])
+@pytest.mark.parametrize("dtype", [numpy.float64, numpy.float32])
+def test_columns_are_done_in_one_nest(f, shape, dtype):
+    def along_columns(x):
+        return f(x, axis=0)
+
+    x = rng.normal(size=shape).astype(dtype)
+    same(np.jit(along_columns)(x), along_columns(x), 8)
+    if min(shape) > 1:
+        assert len(clusters(along_columns, x)) == 1
+    any_size = np.jit(along_columns)
+    for columns in (shape[-1] + 3, shape[-1] + 1, 2, shape[-1]):
+        x = rng.normal(size=(*shape[:-1], columns)).astype(dtype)
+        same(any_size(x), along_columns(x), 8)
 
 
 def test_siblings_that_read_the_same_arrays_share_a_nest():

@@ -136,7 +136,7 @@ class LoopNest(NestValues):
             self._store(store)
         for v in self.kept:
             if self.cluster.phase[v] == self.phase:
-                self._keep(v, self.kept_at(v))
+                self._keep(v)
         return names
 
     def _finish_reductions(

@@ -9,6 +9,8 @@ import numpy as np
 from .convert import from_memory, memory_type, to_memory
 from .emitter import Emitter, Operand
 
+LINE = 64  # bytes of a cache line
+
 
 def _alignment(dtype: np.dtype[Any]) -> int:
     return dtype.itemsize // (2 if dtype.kind == "c" else 1)
@@ -26,6 +28,14 @@ def store(e: Emitter, operand: Operand, pointer: str) -> None:
     kind = memory_type(e, operand.dtype)
     align = f"{{alignment = {_alignment(operand.dtype)} : i64}}"
     e.effect(f"llvm.store {to_memory(e, operand)}, {pointer} {align} : {kind}, !llvm.ptr")
+
+
+def prefetch(e: Emitter, pointer: str, size: int) -> None:
+    """Has the cache fetch ``size`` bytes that will be written to. They need not be there."""
+    for start in range(0, size, LINE):
+        at = shifted(e, pointer, e.integer(start))
+        how = "{cache = 1 : i32, hint = 3 : i32, rw = 1 : i32}"  # data, to stay, for writing
+        e.effect(f'"llvm.intr.prefetch"({at}) <{how}> : (!llvm.ptr) -> ()')
 
 
 def shifted(e: Emitter, pointer: str, by: str) -> str:

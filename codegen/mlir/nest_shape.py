@@ -33,6 +33,7 @@ from .emitter import Emitter
 TINY = 16  # elements
 ROW_BYTES = 1 << 15  # of a row of values that phases hand on
 KEPT_ROWS = 8  # such rows in a cluster
+COLUMN_BYTES = 1 << 18  # of such values where lanes are rows that lie side by side
 
 
 class Context(NamedTuple):
@@ -151,8 +152,7 @@ class NestShape:
         widest = max((d.itemsize // (2 if d.kind == "c" else 1) for d in dtypes), default=8)
         lanes = max(self.context.vector_bytes // max(widest, 4), 1)
         if any(self._reduces(e) for e in cluster.equations):
-            down_columns = self.lane_loop in self.row_loops and len(cluster.equations) < 8
-            lanes *= 8 if down_columns else 4
+            lanes = self._lanes_down_columns(lanes) if self._is_down_columns() else lanes * 4
         elif len(cluster.equations) < 8:
             lanes *= 2
         size = self.sizes[self.lane_loop]
@@ -163,6 +163,25 @@ class NestShape:
         while cluster.overwrites and size % lanes:
             lanes //= 2
         return lanes
+
+    def _is_down_columns(self) -> bool:
+        """Whether the lanes are rows side by side, each of which is reduced."""
+        return self.lane_loop in self.row_loops
+
+    def _lanes_down_columns(self, lanes: int) -> int:
+        """Many, so that each step down the columns reads whole pages and cache lines; fewer where
+        what is computed needs the registers, or what phases hand on the cache.
+        """
+        light = all(weight(e) < HEAVY for e in self.cluster.equations)
+        if light and len(self.cluster.equations) < 8:
+            return lanes * 8
+        count = product([self.sizes[k] for k in self.inner_loops])
+        size = max((v.aval.dtype.itemsize for v in self._long_values()), default=0)
+        wide = lanes * 4
+        if type(count) is int and count * lanes * size <= COLUMN_BYTES:
+            while count * wide * size > COLUMN_BYTES:
+                wide //= 2
+        return wide
 
     @property
     def least_size(self) -> int:
@@ -182,20 +201,28 @@ class NestShape:
         return size if loop != self.lane_loop else (size + self.lanes - 1) // self.lanes
 
     def _kept_values(self) -> dict[Variable, int]:
-        """What a later phase reads and would be long to compute again: the bytes of a row of it."""
-        if not self.cluster.reduced or self.lane_loop not in self.inner_loops:
+        """What a later phase reads and would be long to compute again: the bytes of a row of it, or
+        of as many rows as there are lanes.
+        """
+        if not self.inner_loops:
             return {}
+        most, room = ROW_BYTES, KEPT_ROWS * ROW_BYTES
         count = product([self.sizes[k] for k in self.inner_loops])
+        if self._is_down_columns():
+            most, count = COLUMN_BYTES, count * self.lanes
         kept: dict[Variable, int] = {}
-        later = self._read_later()
-        costs = self._costs() if later else {}
-        room = KEPT_ROWS * ROW_BYTES
-        for v in later:
+        for v in self._long_values():
             size = count * v.aval.dtype.itemsize
-            if type(size) is int and size <= min(ROW_BYTES, room) and costs.get(v, 0) >= HEAVY:
+            if type(size) is int and size <= min(most, room):
                 kept[v] = size
                 room -= size
         return kept
+
+    def _long_values(self) -> list[Variable]:
+        """What a later phase reads and would be long to compute again."""
+        later = self._read_later()
+        costs = self._costs() if later else {}
+        return [v for v in later if costs.get(v, 0) >= HEAVY]
 
     def kept_at(self, v: Variable) -> str:
         """A pointer to the row of a value that is kept."""
@@ -233,8 +260,8 @@ class NestShape:
         return costs
 
     def _kept_form(self) -> Affine:
-        """The element of a row that the loops are at."""
-        form, step = Affine(0), 1
+        """The element of a kept row that the loops are at: the first of the lanes' rows."""
+        form, step = Affine(0), self.lanes if self._is_down_columns() else 1
         for k in reversed(self.inner_loops):
             form = form.plus(Affine(0, ((k, step),)))
             step = step * self.sizes[k]

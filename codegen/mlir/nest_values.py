@@ -21,6 +21,9 @@ from .emitter import Operand, element_type
 from .equations import constant, types_of
 from .nest_shape import Context, NestShape
 
+FAR = 1 << 10  # bytes between steps, from which on memory is fetched ahead
+STEPS_AHEAD = 8
+
 
 class Found(NamedTuple):
     """A value in registers: how deep in the loops, and whether it fills the lanes."""
@@ -78,8 +81,7 @@ class NestValues(NestShape):
             if key in block.values:
                 return block.values[key]
         if type(x) is Variable and x in self.kept and self.cluster.phase[x] < self.phase:
-            form = self._kept_form().times(x.aval.dtype.itemsize)
-            found = self.load_at(self.kept_at(x), x.aval.dtype, form, x)
+            found = self._load_kept(x)
         elif type(x) is Variable and self._is_own(x) and not self._is_stored_before(x):
             found = self._compute(self.plan.producers[x], x)
         else:
@@ -187,11 +189,19 @@ class NestValues(NestShape):
         return self.load_at(self.context.pointer(buffer), place.dtype, place.at(index), buffer)
 
     def load_at(
-        self, base: str, dtype: np.dtype[Any], form: Affine, key: Any, least_depth: int = 0
+        self,
+        base: str,
+        dtype: np.dtype[Any],
+        form: Affine,
+        key: Any,
+        least_depth: int = 0,
+        stride: Any = None,
     ) -> Found:
-        """What lies at ``base``, a pointer that is known at ``least_depth``, and a form."""
+        """What lies at ``base``, a pointer that is known at ``least_depth``, and a form; lanes
+        ``stride`` bytes apart if not where the form has them.
+        """
         pointer, depth = self.pointer(base, form, key, least_depth)
-        stride = self.lane_stride(form)
+        stride = self.lane_stride(form) if stride is None else stride
         is_scalar = type(stride) is int and stride == 0
         with self.at(depth, vector=not is_scalar):
             if is_scalar or (type(stride) is int and stride == dtype.itemsize):
@@ -239,22 +249,55 @@ class NestValues(NestShape):
     def found(self, operand: Operand, depth: int, is_vector: bool) -> Found:
         return Found(operand, depth, is_vector)
 
-    def _keep(self, v: Variable, base: str) -> None:
-        found = self.converted(v, self.cluster.index[v], v.aval.dtype)
-        self.store_at(found, base, v.aval.dtype, self._kept_form().times(v.aval.dtype.itemsize), v)
+    def _keep(self, v: Variable) -> None:
+        dtype = v.aval.dtype
+        found = self.converted(v, self.cluster.index[v], dtype)
+        form = self._kept_form().times(dtype.itemsize)
+        self.store_at(found, self.kept_at(v), dtype, form, v, self._kept_stride(dtype))
+
+    def _load_kept(self, v: Variable) -> Found:
+        dtype = v.aval.dtype
+        form = self._kept_form().times(dtype.itemsize)
+        stride = self._kept_stride(dtype)
+        return self.load_at(self.kept_at(v), dtype, form, v, stride=stride)
+
+    def _kept_stride(self, dtype: np.dtype[Any]) -> int:
+        """How far lanes are apart in a kept row, which is filled anew for each row."""
+        return dtype.itemsize if self.lanes > 1 else 0
 
     def store_at(
-        self, found: Found, base: str, dtype: np.dtype[Any], form: Affine, key: Any
+        self,
+        found: Found,
+        base: str,
+        dtype: np.dtype[Any],
+        form: Affine,
+        key: Any,
+        stride: Any = None,
     ) -> None:
-        stride = self.lane_stride(form)
+        stride = self.lane_stride(form) if stride is None else stride
         vector = not (type(stride) is int and stride == 0)
         pointer, _ = self.pointer(base, form, key)
         operand = self.widened(found) if vector else found.operand
         with self.at(len(self.blocks) - 1, vector=vector):
             if not vector or (type(stride) is int and stride == dtype.itemsize):
                 memory.store(self.e, operand, pointer)
+                self._announce(pointer, form, dtype)
             else:
                 self._scattered(operand, pointer, stride)
+
+    def _announce(self, pointer: str, form: Affine, dtype: np.dtype[Any]) -> None:
+        """Has the cache fetch what will be written some steps later down the columns: these are
+        too far apart for the hardware to expect them.
+        """
+        if not self._is_down_columns() or not self.inner_loops:
+            return
+        step = form.coefficient(self.inner_loops[-1])
+        if type(step) is int and abs(step) < FAR:
+            return
+        with self.e.scalar():
+            ahead = self.context.size(step * STEPS_AHEAD)
+            pointer = memory.shifted(self.e, pointer, ahead)
+            memory.prefetch(self.e, pointer, self.lanes * dtype.itemsize)
 
     def _scattered(self, operand: Operand, pointer: str, stride: Any) -> None:
         e, lanes = self.e, self.e.lanes
