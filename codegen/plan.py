@@ -83,6 +83,7 @@ class Cluster:
         self.shape = shape
         self.reduced: tuple[int, ...] | None = None
         self.equations: list[Equation] = []
+        self.running: list[Variable] = []  # the results of those that give every partial result
         self.level: dict[Variable, str] = {}
         self.index: dict[Variable, Index] = {}  # of the element that the loops are at
         self.phase: dict[Variable, int] = {}

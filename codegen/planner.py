@@ -298,10 +298,11 @@ class Planner:
     def _enter(
         self, cluster: Cluster, level: str, index: Index, equation: Equation, phase: int
     ) -> None:
-        for earlier in cluster.equations:  # what phases may compute again does not include these
-            (v, *_) = earlier.results
-            if earlier.primitive.name in RUNNING and cluster.phase[v] < phase:
+        for v in cluster.running:  # what phases may compute again does not include these
+            if cluster.phase[v] < phase:
                 self.place_of(v)
+        if equation.primitive.name in RUNNING:
+            cluster.running += equation.results
         cluster.equations.append(equation)
         for v in equation.results:
             self.home[v] = cluster

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from xnp.autodiff.dims import substituted
-from xnp.codegen.mlir import loops, module, nest_shape, nest_values, regions
+from xnp.codegen.mlir import loops, module, nest_shape, nest_values, regions, tiles
 from xnp.runtime import compile as compiling
 from xnp.runtime import recipe
 from xnp.runtime.compile import Compiled
@@ -35,17 +35,35 @@ class Form(NamedTuple):
     far: int | None = None  # bytes between steps from which on memory is fetched ahead
     many: int | None = None  # elements from which on a sum keeps track of rounding errors
     many_steps: int | None = None  # from which on each loop nest is a function
+    shared_product: int | None = None  # multiplications from which on threads share a product
+    long_panel: int | None = None  # bytes of columns of a product that are copied into one piece
 
 
 FORMS = {
     form.name: form
     for form in (
         Form("usual"),
-        Form("shared", shared_work=1, piece_work=1, tiny=0),
+        Form("shared", shared_work=1, piece_work=1, tiny=0, shared_product=1),
         Form("shared in pieces", shared_work=1, piece_work=200, tiny=0, many=0),
         Form("arena", stack_bytes=0, copied=0, many_steps=0),
-        Form("arena, shared", stack_bytes=0, shared_work=1, piece_work=1, tiny=0),
-        Form("narrow vectors", vector_bytes=16, tiny=4, row_bytes=64, column_bytes=64, many=0),
+        Form(
+            "arena, shared",
+            stack_bytes=0,
+            shared_work=1,
+            piece_work=1,
+            tiny=0,
+            shared_product=1,
+            long_panel=1,
+        ),
+        Form(
+            "narrow vectors",
+            vector_bytes=16,
+            tiny=4,
+            row_bytes=64,
+            column_bytes=64,
+            many=0,
+            long_panel=1,
+        ),
         Form("AVX2", vector_bytes=32, copied=16, many=1, many_steps=0, column_bytes=1 << 10, far=1),
     )
 }
@@ -70,6 +88,8 @@ def forced(form: Form) -> Iterator[None]:
             "far": (nest_values, "FAR"),
             "many": (loops, "MANY"),
             "many_steps": (module, "MANY_STEPS"),
+            "shared_product": (tiles, "SHARED_WORK"),
+            "long_panel": (tiles, "LONG_PANEL"),
         }
         for field, (where, name) in places.items():
             value = getattr(form, field)

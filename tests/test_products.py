@@ -1,9 +1,13 @@
-"""Small products of matrices and vectors, which the compiler writes as loops."""
+"""Products of matrices and vectors that the compiler writes itself: as loops, as tiles."""
 
 import numpy
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from native_runs import FORMS, forced
 
 import xnp as np
+from xnp.codegen.mlir.tiles import forms_of
 
 rng = numpy.random.default_rng(3)
 
@@ -46,8 +50,91 @@ def test_a_small_product_needs_no_library():
     assert kinds == ["operation"]
 
 
+def error_of(found, a, b):
+    """How far a product is off, in units of what rounding each term once may cost."""
+    assert found.shape == (*numpy.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *found.shape[-2:])
+    exact = a.astype(numpy.longdouble) @ b.astype(numpy.longdouble)
+    size = numpy.abs(a).astype(float) @ numpy.abs(b).astype(float)
+    eps = numpy.finfo(found.dtype).eps
+    return float(numpy.max(numpy.abs(found - exact) / (eps * size), initial=0.0))
+
+
+sizes = st.integers(2, 70)
+layouts = st.sampled_from(["rows", "columns", "steps", "reversed"])
+
+
+def laid_out(x, layout):
+    """The same numbers, elsewhere in memory."""
+    if layout == "columns":
+        return numpy.ascontiguousarray(numpy.swapaxes(x, -1, -2)).swapaxes(-1, -2)
+    if layout == "steps":
+        return numpy.repeat(numpy.repeat(x, 2, -1), 3, -2)[..., ::3, ::2]
+    return x[..., ::-1].copy()[..., ::-1] if layout == "reversed" else x
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.tuples(sizes, sizes, sizes),
+    st.tuples(layouts, layouts),
+    st.sampled_from("fd"),
+    st.sampled_from(list(FORMS)),
+    st.sampled_from([((), ()), ((3,), ()), ((3,), (3,)), ((2, 1), (3,))]),
+)
+@example((33, 40, 10), ("rows", "rows"), "d", "usual", ((), ()))
+@example((70, 70, 70), ("columns", "columns"), "d", "arena, shared", ((), ()))
+def test_products_as_tiles(mkn, views, char, form, stacks):
+    m, k, n = mkn
+    a = laid_out(rng.normal(size=(*stacks[0], m, k)).astype(char), views[0])
+    b = laid_out(rng.normal(size=(*stacks[1], k, n)).astype(char), views[1])
+    with forced(FORMS[form]):
+        found = np.jit(lambda a, b: a @ b)(a, b)
+    assert found.dtype == char
+    assert error_of(found, a, b) <= k
+
+
+@settings(max_examples=10, deadline=None)
+@given(sizes, st.integers(4, 70), st.lists(sizes, min_size=3, max_size=6))
+def test_products_as_tiles_of_any_number_of_rows(k, n, rows):
+    b = rng.normal(size=(k, n))
+    product = np.jit(lambda a, b: a @ b)
+    for m in rows:
+        a = rng.normal(size=(m, k))
+        assert error_of(product(a, b), a, b) <= k
+    assert len(np.explain(product)) <= 2
+
+
+@given(
+    st.integers(2, 300), st.integers(4, 300), st.sampled_from([(8, 64), (4, 32), (4, 16), (2, 16)])
+)
+def test_tiles_cover_all_and_no_more(m, n, vectors):
+    columns = set()
+    for form in forms_of(m, n, *vectors):
+        for panel in range(form.panels):
+            for offset in form.offsets:
+                start = form.first + panel * form.width + offset
+                columns |= set(range(start, start + form.lanes))
+        assert 1 <= form.rows <= m
+    assert columns == set(range(n))
+
+
+def test_a_product_with_its_transpose_is_symmetric():
+    a = rng.normal(size=(61, 47))
+    found = np.jit(lambda a: a @ a.T)(a)
+    numpy.testing.assert_array_equal(found, found.T)
+
+
+def test_a_product_in_a_loop():
+    w, x = rng.normal(size=(32, 32)) / 6, rng.normal(size=(16, 32))
+
+    def f(w, x):
+        return np.fori_loop(0, 20, lambda i, x: np.tanh(x @ w) + x @ w.T, x)
+
+    numpy.testing.assert_allclose(np.jit(f)(w, x), f(w, x), rtol=1e-11)
+
+
 def test_infinities_and_nans_go_where_they_do_in_numpy():
     w = numpy.ones((20, 20))
     w[3, 4], w[5, 6], w[7, 8] = numpy.inf, numpy.nan, -numpy.inf
     x = numpy.ones(20)
-    numpy.testing.assert_array_equal(np.jit(lambda w, x: w @ x)(w, x), w @ x)
+    for y in (x, numpy.ones((20, 9))):
+        numpy.testing.assert_array_equal(np.jit(lambda w, x: w @ x)(w, y), w @ y)

@@ -87,7 +87,7 @@ def _real(dtype: DType) -> DType:
 @operation("qr")
 def qr(writer: Any, _plan: Any, step: Operation) -> bool:
     """Reflectors, whose upper triangle is R, and then their product."""
-    code = Code(writer)
+    code = Code(writer.main)
     found = arrays(code, step)
     if found is None:
         return False
@@ -127,7 +127,7 @@ def _copy_upper(code: Code, target: Strided, source: Strided) -> None:
 
 @operation("eigh")
 def eigh(writer: Any, _plan: Any, step: Operation) -> bool:
-    code = Code(writer)
+    code = Code(writer.main)
     found = arrays(code, step)
     if found is None:
         return False
@@ -156,7 +156,7 @@ def eigh(writer: Any, _plan: Any, step: Operation) -> bool:
 
 @operation("svd")
 def svd(writer: Any, _plan: Any, step: Operation) -> bool:
-    code = Code(writer)
+    code = Code(writer.main)
     found = arrays(code, step)
     if found is None:
         return False

@@ -62,10 +62,12 @@ class Strided(NamedTuple):
 
 
 class Code:
-    """Short forms for what operations write into the main function."""
+    """Short forms for what operations write into a function: the main one, where they need `fail`
+    or `temporary`.
+    """
 
-    def __init__(self, writer: Any) -> None:
-        self.main, self.e = writer.main, writer.main.e
+    def __init__(self, function: Any) -> None:
+        self.main, self.e = function, function.e
 
     # --- addresses and loops
 

@@ -68,7 +68,7 @@ def _each(code: Code, out: Strided, core: int, *arrays: Strided) -> Iterator[lis
 
 @operation("solve")
 def solve(writer: Any, _plan: Any, step: Operation) -> bool:
-    code = Code(writer)
+    code = Code(writer.main)
     found = arrays(code, step)
     if found is None:
         return False
@@ -96,12 +96,12 @@ def _gesv(code: Code, a: Strided, pivots: Strided, b: Strided) -> str:
 
 @operation("inv")
 def inv(writer: Any, _plan: Any, step: Operation) -> bool:
-    return _inverse(Code(writer), step, or_nan=False)
+    return _inverse(Code(writer.main), step, or_nan=False)
 
 
 @operation("inv_or_nan")
 def inv_or_nan(writer: Any, _plan: Any, step: Operation) -> bool:
-    return _inverse(Code(writer), step, or_nan=True)
+    return _inverse(Code(writer.main), step, or_nan=True)
 
 
 def _inverse(code: Code, step: Operation, or_nan: bool) -> bool:
@@ -142,7 +142,7 @@ def set_identity(code: Code, x: Strided) -> None:
 
 @operation("cholesky")
 def cholesky(writer: Any, _plan: Any, step: Operation) -> bool:
-    code = Code(writer)
+    code = Code(writer.main)
     found = arrays(code, step)
     if found is None:
         return False
@@ -171,7 +171,7 @@ def cholesky(writer: Any, _plan: Any, step: Operation) -> bool:
 
 @operation("slogdet")
 def slogdet(writer: Any, _plan: Any, step: Operation) -> bool:
-    code = Code(writer)
+    code = Code(writer.main)
     found = arrays(code, step)
     if found is None:
         return False
@@ -189,7 +189,7 @@ def slogdet(writer: Any, _plan: Any, step: Operation) -> bool:
 @operation("det")
 def det(writer: Any, _plan: Any, step: Operation) -> bool:
     """The sign times the exponential of the logarithm, as NumPy computes it."""
-    code = Code(writer)
+    code = Code(writer.main)
     found = arrays(code, step)
     if found is None:
         return False

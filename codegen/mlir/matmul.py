@@ -20,6 +20,7 @@ from .libraries import LETTERS, Code, Strided, increment, leading, letter, numbe
 from .loop import DType, Loop
 from .memory import load, store
 from .operations import operation
+from .tiles import Tiled
 
 TINY = 8  # rows and columns up to which a product is unrolled
 
@@ -32,16 +33,16 @@ def matmul(writer: Any, _plan: Any, step: Operation) -> bool:
     (place,) = step.results
     if not is_native(place.dtype) or not place.is_dense:
         return False
-    code = Code(writer)
+    code = Code(writer.main)
     operands = [code.array(x) for x in step.operands]
     if place.dtype.char in LETTERS:
         operands = [x if x.dtype == place.dtype else code.packed(x, place.dtype) for x in operands]
     a, b = operands
-    product_into(code, code.array(place), a, b)
+    product_into(writer, code, code.array(place), a, b)
     return True
 
 
-def product_into(code: Code, c: Strided, a: Strided, b: Strided) -> None:
+def product_into(writer: Any, code: Code, c: Strided, a: Strided, b: Strided) -> None:
     """``c = a @ b``: c is dense; a, b and it have one dtype if that is one of BLAS's."""
     if a.ndim == 1:
         a = _with_axis(a, 0)
@@ -53,6 +54,11 @@ def product_into(code: Code, c: Strided, a: Strided, b: Strided) -> None:
     if one is not None:
         a, b, c = one
     write = _chosen(a, b, c)
+    if write in (_gemm, _syrk):
+        tiled = Tiled(writer, code, c, a, b)
+        if tiled.is_possible():
+            tiled.write()
+            return
     if write in (_gemm, _vector):
         a, b = (x if leading(x.matrix("")) is not None else code.packed(x, x.dtype) for x in (a, b))
     lead = c.shape[:-2]

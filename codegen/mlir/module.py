@@ -353,13 +353,13 @@ class ModuleWriter:
         work = work_of(cluster)
         may_share = not cluster.serial and bool(nest.row_loops)
         if may_share and (type(work) is not int or work >= SHARED_WORK):
-            part = PartWriter(self, f"{self.name}_part{len(self.parts)}")
+            part = self.new_part()
             shared = self._nest(plan, cluster, part)
             shared.write(("%begin", "%end"))
             each = work // maximum(shared.steps, 1)  # of one step
-            self._call_part(part, shared.steps, PIECE_WORK // maximum(each, 1) + 1)
+            self.call_part(part, shared.steps, PIECE_WORK // maximum(each, 1) + 1)
         elif self.has_many_steps and not self.depth:
-            part = PartWriter(self, f"{self.name}_part{len(self.parts)}")
+            part = self.new_part()
             inner = self._nest(plan, cluster, part)
             inner.write(("%begin", "%end") if inner.row_loops else None)
             self._call_alone(part, inner.steps)
@@ -372,9 +372,9 @@ class ModuleWriter:
         """Writes a reduction of everything as blocks that threads share."""
         size, blocks = nest.plan_blocks(work, 4 * PIECE_WORK)
         table = nest.table(blocks)
-        part = PartWriter(self, f"{self.name}_part{len(self.parts)}")
+        part = self.new_part()
         self._nest(plan, cluster, part).write_blocks(table, size)
-        self._call_part(part, blocks, 1)
+        self.call_part(part, blocks, 1)
         nest.write_rest(table, blocks)
 
     def _nest(
@@ -396,7 +396,11 @@ class ModuleWriter:
         self.checks.append((size, axis))
         return len(self.checks) + 1
 
-    def _call_part(self, part: PartWriter, steps: Any, grain: Any) -> None:
+    def new_part(self) -> PartWriter:
+        """A function for `call_part`: of the range from %begin to %end."""
+        return PartWriter(self, f"{self.name}_part{len(self.parts)}")
+
+    def call_part(self, part: PartWriter, steps: Any, grain: Any) -> None:
         """Has threads share the steps of a part, at least ``grain`` at a time."""
         main, e = self.main, self.main.e
         name, frame = self._framed(part)

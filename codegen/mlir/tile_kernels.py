@@ -1,0 +1,101 @@
+"""The inside of a product of matrices: one tile of the result, summed up in registers.
+
+For each k, a row of b's panel is loaded once for all rows of the tile, and one number of each row
+of a once for all vectors. A kernel is a function that all products of a process share, as it takes
+depth and strides as arguments; it is compiled once.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from .emitter import Emitter
+from .libraries import Code
+
+_ARGUMENTS = (
+    "target", "left", "right", "depth", "target_row", "left_row", "left_column", "right_row",
+    "target_last", "right_last",
+)  # fmt: skip
+_PRIVATE = "{llvm.linkage = #llvm.linkage<internal>}"
+_TYPES = ", ".join(["!llvm.ptr"] * 3 + ["i64"] * 7)
+
+
+class Kernel(NamedTuple):
+    """``target = left @ right``, of the shapes (rows, depth) and (depth, vectors * lanes).
+
+    Strides are in bytes. The vectors of ``target`` and ``right`` lie side by side but for the last
+    one, which begins ``..._last`` bytes behind the first.
+    """
+
+    name: str
+    text: str
+
+    def call(self, code: Code, *arguments: Any) -> None:
+        """With pointers and sizes for the arguments."""
+        code.e.share(self.name, {self.name: self.text})
+        names = [x if isinstance(x, str) else code.size(x) for x in arguments]
+        code.e.effect(f"func.call @{self.name}({', '.join(names)}) : ({_TYPES}) -> ()")
+
+
+@lru_cache(256)
+def kernel_of(element: str, rows: int, vectors: int, lanes: int) -> Kernel:
+    """The kernel for tiles of so many rows and vectors of ``lanes`` numbers."""
+    name = f"xnp_tile_{element}_{rows}x{vectors}x{lanes}"
+    e = Emitter()
+    e.lanes = lanes
+    kind, zero = e.type(element), e.constant(0.0, element)
+    e.lanes = 1
+    k, bundle = e.fresh(), e.fresh()
+    sums = [e.fresh() for _ in range(rows * vectors)]
+    types = ", ".join([kind] * len(sums))
+    pairs = ", ".join(f"{x} = {zero}" for x in sums)
+    e.effect(
+        f"{bundle}:{len(sums)} = scf.for {k} = {e.integer(0)} to %depth step {e.integer(1)} "
+        f"iter_args({pairs}) -> ({types}) : i64 {{"
+    )
+    right, left = _at(e, "%right", k, "%right_row"), _at(e, "%left", k, "%left_column")
+    row = [
+        _loaded(e, _vector(e, right, i, vectors, kind, "%right_last"), kind) for i in range(vectors)
+    ]
+    found = []
+    for i in range(rows):
+        one = _loaded(e, _at(e, left, e.integer(i), "%left_row"), element)
+        e.lanes = lanes
+        wide, mine = e.splat(one, element), sums[i * vectors : (i + 1) * vectors]
+        found += [e.fma(wide, x, s, element) for x, s in zip(row, mine, strict=True)]
+        e.lanes = 1
+    e.effect(f"scf.yield {', '.join(found)} : {types}")
+    e.effect("}")
+    queue = iter(range(len(sums)))
+    for i in range(rows):
+        start = _at(e, "%target", e.integer(i), "%target_row")
+        for j in range(vectors):
+            at = _vector(e, start, j, vectors, kind, "%target_last")
+            stored = f"{bundle}#{next(queue)}, {at} {_ALIGNED[element]}"
+            e.effect(f"llvm.store {stored} : {kind}, !llvm.ptr")
+    signature = ", ".join(
+        f"%{x}: {kind}" for x, kind in zip(_ARGUMENTS, _TYPES.split(", "), strict=True)
+    )
+    head = f"func.func private @{name}({signature}) attributes {_PRIVATE} {{"
+    return Kernel(name, "\n".join([head, *e.prologue, *e.lines, "return", "}"]))
+
+
+_ALIGNED = {"f64": "{alignment = 8 : i64}", "f32": "{alignment = 4 : i64}"}
+
+
+def _at(e: Emitter, pointer: str, index: str, stride: str) -> str:
+    by = e.op(f"arith.muli {index}, {stride} : i64")
+    return e.op(f"llvm.getelementptr {pointer}[{by}] : (!llvm.ptr, i64) -> !llvm.ptr, i8")
+
+
+def _vector(e: Emitter, pointer: str, number: int, count: int, kind: str, last: str) -> str:
+    """The address of a vector of a row."""
+    if number and number == count - 1:
+        return e.op(f"llvm.getelementptr {pointer}[{last}] : (!llvm.ptr, i64) -> !llvm.ptr, i8")
+    return e.op(f"llvm.getelementptr {pointer}[{number}] : (!llvm.ptr) -> !llvm.ptr, {kind}")
+
+
+def _loaded(e: Emitter, pointer: str, kind: str) -> str:
+    align = _ALIGNED[kind[-4:-1] if kind.endswith(">") else kind]
+    return e.op(f"llvm.load {pointer} {align} : !llvm.ptr -> {kind}")
