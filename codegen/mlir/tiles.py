@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..affine import lower_bound, product, same
+from ..affine import is_one, lower_bound, product, same
 from ..places import Buffer
 from .emitter import Operand, element_type
 from .libraries import Code, Strided
@@ -82,7 +82,7 @@ class Tiled:
 
     def __init__(self, writer: Any, code: Code, c: Strided, a: Strided, b: Strided) -> None:
         self.writer, self.code = writer, code
-        self.c, self.a, self.b = c, a, b
+        self.c, self.a, self.b = c, a, _once(b)
         (self.m, self.k), self.n = a.shape[-2:], b.shape[-1]
         self.lead = c.shape[:-2]
         self.dtype: DType = c.dtype
@@ -143,6 +143,7 @@ class Tiled:
         shape = (*b.shape[:-2], form.panels, self.k, form.width)
         by_rows = same(b.strides[-1], item)
         long = self.k * form.width * item >= LONG_PANEL and lower_bound(self.m) >= 4 * form.rows
+        long = long and all(map(is_one, b.shape[:-2]))
         if by_rows and not long:
             row, column = b.strides[-2:]
             pointer = self.code.at(b.pointer, (self.code.e.integer(form.first), column))
@@ -254,6 +255,14 @@ class Tiled:
                 code, target, left, right, self.k, c.strides[-2], *a.strides[-2:],
                 columns.strides[-2], form.offsets[-1] * item, offsets[-1] * item,
             )  # fmt: skip
+
+
+def _once(stack: Strided) -> Strided:
+    """A stack with its repeated matrices once."""
+    *lead, m, n = stack.shape
+    steps = stack.strides[: len(lead)]
+    lead = [1 if same(step, 0) else size for size, step in zip(lead, steps, strict=True)]
+    return stack._replace(shape=(*lead, m, n))
 
 
 def _divided(code: Code, number: str, by: Any) -> tuple[str, str]:
