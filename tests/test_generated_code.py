@@ -392,3 +392,39 @@ def test_any_sizes(sizes):
         x = rng.normal(size=shape)
         with numpy.errstate(all="ignore"):
             same(f(x), layer_norm(x), 64 * max(shape))
+
+
+# Numbers at the ends of what a dtype holds.
+
+
+@pytest.mark.parametrize("dtype", [numpy.float64, numpy.float32, numpy.float16])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 7, 9, 11, 3.0, -3])
+def test_whole_powers_keep_the_sign_of_zeros(dtype, n):
+    x = numpy.array([-0.0, 0.0, -math.inf, math.inf, -2.5, 1e-200, -1e-120, math.nan]).astype(dtype)
+    with numpy.errstate(all="ignore"):
+        wanted = x**n
+    found = np.jit(lambda x: x**n)(x)
+    same(found, wanted)
+    numpy.testing.assert_array_equal(numpy.signbit(found), numpy.signbit(wanted))
+
+
+@pytest.mark.parametrize("dtype", [numpy.float32, numpy.float16, numpy.complex64])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.where(x.real > 0, x, 1e300),
+        lambda x: x * 1e300 + 1e6,
+        lambda x: (x.real < 1e300, np.minimum(x.real, 1e39)),
+        lambda x: np.clip(x.real, -1e300, 1e300),
+        lambda x: np.fori_loop(0, 2, lambda i, c: c + 1e300, x),
+    ],
+    ids=["where", "multiply", "compare", "clip", "loop"],
+)
+def test_python_floats_beyond_a_dtype_are_infinite(f, dtype):
+    x = numpy.array([1.0, -2.0]).astype(dtype)
+    with numpy.errstate(all="ignore"):
+        wanted = f(x)
+    found = np.jit(f)(x)
+    pairs = zip(found, wanted, strict=True) if isinstance(wanted, tuple) else [(found, wanted)]
+    for a, b in pairs:
+        same(a, b)

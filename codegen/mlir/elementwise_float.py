@@ -244,7 +244,8 @@ def _whole_power(loop: Loop, x: str, n: int) -> str:
         return loop.number(1.0)
     high, low = ans
     infinite = loop.test("oeq", loop("math.absf", high), loop.number(math.inf))
-    return loop.pick(infinite, high, loop("arith.addf", high, low))
+    exact = loop.either(infinite, loop.test("oeq", high, loop.number(0.0)))  # -0.0 + 0.0 is 0.0
+    return loop.pick(exact, high, loop("arith.addf", high, low))
 
 
 def _long_product(loop: Loop, x: tuple[str, str], y: tuple[str, str]) -> tuple[str, str]:

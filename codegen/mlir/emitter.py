@@ -187,4 +187,7 @@ def _literal(value: Any, element: str) -> str:
         value = int(value) & ((1 << bits) - 1)  # MLIR reads signed numbers
         return str(value - (1 << bits) if value >> (bits - 1) else value)
     code, size = ("<f", 4) if element == "f32" else ("<d", 8)
+    if element == "f32":
+        with np.errstate(over="ignore"):  # what f32 cannot hold is inf
+            value = float(np.float32(value))
     return f"0x{int.from_bytes(struct.pack(code, value), 'little'):0{2 * size}X}"

@@ -50,7 +50,8 @@ def is_elementwise(equation: Equation) -> bool:
 
 def constant(e: Emitter, value: Any, dtype: np.dtype[Any]) -> Operand:
     """A number of a Program in registers, converted as NumPy does."""
-    number: Any = np.asarray(value).astype(dtype)
+    with np.errstate(all="ignore"):
+        number: Any = np.asarray(value).astype(dtype)
     element = element_type(dtype)
     if dtype.kind == "c":
         return Operand((e.constant(number.real, element), e.constant(number.imag, element)), dtype)

@@ -201,9 +201,9 @@ def product_of_negatives(rewriter: Rewriter, equation: Equation) -> Atom | None:
 
 
 def absolute_of_negative(rewriter: Rewriter, equation: Equation) -> Atom | None:
-    """``|-x|``: ``|x|``."""
+    """``|-x|``: ``|x|``. Unsigned integers wrap around."""
     source = rewriter.source(equation.inputs[0], "negative")
-    if source is None or source.inputs[0].aval.weak:
+    if source is None or source.inputs[0].aval.weak or equation.results[0].aval.dtype.kind == "u":
         return None
     return rewriter.replace(equation, absolute_p, source.inputs[0])
 
