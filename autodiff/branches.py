@@ -325,7 +325,7 @@ def guarded_branch(wide: Program, key: SizeKey, batched: Flags, lend: bool) -> B
 
 # Of other numbers than those meant for them these may raise, or never end.
 RAISING = frozenset(
-    {"gather", "scatter", "scatter_add", "accumulate", "nonzero", "last_writer", "while"}
+    {"gather", "scatter", "scatter_add", "accumulate", "nonzero", "last_writer", "while", "narrow"}
 )
 _LINALG = ("solve", "inv", "cholesky", "eig", "svd", "qr", "lstsq", "lu", "roots")
 

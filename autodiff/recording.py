@@ -22,8 +22,11 @@ from .core import (
 from .dims import Dim
 from .errors import ConcretizationError, MutationError, current_line, user_line
 from .foreign import COPY_LIMIT, digest
+from .intervals import range_of_atom
 from .layouts import c_order, layout_rule, reads_layouts
 from .program import Atom, Equation, Literal, Program, Variable
+from .python_integers import dtype_where_large, dtypes_to_fit, is_held
+from .rules import convert
 from .sizes import dimension_p, size_value
 
 
@@ -75,6 +78,9 @@ class ProgramTracer(Tracer):
             "a size. Write np.where(condition, a, b) or xnp.cond for a choice, xnp.while_loop or "
             "xnp.fori_loop for a loop; an argument that Python must know goes into static_argnames."
         )
+
+    def integer_range(self) -> tuple[Any, Any] | None:
+        return range_of_atom(self.trace, self.variable)
 
     def layout(self) -> Any:
         pending = [self]  # no recursion: what a result follows from may be thousands of steps long
@@ -192,6 +198,11 @@ class ProgramTrace(Trace):
         if not self.alive:
             self.check_alive()
         inputs = [self.atom(a) for a in args]
+        if (dtypes := dtypes_to_fit(primitive, inputs)) is not None:
+            inputs = [
+                x if dtype is None else self._fitted(primitive, x, dtype)
+                for x, dtype in zip(inputs, dtypes, strict=True)
+            ]
         found = primitive.shape(*[x.aval for x in inputs], **params)
         avals = found if primitive.multiple else (found,)
         results = [Variable(aval) for aval in avals]
@@ -201,6 +212,13 @@ class ProgramTrace(Trace):
         if primitive.multiple:
             return tuple(ProgramTracer(self, v) for v in results)
         return ProgramTracer(self, results[0], (primitive, args, params))
+
+    def _fitted(self, primitive: Primitive, x: Atom, dtype: np.dtype[Any]) -> Atom:
+        """A Python int for a loop of this dtype, converted unless its range says that it fits."""
+        if is_held(range_of_atom(self, x), dtype):
+            return x
+        assert type(x) is Variable
+        return self.atom(convert(ProgramTracer(self, x), dtype_where_large(primitive, dtype)))
 
     def _note_of_sizes(self, equation: Equation) -> None:
         """Keeps in mind what follows from sizes alone: Python may ask for it as it may for them."""
@@ -257,3 +275,9 @@ def record(
         results = function(*[trace.parameter(aval) for aval in avals])
         program = trace.program(results, name)
     return program, [value for value, _ in trace.captures]
+
+
+def note_range(x: Value, low: Any, high: Any) -> None:
+    """Notes the range of a loop's index, a parameter of the Program that is recorded."""
+    if isinstance(x, ProgramTracer) and isinstance(x.trace, ProgramTrace):
+        x.trace.ranges[x.variable] = (low, high)

@@ -379,8 +379,11 @@ def lead_batch(x: Value, size: Any, is_batched: bool) -> Value:
 
 def convert(x: Value, dtype: Any) -> Value:
     """``x.astype(dtype)``; derivatives pass between inexact dtypes and stop at all others."""
-    if dtype_of(x) == dtype and not is_weak(x):
+    weak = is_weak(x)
+    if not weak and dtype_of(x) == dtype:
         return x
+    if weak and dtype.kind in "iu" and dtype_of(x).kind == "i" and dtype != np.int64:
+        return narrow_p(x, dtype=dtype)
     return (convert_p if dtype.kind in "fc" else quantize_p)(x, dtype=dtype)
 
 
@@ -412,6 +415,25 @@ convert_p = Linear(
 quantize_p = Constant(
     "quantize",
     _astype,
+    shape=lambda x, *, dtype: Aval(x.shape, dtype),
+    batch=batch_unchanged,
+)
+
+
+def _narrowed(x: Any, *, dtype: np.dtype[Any]) -> Value:
+    numbers = np.asarray(x)
+    limits = np.iinfo(dtype)
+    bad = (numbers < limits.min) | (numbers > limits.max)
+    if bad.any():
+        number = int(numbers[bad][0])
+        raise OverflowError(f"Python integer {number} out of bounds for {dtype}")
+    return _astype(numbers, dtype=dtype)
+
+
+# A Python int as a number of an integer dtype: NumPy raises where it does not fit.
+narrow_p = Constant(
+    "narrow",
+    _narrowed,
     shape=lambda x, *, dtype: Aval(x.shape, dtype),
     batch=batch_unchanged,
 )

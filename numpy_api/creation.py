@@ -17,7 +17,15 @@ from ..autodiff import dims, views
 from ..autodiff.core import Value, concrete_value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import FUNCTIONS, implements
 from ..autodiff.errors import UnsupportedError, user_line
-from ..autodiff.handles import ARRAY0D, TracedArray, has_handle, laid_out_as, value_of, wrap
+from ..autodiff.handles import (
+    ARRAY0D,
+    TracedArray,
+    has_handle,
+    laid_out_as,
+    sequence_value,
+    value_of,
+    wrap,
+)
 from ..autodiff.primitives.manipulation import stack_values
 from ..autodiff.primitives.matrices import eye as eye_values
 from ..autodiff.primitives.matrices import tri as tri_values
@@ -135,7 +143,10 @@ def indices(*args: Any, **kwargs: Any) -> Any:
 def _converted(name: str, x: Any, dtype: Any, order: Any, copy: bool | None) -> TracedArray:
     """A handle or a sequence with handles as an array: ``np.array`` and ``np.asarray``."""
     wanted = _check_dtype(name, dtype)
-    handle = x if type(x) is TracedArray else wrap(value_of(x), ARRAY0D)
+    if isinstance(x, (list, tuple)):
+        handle = wrap(sequence_value(x, wanted), ARRAY0D)
+    else:
+        handle = x if type(x) is TracedArray else wrap(value_of(x), ARRAY0D)
     fresh = handle is not x
     if fresh and copy is False:
         raise ValueError("Unable to avoid copy while creating an array as requested.")

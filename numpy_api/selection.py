@@ -52,6 +52,11 @@ def _result_type(values: Sequence[Value]) -> Any:
     return np.result_type(*votes)
 
 
+def _as_c_does(x: Value, dtype: np.dtype[Any]) -> Value:
+    """``x`` converted, also a Python int that does not fit: here NumPy lets it wrap around."""
+    return convert(convert(x, dtype_of(x)), dtype)
+
+
 @implements(np.select)
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> TracedArray:
     if len(condlist) != len(choicelist):
@@ -67,7 +72,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> TracedArray:
             )
     values = [_weak_or_value(choice) for choice in (*choicelist, default)]
     dtype = _result_type(values)
-    *choices, result = [convert(value, dtype) for value in values]
+    *choices, result = [_as_c_does(value, dtype) for value in values]
     shape = shapes.broadcast(*map(shape_of, conditions), *map(shape_of, choices))
     for condition, choice in zip(conditions[::-1], choices[::-1], strict=True):
         result = select_p(condition, choice, result)

@@ -247,11 +247,12 @@ class Compiled:
         place = _failed_index.__dict__.pop("place", None)
         if place is None:
             return _lost_error()
-        _, axis = self.recipe.checks[code - 2]
-        index, length = place
-        if index < 0:
-            index -= length  # it was counted from the end
-        return IndexError(f"index {index} is out of bounds for axis {axis} with size {length}")
+        what, (number, length) = self.recipe.checks[code - 2], place
+        if isinstance(what, np.dtype):
+            return OverflowError(f"Python integer {number} out of bounds for {what}")
+        if number < 0:
+            number -= length  # it was counted from the end
+        return IndexError(f"index {number} is out of bounds for axis {what} with size {length}")
 
     def _call_back(self, number: int, table: int, sizes: int, status: int) -> int:
         """Whether it went well. Only the result says so: ctypes returns 0 where an exception gets

@@ -60,6 +60,7 @@ GAPS = {
 # Primitives that no row binds, and why.
 UNEXERCISED = {
     **dict.fromkeys(("dimension", "iota"), "symbolic sizes: see test_symbolic_shapes.py"),
+    "narrow": "Python ints that are traced: see test_python_integers.py",
     **dict.fromkeys(("call", "called"), "jitted functions: see test_op_jit.py"),
     **dict.fromkeys(
         ("branch", "checkpoint", "for", "scan", "while"), "regions: see test_control_flow.py"
