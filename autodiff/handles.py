@@ -20,6 +20,7 @@ from .core import (
     Tracer,
     Value,
     concrete_value,
+    deciding_value,
     describe_type,
     dtype_of,
     layout_of,
@@ -296,9 +297,9 @@ def unwrap_known(x: Any, what: str) -> Any:
     if type(x) is not TracedArray:
         return x
     try:
-        return concrete_value(x.value)
-    except (BatchingError, ConcretizationError) as error:
-        raise type(error)(f"{what}: {error}") from None
+        return deciding_value(x.value, what)
+    except BatchingError as error:
+        raise BatchingError(f"{what}: {error}") from None
 
 
 def as_size(x: Any, what: str) -> Any:

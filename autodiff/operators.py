@@ -10,9 +10,25 @@ from typing import Any
 import numpy as np
 
 from . import dispatch, foreign
-from .core import PYTHON_DTYPES, Tracer, concrete_value, dtype_of, ndim_of, shape_of
+from .core import (
+    PYTHON_DTYPES,
+    Tracer,
+    concrete_value,
+    deciding_value,
+    dtype_of,
+    ndim_of,
+    noted,
+    shape_of,
+)
 from .dims import Dim
-from .errors import BatchingError, ConcretizationError, LeakedTracerError, user_line
+from .errors import (
+    BatchingError,
+    ConcretizationError,
+    LeakedTracerError,
+    UnknownSizeError,
+    is_called_by_library,
+    user_line,
+)
 from .handles import (
     ARRAY0D,
     WEAK,
@@ -51,6 +67,12 @@ def _binary(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> Ca
             y, weak = other.value, self._kind == WEAK and other._kind == WEAK
         elif kind is Dim:
             y, weak = value_of(other), self._kind == WEAK
+        elif kind is list or kind is tuple:
+            if ufunc is np.multiply and self.is_scalar() and dtype_of(self.value).kind in "biu":
+                return other * operator.index(deciding_value(self.value, "a length"))
+            if self._kind == WEAK:
+                return NotImplemented
+            y, weak = value_of(other), False
         elif _is_operand(other):
             y, weak = value_of(other), False
         elif foreign.overrides_ufuncs(other):
@@ -204,17 +226,28 @@ _PASS_IT = (
 )
 
 
+def _number(self: TracedArray, what: str) -> Any:
+    """The number that Python asks for. What a function of NumPy's or ours asks for decides what it
+    returns; what the user's own code asks for is a branch, or goes who knows where.
+    """
+    try:
+        return concrete_value(self.value)
+    except ConcretizationError as error:
+        if is_called_by_library(3):
+            raise noted(UnknownSizeError(f"{what}: {error}")) from None
+        raise
+
+
 def _bool(self: TracedArray) -> bool:
-    value = concrete_value(self.value)
-    return bool(value)
+    return bool(_number(self, "a truth value"))
 
 
 def _int(self: TracedArray) -> int:
-    return int(concrete_value(self.value))
+    return int(_number(self, "an integer"))
 
 
 def _index(self: TracedArray) -> int:
-    return operator.index(concrete_value(self.value))
+    return operator.index(_number(self, "an integer"))
 
 
 def _float(self: TracedArray) -> float:
@@ -254,7 +287,8 @@ def _iter(self: TracedArray) -> Iterator[Any]:
 
 
 def _contains(self: TracedArray, item: Any) -> bool:
-    return bool(np.any(self == item))
+    found: Any = np.any(self == item)
+    return bool(concrete_value(found.value) if type(found) is TracedArray else found)
 
 
 def _repr(self: TracedArray) -> str:

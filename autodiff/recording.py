@@ -20,7 +20,13 @@ from .core import (
     thread_state,
 )
 from .dims import Dim
-from .errors import ConcretizationError, MutationError, current_line, user_line
+from .errors import (
+    ConcretizationError,
+    MutationError,
+    UnknownSizeError,
+    current_line,
+    user_line,
+)
 from .foreign import COPY_LIMIT, digest
 from .intervals import range_of_atom
 from .layouts import c_order, layout_rule, reads_layouts
@@ -128,6 +134,8 @@ class ProgramTrace(Trace):
     """
 
     name = "jit"
+    unknown_size: UnknownSizeError | None = None  # that was raised while it recorded
+    passes_on = True  # such an error to the trace outside, of which it records a part
 
     def __init__(self, name: str = "jit") -> None:
         super().__init__()
@@ -149,6 +157,8 @@ class ProgramTrace(Trace):
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         thread_state.program = self.outer_program
+        if self.passes_on and self.unknown_size is not None and self.outer_program is not None:
+            self.outer_program.unknown_size = self.unknown_size
         super().__exit__(kind, error, traceback)
         if error is None:
             self._check_live()

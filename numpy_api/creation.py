@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import dims, views
-from ..autodiff.core import Value, concrete_value, dtype_of, ndim_of, shape_of
+from ..autodiff.core import Value, deciding_value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import FUNCTIONS, implements
 from ..autodiff.errors import UnsupportedError, user_line
 from ..autodiff.handles import (
@@ -260,7 +260,7 @@ asfortranarray = _in_memory_order(np.asfortranarray, "F")
 @replaces_inside("asarray_chkfinite")
 def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
     result = asarray(a, dtype, order)
-    known = concrete_value(value_of(result))
+    known = deciding_value(value_of(result), "np.asarray_chkfinite")
     if dtype_of(known).kind in "fc" and not np.isfinite(known).all():
         raise ValueError("array must not contain infs or NaNs")
     return result

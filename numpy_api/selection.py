@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes, views
-from ..autodiff.core import PYTHON_DTYPES, Value, dtype_of, is_weak, ndim_of, shape_of
+from ..autodiff.core import PYTHON_DTYPES, Value, dtype_of, is_weak, ndim_of, settle, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import BatchingError, ConcretizationError, user_line
 from ..autodiff.handles import (
@@ -127,7 +127,8 @@ def _piecewise_conditions(x: TracedArray, condlist: Any) -> list[TracedArray]:
 def _apply_where(out: Any, x: Any, condition: Any, function: Callable[[Any], Any]) -> None:
     try:
         places = nonzero_p(at_least(condition, 1).value)
-    except (BatchingError, ConcretizationError):
+    except (BatchingError, ConcretizationError) as error:
+        settle(error)
         with np.errstate(all="ignore"):
             results = array_of(function(x))
         chosen = convert(results.value, dtype_of(out.value))
