@@ -26,7 +26,6 @@ from .core import (
     ndim_of,
     thread_state,
 )
-from .dims import SizeKey
 from .forward import JVPTrace
 from .primitives.elementwise import Elementwise, Test, equal_p, maximum_p, minimum_p, select_p
 from .primitives.indexing import gather_p
@@ -50,6 +49,7 @@ from .regions import (
     zeros_of,
 )
 from .rules import convert, lead_batch, reshape_p
+from .size_structures import SizeKey
 from .structured import Structured
 from .tape import Node, TapeTrace
 

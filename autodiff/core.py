@@ -25,6 +25,7 @@ from .errors import (
     error_line,
     user_line,
 )
+from .size_structures import settled, symbols_of
 
 Value = Any  # ndarray | np.generic | bool | int | float | complex | Tracer
 Values = Sequence[Value]
@@ -308,8 +309,8 @@ class Primitive:
                 break
         else:
             if dims.in_use and thread_state.program is not None:
-                params = dims.settled(params)
-                if dims.is_symbolic(args) or dims.symbols_of(params):
+                params = settled(params)
+                if dims.is_symbolic(args) or symbols_of(params):
                     return thread_state.program.process(self, args, params)
             return self.impl(*args, **params)
         innermost = a.trace

@@ -30,6 +30,7 @@ from ..autodiff.primitives.manipulation import stack_values
 from ..autodiff.primitives.matrices import eye as eye_values
 from ..autodiff.primitives.matrices import tri as tri_values
 from ..autodiff.rules import broadcast_to_p, convert, filled, reshape_p
+from ..autodiff.size_structures import symbols_of
 from ..autodiff.sizes import iota
 from ..autodiff.symbolic_layouts import SymbolicLayout
 from .namespace import replaces_inside
@@ -69,7 +70,7 @@ def _makes_new(name: str, of_sizes: Callable[..., Any]) -> Callable[..., Any]:
     function = getattr(np, name)
 
     def made(*args: Any, **kwargs: Any) -> Any:
-        if dims.in_use and dims.symbols_of((args, kwargs)):
+        if dims.in_use and symbols_of((args, kwargs)):
             return of_sizes(*args, **kwargs)
         return owned(name, function(*args, **kwargs))
 
@@ -129,7 +130,7 @@ def _indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
 
 @replaces_inside("indices")
 def indices(*args: Any, **kwargs: Any) -> Any:
-    if dims.in_use and dims.symbols_of((args, kwargs)):
+    if dims.in_use and symbols_of((args, kwargs)):
         return _indices(*args, **kwargs)
     result = np.indices(*args, **kwargs)
     if isinstance(result, tuple):  # sparse=True
@@ -305,7 +306,7 @@ def full(
     device: Any = None,
     like: Any = None,
 ) -> Any:
-    is_symbolic = dims.in_use and dims.symbols_of((shape, fill_value))
+    is_symbolic = dims.in_use and symbols_of((shape, fill_value))
     if type(fill_value) is not TracedArray and not has_handle(fill_value) and not is_symbolic:
         return owned("full", np.full(shape, fill_value, dtype, order, device=device))
     return _filled("full", views.as_shape(shape), fill_value, dtype, order)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.core import Aval, Value
-from ..autodiff.dims import substituted
 from ..autodiff.errors import warn_user
 from ..autodiff.program import Literal, Program
+from ..autodiff.size_structures import substituted
 from ..codegen.mlir.libraries import ERRORS
 from ..codegen.mlir.module import Module, ModuleWriter, symbols_of_program
 from ..codegen.pipeline import optimize
