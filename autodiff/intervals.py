@@ -76,7 +76,6 @@ def _quotient(a: Range, b: Range) -> Range | None:
 _RULES: dict[str, Callable[..., Range | None]] = {
     "weaken": lambda a: a,
     "quantize": lambda a: a,
-    "narrow": lambda a: a,
     "positive": lambda a: a,
     "negative": lambda a: (-a[1], -a[0]),
     "add": lambda a, b: (a[0] + b[0], a[1] + b[1]),

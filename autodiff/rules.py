@@ -382,7 +382,7 @@ def convert(x: Value, dtype: Any) -> Value:
     weak = is_weak(x)
     if not weak and dtype_of(x) == dtype:
         return x
-    if weak and dtype.kind in "iu" and dtype_of(x).kind == "i" and dtype != np.int64:
+    if weak and _may_not_fit(dtype_of(x), dtype):
         return narrow_p(x, dtype=dtype)
     return (convert_p if dtype.kind in "fc" else quantize_p)(x, dtype=dtype)
 
@@ -420,17 +420,26 @@ quantize_p = Constant(
 )
 
 
+def cast(x: Value, dtype: np.dtype[Any]) -> Value:
+    """`convert`, but a Python number that does not fit becomes what C makes of it."""
+    return convert(convert(x, dtype_of(x)), dtype)
+
+
+def _may_not_fit(source: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
+    """Whether NumPy may refuse to convert a Python number."""
+    if source.kind == "c" and dtype.kind in "iuf":
+        python: Any = float if dtype.kind == "f" else int
+        python(0j)  # raises Python's TypeError
+    return dtype.kind in "iu" and (source.kind == "f" or (source.kind == "i" and dtype != np.int64))
+
+
 def _narrowed(x: Any, *, dtype: np.dtype[Any]) -> Value:
-    numbers = np.asarray(x)
-    limits = np.iinfo(dtype)
-    bad = (numbers < limits.min) | (numbers > limits.max)
-    if bad.any():
-        number = int(numbers[bad][0])
-        raise OverflowError(f"Python integer {number} out of bounds for {dtype}")
-    return _astype(numbers, dtype=dtype)
+    if type(x) in PYTHON_DTYPES:
+        return np.array(int(x), dtype)[()]
+    return np.array([int(number) for number in np.ravel(x).tolist()], dtype).reshape(x.shape)
 
 
-# A Python int as a number of an integer dtype: NumPy raises where it does not fit.
+# A Python number as one of an integer dtype: Python and NumPy raise where it does not fit.
 narrow_p = Constant(
     "narrow",
     _narrowed,

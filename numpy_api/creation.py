@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import dims, views
-from ..autodiff.core import Value, deciding_value, dtype_of, ndim_of, shape_of
+from ..autodiff.core import Value, deciding_value, dtype_of, is_weak, ndim_of, shape_of
 from ..autodiff.dispatch import FUNCTIONS, implements
 from ..autodiff.errors import UnsupportedError, user_line
 from ..autodiff.handles import (
@@ -29,7 +29,7 @@ from ..autodiff.handles import (
 from ..autodiff.primitives.manipulation import stack_values
 from ..autodiff.primitives.matrices import eye as eye_values
 from ..autodiff.primitives.matrices import tri as tri_values
-from ..autodiff.rules import broadcast_to_p, convert, filled, reshape_p
+from ..autodiff.rules import broadcast_to_p, cast, convert, filled, reshape_p
 from ..autodiff.size_structures import symbols_of
 from ..autodiff.sizes import iota
 from ..autodiff.symbolic_layouts import SymbolicLayout
@@ -316,11 +316,16 @@ def _filled(name: str, shape: Any, fill_value: Any, dtype: Any, order: Any) -> T
     value = value_of(fill_value)
     wanted = _check_dtype(name, dtype)
     if wanted is not None:
-        value = convert(value, wanted)
+        value = _filling(value, wanted)
     spread = broadcast_to_p(value, shape=shape)
     if dims.is_symbolic(shape):
         return in_order(spread, order)
     return views.copy(wrap(spread, ARRAY0D), order)
+
+
+def _filling(value: Value, dtype: np.dtype[Any]) -> Value:
+    """A number as `np.full` converts it: of Python's, only integers have to fit."""
+    return (convert if dtype_of(value).kind == "i" else cast)(value, dtype)
 
 
 def _like(name: str, number: int) -> Callable[..., Any]:
@@ -370,7 +375,8 @@ def full_like(
 ) -> Any:
     out: Any = np.empty_like(a, dtype, order, subok, shape)
     made: Any = out if type(out) is TracedArray else owned("full_like", out)
-    made[...] = fill_value
+    value = value_of(fill_value)
+    made[...] = wrap(_filling(value, dtype_of(made.value))) if is_weak(value) else fill_value
     return made
 
 

@@ -26,7 +26,7 @@ from ..autodiff.handles import (
 from ..autodiff.primitives.elementwise import logical_not_p, logical_or_p, select_p
 from ..autodiff.primitives.indexing import nonzero_p
 from ..autodiff.protocols import write_out
-from ..autodiff.rules import broadcast_to_p, convert
+from ..autodiff.rules import broadcast_to_p, cast, convert
 from ..autodiff.views import array_of
 from .indexing import as_mask, in_range, index_array, take, take_along_axis, take_values
 from .joining import stack
@@ -52,11 +52,6 @@ def _result_type(values: Sequence[Value]) -> Any:
     return np.result_type(*votes)
 
 
-def _as_c_does(x: Value, dtype: np.dtype[Any]) -> Value:
-    """``x`` converted, also a Python int that does not fit: here NumPy lets it wrap around."""
-    return convert(convert(x, dtype_of(x)), dtype)
-
-
 @implements(np.select)
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> TracedArray:
     if len(condlist) != len(choicelist):
@@ -72,7 +67,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> TracedArray:
             )
     values = [_weak_or_value(choice) for choice in (*choicelist, default)]
     dtype = _result_type(values)
-    *choices, result = [_as_c_does(value, dtype) for value in values]
+    *choices, result = [cast(value, dtype) for value in values]  # NumPy does not check
     shape = shapes.broadcast(*map(shape_of, conditions), *map(shape_of, choices))
     for condition, choice in zip(conditions[::-1], choices[::-1], strict=True):
         result = select_p(condition, choice, result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import re
+import struct
 import threading
 import time
 import weakref
@@ -17,6 +18,7 @@ import numpy as np
 from ..autodiff.core import Aval, Value
 from ..autodiff.errors import warn_user
 from ..autodiff.program import Literal, Program
+from ..autodiff.rules import narrow_p
 from ..autodiff.size_structures import substituted
 from ..codegen.mlir.libraries import ERRORS
 from ..codegen.mlir.module import Module, ModuleWriter, symbols_of_program
@@ -248,8 +250,8 @@ class Compiled:
         if place is None:
             return _lost_error()
         what, (number, length) = self.recipe.checks[code - 2], place
-        if isinstance(what, np.dtype):
-            return OverflowError(f"Python integer {number} out of bounds for {what}")
+        if isinstance(what, tuple):
+            return _unfitting(number, *what)
         if number < 0:
             number -= length  # it was counted from the end
         return IndexError(f"index {number} is out of bounds for axis {what} with size {length}")
@@ -289,6 +291,16 @@ class Compiled:
             found = (found,)
         for place, result in zip(step.results, found, strict=True):
             _array_at(next(pointers), place, values)[...] = result
+
+
+def _unfitting(bits: int, dtype: np.dtype[Any], is_float: bool) -> BaseException:
+    """What NumPy raises for a Python number that is none of ``dtype``."""
+    number = struct.unpack("d", struct.pack("q", bits))[0] if is_float else bits
+    try:
+        narrow_p.impl(number, dtype=dtype)
+    except (OverflowError, ValueError) as error:
+        return error
+    return _lost_error()
 
 
 def _forwarded(owner: weakref.ref[Compiled]) -> Callable[..., int]:

@@ -1,4 +1,4 @@
-"""Checks that are made in the loops: of indices, of integers that a dtype may not hold.
+"""Checks that are made in the loops: of indices, of numbers that a dtype may not hold.
 
 What does not fit makes the run fail, after the loops. A status word keeps what failed first.
 """
@@ -14,8 +14,9 @@ from ..affine import Index
 from ..plan import broadcast_index
 from .convert import cast
 from .emitter import Operand
+from .loop import Loop
 
-_INT64 = np.dtype(np.int64)
+_INT64, _FLOAT64 = np.dtype(np.int64), np.dtype(np.float64)
 
 
 def note_failure(nest: Any, bad: str, number: str, what: Any, size: str) -> None:
@@ -45,15 +46,32 @@ def _first(e: Any, bad: str, number: str) -> str:
 
 
 def narrow(nest: Any, equation: Equation, index: Index) -> Any:
-    """A Python int in a dtype that may not hold it."""
+    """A Python number in an integer dtype that may not hold it."""
     (x,), dtype = equation.inputs, equation.params["dtype"]
-    e, found = nest.e, nest.value(x, broadcast_index(x.aval.shape, index))
-    limits = np.iinfo(dtype)
+    found = nest.value(x, broadcast_index(x.aval.shape, index))
+    is_float = found.operand.dtype.kind == "f"
     with nest.at(found.depth, vector=found.is_vector):
-        number = cast(e, found.operand, _INT64).name
-        bad = e.compare("slt", number, e.constant(int(limits.min), "i64"), "i64")
-        if limits.max < np.iinfo(_INT64).max:
-            high = e.compare("sgt", number, e.constant(int(limits.max), "i64"), "i64")
-            bad = e.op(f"arith.ori {bad}, {high} : {e.type('i1')}")
-        note_failure(nest, bad, number, dtype, e.integer(0))
-        return found._replace(operand=cast(e, Operand(number, _INT64), dtype))
+        loop = Loop(nest.e, _FLOAT64 if is_float else _INT64)
+        number = cast(nest.e, found.operand, loop.dtype).name
+        bad = (_float_beyond if is_float else _integer_beyond)(loop, number, dtype)
+        bits = loop.to_bits(number) if is_float else number
+        note_failure(nest, bad, bits, (dtype, is_float), nest.e.integer(0))
+        return found._replace(operand=cast(nest.e, Operand(number, loop.dtype), dtype))
+
+
+def _integer_beyond(loop: Loop, x: str, dtype: np.dtype[Any]) -> str:
+    limits = np.iinfo(dtype)
+    low = loop.test("slt", x, loop.number(int(limits.min)))
+    if limits.max >= np.iinfo(_INT64).max:
+        return low
+    return loop.either(low, loop.test("sgt", x, loop.number(int(limits.max))))
+
+
+def _float_beyond(loop: Loop, x: str, dtype: np.dtype[Any]) -> str:
+    """Whether its whole part is beyond the dtype, or there is none."""
+    limits = np.iinfo(dtype)
+    least = float(limits.min)  # an int64 is that, there is no float between it and the next integer
+    low = loop.test("ult", x, loop.number(least))
+    if dtype != _INT64:
+        low = loop.test("ule", x, loop.number(least - 1.0))
+    return loop.either(low, loop.test("uge", x, loop.number(float(limits.max + 1))))

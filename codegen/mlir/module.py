@@ -255,7 +255,7 @@ class ModuleWriter:
         self.depth = 0  # of the regions around what is being written
         self.clock = 0  # the step of the main plan that is being written
         self.constants: list[Literal] = []
-        self.checks: list[Any] = []  # the axes of indices, the dtypes of integers
+        self.checks: list[Any] = []  # the axes of indices, the dtypes of numbers
         self.main = MainWriter(self)
 
     def module(self) -> Module:
