@@ -16,6 +16,7 @@ from .autodiff.errors import (
     DifferentiationError,
     LeakedTracerError,
     MutationError,
+    UnknownSizeError,
     UnsupportedError,
 )
 from .autodiff.jacobians import derivative, hessian, hvp, jacfwd, jacobian, jacrev
@@ -40,6 +41,7 @@ __all__ = [
     "DifferentiationError",
     "LeakedTracerError",
     "MutationError",
+    "UnknownSizeError",
     "UnsupportedError",
     "cache",
     "checkpoint",

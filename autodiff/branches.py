@@ -26,7 +26,6 @@ from .core import (
     ndim_of,
     thread_state,
 )
-from .dims import SizeKey
 from .forward import JVPTrace
 from .primitives.elementwise import Elementwise, Test, equal_p, maximum_p, minimum_p, select_p
 from .primitives.indexing import gather_p
@@ -50,6 +49,7 @@ from .regions import (
     zeros_of,
 )
 from .rules import convert, lead_batch, reshape_p
+from .size_structures import SizeKey
 from .structured import Structured
 from .tape import Node, TapeTrace
 
@@ -325,7 +325,7 @@ def guarded_branch(wide: Program, key: SizeKey, batched: Flags, lend: bool) -> B
 
 # Of other numbers than those meant for them these may raise, or never end.
 RAISING = frozenset(
-    {"gather", "scatter", "scatter_add", "accumulate", "nonzero", "last_writer", "while"}
+    {"gather", "scatter", "scatter_add", "accumulate", "nonzero", "last_writer", "while", "narrow"}
 )
 _LINALG = ("solve", "inv", "cholesky", "eig", "svd", "qr", "lstsq", "lu", "roots")
 

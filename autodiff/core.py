@@ -21,9 +21,11 @@ from .errors import (
     ConcretizationError,
     LeakedTracerError,
     MutationError,
+    UnknownSizeError,
     error_line,
     user_line,
 )
+from .size_structures import settled, symbols_of
 
 Value = Any  # ndarray | np.generic | bool | int | float | complex | Tracer
 Values = Sequence[Value]
@@ -122,6 +124,10 @@ class Tracer:
         """An array of this shape with the strides that NumPy's array would have."""
         raise NotImplementedError
 
+    def integer_range(self) -> tuple[Any, Any] | None:
+        """The least and the greatest that an integer can be, None where nothing is known."""
+        return None
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({describe_type(self.shape, self.dtype)})"
 
@@ -164,6 +170,31 @@ def concrete_value(x: Value) -> Any:
         x.trace.check_alive()
         x = x.concrete()
     return x
+
+
+def deciding_value(x: Value, what: str, look: Callable[[Value], Any] = concrete_value) -> Any:
+    """`concrete_value`, for what decides a size, a dtype or the like: where it is not known, a
+    jitted function runs uncompiled. ``what`` is asked for, in the error's text.
+    """
+    try:
+        return look(x)
+    except ConcretizationError as error:
+        raise noted(UnknownSizeError(f"{what}: {error}")) from None
+
+
+def noted(error: UnknownSizeError) -> UnknownSizeError:
+    """The error, of which the trace that records knows from now on: that it was raised counts even
+    if the user's own code catches it, for the plain function would not have raised it.
+    """
+    if thread_state.program is not None:
+        thread_state.program.unknown_size = error
+    return error
+
+
+def settle(error: BaseException) -> None:
+    """For who has caught a `noted` error and does without what is not known."""
+    if thread_state.program is not None and thread_state.program.unknown_size is error:
+        thread_state.program.unknown_size = None
 
 
 def layout_of(x: Value) -> Any:
@@ -252,6 +283,7 @@ class Primitive:
     differentiable = True
     masks = False
     effect = False  # runs for what it does: it stays where nothing reads its result
+    instead = ""  # where there is no shape rule: what to write for a known shape and dtype
     keeps_order = False  # the result lies in memory as the arguments do, as ufuncs have it
 
     def __init__(
@@ -277,8 +309,8 @@ class Primitive:
                 break
         else:
             if dims.in_use and thread_state.program is not None:
-                params = dims.settled(params)
-                if dims.is_symbolic(args) or dims.symbols_of(params):
+                params = settled(params)
+                if dims.is_symbolic(args) or symbols_of(params):
                     return thread_state.program.process(self, args, params)
             return self.impl(*args, **params)
         innermost = a.trace
@@ -297,10 +329,11 @@ class Primitive:
     def shape(self, *avals: Aval, **params: Any) -> Any:
         """The Aval (or tuple of Avals) of the result."""
         if self.shape_rule is None:
-            raise ConcretizationError(
-                f"the shape or dtype of what {self.name} returns depends on values that are not "
-                f"known here{user_line()}. Keep all elements: write np.where(mask, a, 0.0) in "
-                "place of a[mask], and a[...] = np.where(mask, new, a) in place of a[mask] = new."
+            raise noted(
+                UnknownSizeError(
+                    f"the shape or dtype of what {self.name} returns depends on values that are "
+                    f"not known here{user_line()}. {self.instead}"
+                )
             )
         return self.shape_rule(*avals, **params)
 

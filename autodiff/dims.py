@@ -97,7 +97,7 @@ class Dim:
             if type(factor) is Symbol:
                 found.add(factor)
             else:
-                found |= symbols_of((factor.a, factor.b))
+                found |= _symbols_within(factor)
         return found
 
     def evaluate(self, values: Mapping[Any, Any]) -> Any:
@@ -263,7 +263,7 @@ def _polynomial_of(x: Any) -> Polynomial | None:
 def size_of(polynomial: Polynomial) -> Size:
     """An int where the polynomial is constant."""
     if any(map(_is_solved, algebra.factors(polynomial))):
-        return _evaluated(polynomial, _solution)
+        return _evaluated(polynomial, solution)
     if not any(polynomial):
         return polynomial.get((), 0)
     return Dim(polynomial)
@@ -274,10 +274,15 @@ def _is_solved(factor: Factor) -> bool:
     if type(factor) is Symbol:
         return factor.equal is not None
     assert type(factor) is Atom
-    return any(symbol.equal is not None for symbol in symbols_of((factor.a, factor.b)))
+    return any(symbol.equal is not None for symbol in _symbols_within(factor))
 
 
-def _solution(symbol: Symbol) -> Size:
+def _symbols_within(atom: Atom) -> set[Symbol]:
+    return {symbol for x in (atom.a, atom.b) if type(x) is Dim for symbol in x.symbols()}
+
+
+def solution(symbol: Symbol) -> Size:
+    """What the guards say that a symbol equals; itself where they say nothing."""
     return Dim({(symbol,): 1}) if symbol.equal is None else size_of(symbol.equal)
 
 
@@ -503,86 +508,3 @@ def is_symbolic(shape: Iterable[Any]) -> bool:
 def is_size(x: Any) -> bool:
     """Whether something is an int or a `Dim`, and no bool."""
     return type(x) is int or type(x) is Dim
-
-
-def symbols_of(value: Any) -> set[Symbol]:
-    """The symbols in a size, or in the sizes that a tuple, list, dict or slice holds."""
-    if type(value) is Dim:
-        return value.symbols()
-    return set().union(*map(symbols_of, _items(value)))
-
-
-def _items(value: Any) -> Iterable[Any]:
-    if isinstance(value, slice):
-        return (value.start, value.stop, value.step)
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, (tuple, list)) else ()
-
-
-def substituted(value: Any, values: Mapping[Any, Any]) -> Any:
-    """The same with numbers (or other sizes) for the symbols, as `Dim.evaluate`; within tuples,
-    lists, dicts and slices.
-    """
-    if type(value) is Dim:
-        return value.evaluate(values)
-    if type(value) is slice:
-        return slice(*(substituted(x, values) for x in _items(value)))
-    if type(value) in (tuple, list):
-        return type(value)(substituted(x, values) for x in value)
-    if type(value) is dict:
-        return {name: substituted(x, values) for name, x in value.items()}
-    if hasattr(value, "at_sizes"):  # a Program
-        return value.at_sizes(values)
-    return value
-
-
-def hinted(value: Any) -> Any:
-    """A shape or an index with the hints in place of its symbolic sizes; nothing is noted."""
-    if not in_use:
-        return value
-    return substituted(value, _Hints())
-
-
-def settled(value: Any) -> Any:
-    """With what the guards so far say that symbols equal in their place."""
-    return substituted(value, _Solutions())
-
-
-class _Hints(dict[Symbol, Any]):
-    """The hint of every symbol."""
-
-    def __contains__(self, key: object) -> bool:
-        return True
-
-    def __missing__(self, symbol: Symbol) -> Any:
-        return symbol.hint
-
-
-class _Solutions(_Hints):
-    """What the guards say that every symbol equals."""
-
-    def __missing__(self, symbol: Symbol) -> Any:
-        return _solution(symbol)
-
-
-def key_of(x: Any) -> Any:
-    """A structural key of a size, or of a tuple of sizes, for a dict."""
-    if type(x) is Dim:
-        return x.key
-    return tuple(map(key_of, x)) if type(x) is tuple else x
-
-
-class SizeKey:
-    """A size as the argument of a cached function: hashing a `Dim` itself would fix its number."""
-
-    __slots__ = ("key", "size")
-
-    def __init__(self, size: Size) -> None:
-        self.size, self.key = size, key_of(size)
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __eq__(self, other: Any) -> bool:
-        return type(other) is SizeKey and self.key == other.key

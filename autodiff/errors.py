@@ -22,6 +22,16 @@ class ConcretizationError(TypeError):
     """
 
 
+class UnknownSizeError(ConcretizationError):
+    """A size, a dtype or a parameter of a function depends on values that are not known while a
+    function is recorded. A call of a jitted function then runs the plain function; ``trace`` and
+    its like raise this.
+
+    Broken: ``jit(lambda x: np.sum(x[x > 0])).trace(x)``.
+    Mended: ``jit(lambda x: np.sum(np.where(x > 0, x, 0.0))).trace(x)``.
+    """
+
+
 class MutationError(TypeError):
     """A traced value was written into memory that cannot hold it.
 
@@ -64,6 +74,7 @@ class UnsupportedError(NotImplementedError):
 
 for _error in (
     ConcretizationError,
+    UnknownSizeError,
     MutationError,
     DifferentiationError,
     BatchingError,
@@ -116,6 +127,11 @@ def _user_frame() -> FrameType | None:
             return frame
         frame = frame.f_back
     return None
+
+
+def is_called_by_library(depth: int) -> bool:
+    """Whether the frame so far out is one of NumPy's, SciPy's or xnp's code."""
+    return not _is_users(sys._getframe(depth).f_code.co_filename)
 
 
 @lru_cache(maxsize=1024)

@@ -20,6 +20,7 @@ from .core import (
     Tracer,
     Value,
     concrete_value,
+    deciding_value,
     describe_type,
     dtype_of,
     layout_of,
@@ -253,6 +254,12 @@ def value_of(x: Any) -> Value:
     return foreign.enter(array)  # it may be the object's own memory
 
 
+def _item_value(x: Any, dtype: np.dtype[Any] | None) -> Value:
+    if isinstance(x, (list, tuple)):
+        return sequence_value(x, dtype)
+    return value_of(x) if dtype is None else convert(value_of(x), dtype)
+
+
 def handle_of(x: Any) -> Any:  # a TracedArray, whose operators type checkers do not see
     """A handle for anything an array function takes; a handle itself."""
     return x if type(x) is TracedArray else wrap(value_of(x), ARRAY0D)
@@ -265,14 +272,14 @@ def has_handle(x: Any) -> bool:
     return type(x) is TracedArray
 
 
-def sequence_value(x: Sequence[Any]) -> Value:
-    """``np.array(x)`` for a nested sequence that may hold handles."""
+def sequence_value(x: Sequence[Any], dtype: np.dtype[Any] | None = None) -> Value:
+    """``np.array(x, dtype)`` for a nested sequence that may hold handles."""
     if not has_handle(x):
-        array = np.array(x)
+        array = np.array(x, dtype)
         if array.dtype.kind not in "fciub":
             foreign.raise_dtype(array.dtype)
         return array
-    values = [value_of(item) for item in x]
+    values = [_item_value(item, dtype) for item in x]
     shape = shape_of(values[0])
     for i, value in enumerate(values):
         if shape_of(value) != shape:
@@ -290,9 +297,9 @@ def unwrap_known(x: Any, what: str) -> Any:
     if type(x) is not TracedArray:
         return x
     try:
-        return concrete_value(x.value)
-    except (BatchingError, ConcretizationError) as error:
-        raise type(error)(f"{what}: {error}") from None
+        return deciding_value(x.value, what)
+    except BatchingError as error:
+        raise BatchingError(f"{what}: {error}") from None
 
 
 def as_size(x: Any, what: str) -> Any:

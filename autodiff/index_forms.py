@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from .batching import BatchTracer
-from .core import Tracer, concrete_value, dtype_of, ndim_of, shape_of
+from .core import Tracer, deciding_value, dtype_of, ndim_of, shape_of
 from .dims import Dim, is_size
 from .errors import BatchingError, user_line
 from .handles import ARRAY0D, TracedArray, has_handle, sequence_value
@@ -166,7 +166,7 @@ class Index:
             elif ndim_of(array):
                 arrays += nonzero_p(array)
             else:
-                arrays.append(np.zeros(int(bool(concrete_value(array))), np.intp))
+                arrays.append(np.zeros(int(bool(deciding_value(array, "a[mask]"))), np.intp))
         self.arrays = arrays
 
     def diagnose(self, error: IndexError) -> NoReturn:

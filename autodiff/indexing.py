@@ -262,7 +262,7 @@ _SINGLE = (bool, int, float, complex, np.generic, str, bytes, type(None))
 def _assigned(new: Any, dtype: np.dtype[Any]) -> Value:
     """The Value of what is assigned to an array of ``dtype``, cast as NumPy casts there."""
     if isinstance(new, (list, tuple)):
-        new = sequence_value(new) if has_handle(new) else np.asarray(new, dtype)
+        new = sequence_value(new, dtype) if has_handle(new) else np.asarray(new, dtype)
     elif not isinstance(new, _SINGLE):
         new = value_of(new)
     if isinstance(new, _SINGLE):

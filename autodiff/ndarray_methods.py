@@ -17,6 +17,8 @@ from .core import Tracer, dtype_of, is_weak, ndim_of, shape_of
 from .errors import UnsupportedError, user_line, warn_user
 from .flat import Flags, FlatIterator, assign_flat, set_writeable
 from .handles import ARRAY0D, RESULT, WEAK, TracedArray, assign, describe, value_of, wrap
+from .primitives.elementwise import conjugate_p
+from .python_numbers import python_int
 from .rules import convert, weaken_p
 
 _OUTSIDE = "return the array from the function (grad(f, has_aux=True) passes extra results out)"
@@ -263,6 +265,8 @@ class Methods:
     # Elsewhere
 
     def conjugate(self: Any, out: Any = None) -> Any:
+        if self._kind == WEAK:
+            return wrap(weaken_p(conjugate_p(python_int(self.value))), WEAK)
         if out is None and self.dtype.kind != "c":
             return self
         return np.conjugate(self) if out is None else np.conjugate(self, out=out)

@@ -10,9 +10,25 @@ from typing import Any
 import numpy as np
 
 from . import dispatch, foreign
-from .core import PYTHON_DTYPES, Tracer, Value, concrete_value, dtype_of, ndim_of, shape_of
+from .core import (
+    PYTHON_DTYPES,
+    Tracer,
+    concrete_value,
+    deciding_value,
+    dtype_of,
+    ndim_of,
+    noted,
+    shape_of,
+)
 from .dims import Dim
-from .errors import BatchingError, ConcretizationError, LeakedTracerError, user_line
+from .errors import (
+    BatchingError,
+    ConcretizationError,
+    LeakedTracerError,
+    UnknownSizeError,
+    is_called_by_library,
+    user_line,
+)
 from .handles import (
     ARRAY0D,
     WEAK,
@@ -24,12 +40,8 @@ from .handles import (
     value_of,
     wrap,
 )
-from .primitives.checks import refuse_p
-from .primitives.elementwise import equal_p, less_p, logical_and_p, not_equal_p
-from .primitives.rounding import floor_p
-from .rules import convert, convert_p, weaken_p
-
-_COMPLEX, _INT = np.dtype(complex), np.dtype(int)
+from .python_numbers import python_comparison, python_int, python_result, python_rounded
+from .rules import weaken_p
 
 
 def _is_operand(x: Any) -> bool:
@@ -42,46 +54,6 @@ def _is_operand(x: Any) -> bool:
 
 
 _MISSING = object()
-_ON_BITS = (np.bitwise_and, np.bitwise_or, np.bitwise_xor)  # of Python's bools these are bools
-
-
-def _python_result(
-    python: Callable[..., Any], ufunc: Any, operands: tuple[Value, Value]
-) -> TracedArray:
-    """An operation on Python numbers, of which one is traced: its value, its exceptions
-    (ZeroDivisionError) and its promotion to complex are Python's, and it stays a Python number.
-    """
-    values = list(operands)
-    try:
-        if any(isinstance(x, Tracer) and x.of_sizes for x in operands):
-            raise ConcretizationError  # which would fix the sizes
-        numbers = [concrete_value(x) for x in operands]
-    except ConcretizationError:
-        _refuse_what_python_would(ufunc, *operands)
-    else:
-        if isinstance(python(*numbers), complex):
-            values = [convert_p(x, dtype=_COMPLEX) for x in values]
-    if ufunc not in _ON_BITS and all(dtype_of(x).kind == "b" for x in values):
-        values = [_python_int(x) for x in values]
-    return wrap(weaken_p(dispatch.UFUNCS[ufunc](*values)), WEAK)
-
-
-def _python_int(x: Value) -> Value:
-    """Python counts with its bools: True + True is 2."""
-    return weaken_p(convert(x, _INT)) if dtype_of(x).kind == "b" else x
-
-
-def _refuse_what_python_would(ufunc: Any, x: Value, y: Value) -> None:
-    """Python's errors, and the one place where a dtype would depend on unknown numbers."""
-    if ufunc in (np.true_divide, np.floor_divide, np.remainder):
-        refuse_p(equal_p(y, 0), error=ZeroDivisionError, message="division by zero")
-    elif ufunc is np.power and dtype_of(x).kind != "c" != dtype_of(y).kind:
-        bad = logical_and_p(equal_p(x, 0), less_p(y, 0))
-        message = "zero to a negative power"
-        refuse_p(bad, error=ZeroDivisionError, message=message)
-        bad = logical_and_p(less_p(x, 0), not_equal_p(y, floor_p(y)))
-        message = "a negative number to a broken power is complex; write complex(x) ** y"
-        refuse_p(bad, error=ConcretizationError, message=message)
 
 
 def _binary(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> Callable[..., Any]:
@@ -95,6 +67,12 @@ def _binary(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> Ca
             y, weak = other.value, self._kind == WEAK and other._kind == WEAK
         elif kind is Dim:
             y, weak = value_of(other), self._kind == WEAK
+        elif kind is list or kind is tuple:
+            if ufunc is np.multiply and self.is_scalar() and dtype_of(self.value).kind in "biu":
+                return other * operator.index(deciding_value(self.value, "a length"))
+            if self._kind == WEAK:
+                return NotImplemented
+            y, weak = value_of(other), False
         elif _is_operand(other):
             y, weak = value_of(other), False
         elif foreign.overrides_ufuncs(other):
@@ -105,7 +83,7 @@ def _binary(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> Ca
         if swapped:
             x, y = y, x
         if weak:
-            return _python_result(python, ufunc, (x, y))
+            return python_result(python, ufunc, (x, y))
         return wrap(dispatch.UFUNCS[ufunc](x, y))
 
     return method
@@ -136,12 +114,9 @@ def _comparison(ufunc: Any, unequal: bool | None = None) -> Callable[..., Any]:
                 shape = shape_of(self.value)
                 return wrap(np.full(shape, unequal)) if shape else unequal
             other, weak = value_of(other), False
-        result = dispatch.UFUNCS[ufunc](self.value, other)
-        if not weak:
-            return wrap(result)
-        if isinstance(result, Tracer):
-            return wrap(weaken_p(result), WEAK)
-        return python(concrete_value(self.value), concrete_value(other))
+        if weak:
+            return python_comparison(python, ufunc, (self.value, other))
+        return wrap(dispatch.UFUNCS[ufunc](self.value, other))
 
     return method
 
@@ -150,7 +125,7 @@ def _unary(ufunc: Any) -> Callable[..., Any]:
     def method(self: TracedArray) -> TracedArray:
         if self._kind != WEAK:
             return wrap(dispatch.UFUNCS[ufunc](self.value))
-        return wrap(weaken_p(dispatch.UFUNCS[ufunc](_python_int(self.value))), WEAK)
+        return wrap(weaken_p(dispatch.UFUNCS[ufunc](python_int(self.value))), WEAK)
 
     return method
 
@@ -251,17 +226,28 @@ _PASS_IT = (
 )
 
 
+def _number(self: TracedArray, what: str) -> Any:
+    """The number that Python asks for. What a function of NumPy's or ours asks for decides what it
+    returns; what the user's own code asks for is a branch, or goes who knows where.
+    """
+    try:
+        return concrete_value(self.value)
+    except ConcretizationError as error:
+        if is_called_by_library(3):
+            raise noted(UnknownSizeError(f"{what}: {error}")) from None
+        raise
+
+
 def _bool(self: TracedArray) -> bool:
-    value = concrete_value(self.value)
-    return bool(value)
+    return bool(_number(self, "a truth value"))
 
 
 def _int(self: TracedArray) -> int:
-    return int(concrete_value(self.value))
+    return int(_number(self, "an integer"))
 
 
 def _index(self: TracedArray) -> int:
-    return operator.index(concrete_value(self.value))
+    return operator.index(_number(self, "an integer"))
 
 
 def _float(self: TracedArray) -> float:
@@ -301,7 +287,8 @@ def _iter(self: TracedArray) -> Iterator[Any]:
 
 
 def _contains(self: TracedArray, item: Any) -> bool:
-    return bool(np.any(self == item))
+    found: Any = np.any(self == item)
+    return bool(concrete_value(found.value) if type(found) is TracedArray else found)
 
 
 def _repr(self: TracedArray) -> str:
@@ -337,8 +324,7 @@ def _hash(self: TracedArray) -> int:
 def _round(self: Any, ndigits: int | None = None) -> Any:
     if ndigits is None:
         return int(np.rint(concrete_value(self.value)))
-    rounded = np.round(self, ndigits)
-    return wrap(weaken_p(rounded.value), WEAK) if self._kind == WEAK else rounded
+    return python_rounded(self.value, ndigits) if self._kind == WEAK else np.round(self, ndigits)
 
 
 def _format(self: TracedArray, spec: str) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from . import dims
 from .core import PYTHON_DTYPES, Aval, Params, Primitive, Value, aval_of, shape_of
 from .errors import UserLine
+from .size_structures import substituted
 
 
 class Variable:
@@ -111,7 +112,7 @@ class Program:
         last_reads = self._last_reads()
         for number, equation in enumerate(self.equations):
             args = [x.value if type(x) is Literal else known[x] for x in equation.inputs]
-            params = dims.substituted(equation.params, sizes) if sizes else equation.params
+            params = substituted(equation.params, sizes) if sizes else equation.params
             found = equation.primitive(*args, **params)
             if not equation.primitive.multiple:
                 found = (found,)
@@ -137,14 +138,14 @@ class Program:
             if type(x) is not Variable:
                 return x
             if x not in made:
-                made[x] = Variable(x.aval._replace(shape=dims.substituted(x.aval.shape, sizes)))
+                made[x] = Variable(x.aval._replace(shape=substituted(x.aval.shape, sizes)))
             return made[x]
 
         equations = [
             Equation(
                 e.primitive,
                 [sized(x) for x in e.inputs],
-                dims.substituted(e.params, sizes),
+                substituted(e.params, sizes),
                 [sized(x) for x in e.results],
                 e.line,
             )

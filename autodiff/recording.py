@@ -20,10 +20,19 @@ from .core import (
     thread_state,
 )
 from .dims import Dim
-from .errors import ConcretizationError, MutationError, current_line, user_line
+from .errors import (
+    ConcretizationError,
+    MutationError,
+    UnknownSizeError,
+    current_line,
+    user_line,
+)
 from .foreign import COPY_LIMIT, digest
+from .intervals import range_of_atom
 from .layouts import c_order, layout_rule, reads_layouts
 from .program import Atom, Equation, Literal, Program, Variable
+from .python_integers import dtype_where_large, dtypes_to_fit, is_held
+from .rules import convert
 from .sizes import dimension_p, size_value
 
 
@@ -76,6 +85,9 @@ class ProgramTracer(Tracer):
             "xnp.fori_loop for a loop; an argument that Python must know goes into static_argnames."
         )
 
+    def integer_range(self) -> tuple[Any, Any] | None:
+        return range_of_atom(self.trace, self.variable)
+
     def layout(self) -> Any:
         pending = [self]  # no recursion: what a result follows from may be thousands of steps long
         while pending:
@@ -122,6 +134,8 @@ class ProgramTrace(Trace):
     """
 
     name = "jit"
+    unknown_size: UnknownSizeError | None = None  # that was raised while it recorded
+    passes_on = True  # such an error to the trace outside, of which it records a part
 
     def __init__(self, name: str = "jit") -> None:
         super().__init__()
@@ -143,6 +157,8 @@ class ProgramTrace(Trace):
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         thread_state.program = self.outer_program
+        if self.passes_on and self.unknown_size is not None and self.outer_program is not None:
+            self.outer_program.unknown_size = self.unknown_size
         super().__exit__(kind, error, traceback)
         if error is None:
             self._check_live()
@@ -192,6 +208,11 @@ class ProgramTrace(Trace):
         if not self.alive:
             self.check_alive()
         inputs = [self.atom(a) for a in args]
+        if (dtypes := dtypes_to_fit(primitive, inputs)) is not None:
+            inputs = [
+                x if dtype is None else self._fitted(primitive, x, dtype)
+                for x, dtype in zip(inputs, dtypes, strict=True)
+            ]
         found = primitive.shape(*[x.aval for x in inputs], **params)
         avals = found if primitive.multiple else (found,)
         results = [Variable(aval) for aval in avals]
@@ -201,6 +222,13 @@ class ProgramTrace(Trace):
         if primitive.multiple:
             return tuple(ProgramTracer(self, v) for v in results)
         return ProgramTracer(self, results[0], (primitive, args, params))
+
+    def _fitted(self, primitive: Primitive, x: Atom, dtype: np.dtype[Any]) -> Atom:
+        """A Python int for a loop of this dtype, converted unless its range says that it fits."""
+        if is_held(range_of_atom(self, x), dtype):
+            return x
+        assert type(x) is Variable
+        return self.atom(convert(ProgramTracer(self, x), dtype_where_large(primitive, dtype)))
 
     def _note_of_sizes(self, equation: Equation) -> None:
         """Keeps in mind what follows from sizes alone: Python may ask for it as it may for them."""
@@ -257,3 +285,9 @@ def record(
         results = function(*[trace.parameter(aval) for aval in avals])
         program = trace.program(results, name)
     return program, [value for value, _ in trace.captures]
+
+
+def note_range(x: Value, low: Any, high: Any) -> None:
+    """Notes the range of a loop's index, a parameter of the Program that is recorded."""
+    if isinstance(x, ProgramTracer) and isinstance(x.trace, ProgramTrace):
+        x.trace.ranges[x.variable] = (low, high)

@@ -27,13 +27,13 @@ from .core import (
     is_weak,
     thread_state,
 )
-from .dims import SizeKey
 from .errors import user_line
 from .forward import JVPTrace, JVPTracer
 from .program import Equation, Literal, Program, Variable
 from .recording import ProgramTrace
 from .residuals import cheapest, size_in_bytes
 from .rules import broadcast_to_p, convert, lead_batch, weaken_p, zeros_like
+from .size_structures import SizeKey
 from .structured import enter_tape, is_traced_by
 from .tape import TapeTrace, pull_back
 

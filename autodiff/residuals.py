@@ -15,9 +15,9 @@ from typing import Any
 
 from .calls import Producers, recomputable, sources
 from .core import Aval
-from .dims import hinted
 from .program import Variable
 from .shapes import prod
+from .size_structures import hinted
 
 Cost = Callable[[Variable], float]
 LARGEST = 2000  # values in a graph; of larger ones the simple choice is made

@@ -379,8 +379,11 @@ def lead_batch(x: Value, size: Any, is_batched: bool) -> Value:
 
 def convert(x: Value, dtype: Any) -> Value:
     """``x.astype(dtype)``; derivatives pass between inexact dtypes and stop at all others."""
-    if dtype_of(x) == dtype and not is_weak(x):
+    weak = is_weak(x)
+    if not weak and dtype_of(x) == dtype:
         return x
+    if weak and _may_not_fit(dtype_of(x), dtype):
+        return narrow_p(x, dtype=dtype)
     return (convert_p if dtype.kind in "fc" else quantize_p)(x, dtype=dtype)
 
 
@@ -412,6 +415,34 @@ convert_p = Linear(
 quantize_p = Constant(
     "quantize",
     _astype,
+    shape=lambda x, *, dtype: Aval(x.shape, dtype),
+    batch=batch_unchanged,
+)
+
+
+def cast(x: Value, dtype: np.dtype[Any]) -> Value:
+    """`convert`, but a Python number that does not fit becomes what C makes of it."""
+    return convert(convert(x, dtype_of(x)), dtype)
+
+
+def _may_not_fit(source: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
+    """Whether NumPy may refuse to convert a Python number."""
+    if source.kind == "c" and dtype.kind in "iuf":
+        python: Any = float if dtype.kind == "f" else int
+        python(0j)  # raises Python's TypeError
+    return dtype.kind in "iu" and (source.kind == "f" or (source.kind == "i" and dtype != np.int64))
+
+
+def _narrowed(x: Any, *, dtype: np.dtype[Any]) -> Value:
+    if type(x) in PYTHON_DTYPES:
+        return np.array(int(x), dtype)[()]
+    return np.array([int(number) for number in np.ravel(x).tolist()], dtype).reshape(x.shape)
+
+
+# A Python number as one of an integer dtype: Python and NumPy raise where it does not fit.
+narrow_p = Constant(
+    "narrow",
+    _narrowed,
     shape=lambda x, *, dtype: Aval(x.shape, dtype),
     batch=batch_unchanged,
 )

@@ -8,6 +8,7 @@ from typing import Any
 from . import dims
 from .size_algebra import Polynomial
 from .size_bounds import Symbol, polynomial_of
+from .size_structures import symbols_of
 
 
 class Scope:
@@ -75,7 +76,7 @@ class Scope:
             slope = dim.polynomial.get((symbol,), 0)
             others = {m: -slope * c for m, c in dim.polynomial.items() if m != (symbol,)}
             rest = dims.size_of(others)
-            if abs(slope) == 1 and symbol not in dims.symbols_of(rest) and symbol.scope is self:
+            if abs(slope) == 1 and symbol not in symbols_of(rest) and symbol.scope is self:
                 symbol.equal = polynomial_of(rest)
                 self._learn(">=", rest - symbol.lower)
                 return True

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from . import shapes
-from .dims import Size, is_size, is_symbolic, key_of
+from .dims import Size, is_size, is_symbolic
+from .size_structures import key_of
 
 Sizes = tuple[Size, ...]
 

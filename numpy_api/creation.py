@@ -14,14 +14,23 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import dims, views
-from ..autodiff.core import Value, concrete_value, dtype_of, ndim_of, shape_of
+from ..autodiff.core import Value, deciding_value, dtype_of, is_weak, ndim_of, shape_of
 from ..autodiff.dispatch import FUNCTIONS, implements
 from ..autodiff.errors import UnsupportedError, user_line
-from ..autodiff.handles import ARRAY0D, TracedArray, has_handle, laid_out_as, value_of, wrap
+from ..autodiff.handles import (
+    ARRAY0D,
+    TracedArray,
+    has_handle,
+    laid_out_as,
+    sequence_value,
+    value_of,
+    wrap,
+)
 from ..autodiff.primitives.manipulation import stack_values
 from ..autodiff.primitives.matrices import eye as eye_values
 from ..autodiff.primitives.matrices import tri as tri_values
-from ..autodiff.rules import broadcast_to_p, convert, filled, reshape_p
+from ..autodiff.rules import broadcast_to_p, cast, convert, filled, reshape_p
+from ..autodiff.size_structures import symbols_of
 from ..autodiff.sizes import iota
 from ..autodiff.symbolic_layouts import SymbolicLayout
 from .namespace import replaces_inside
@@ -61,7 +70,7 @@ def _makes_new(name: str, of_sizes: Callable[..., Any]) -> Callable[..., Any]:
     function = getattr(np, name)
 
     def made(*args: Any, **kwargs: Any) -> Any:
-        if dims.in_use and dims.symbols_of((args, kwargs)):
+        if dims.in_use and symbols_of((args, kwargs)):
             return of_sizes(*args, **kwargs)
         return owned(name, function(*args, **kwargs))
 
@@ -121,7 +130,7 @@ def _indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
 
 @replaces_inside("indices")
 def indices(*args: Any, **kwargs: Any) -> Any:
-    if dims.in_use and dims.symbols_of((args, kwargs)):
+    if dims.in_use and symbols_of((args, kwargs)):
         return _indices(*args, **kwargs)
     result = np.indices(*args, **kwargs)
     if isinstance(result, tuple):  # sparse=True
@@ -135,7 +144,10 @@ def indices(*args: Any, **kwargs: Any) -> Any:
 def _converted(name: str, x: Any, dtype: Any, order: Any, copy: bool | None) -> TracedArray:
     """A handle or a sequence with handles as an array: ``np.array`` and ``np.asarray``."""
     wanted = _check_dtype(name, dtype)
-    handle = x if type(x) is TracedArray else wrap(value_of(x), ARRAY0D)
+    if isinstance(x, (list, tuple)):
+        handle = wrap(sequence_value(x, wanted), ARRAY0D)
+    else:
+        handle = x if type(x) is TracedArray else wrap(value_of(x), ARRAY0D)
     fresh = handle is not x
     if fresh and copy is False:
         raise ValueError("Unable to avoid copy while creating an array as requested.")
@@ -249,7 +261,7 @@ asfortranarray = _in_memory_order(np.asfortranarray, "F")
 @replaces_inside("asarray_chkfinite")
 def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
     result = asarray(a, dtype, order)
-    known = concrete_value(value_of(result))
+    known = deciding_value(value_of(result), "np.asarray_chkfinite")
     if dtype_of(known).kind in "fc" and not np.isfinite(known).all():
         raise ValueError("array must not contain infs or NaNs")
     return result
@@ -294,7 +306,7 @@ def full(
     device: Any = None,
     like: Any = None,
 ) -> Any:
-    is_symbolic = dims.in_use and dims.symbols_of((shape, fill_value))
+    is_symbolic = dims.in_use and symbols_of((shape, fill_value))
     if type(fill_value) is not TracedArray and not has_handle(fill_value) and not is_symbolic:
         return owned("full", np.full(shape, fill_value, dtype, order, device=device))
     return _filled("full", views.as_shape(shape), fill_value, dtype, order)
@@ -304,11 +316,16 @@ def _filled(name: str, shape: Any, fill_value: Any, dtype: Any, order: Any) -> T
     value = value_of(fill_value)
     wanted = _check_dtype(name, dtype)
     if wanted is not None:
-        value = convert(value, wanted)
+        value = _filling(value, wanted)
     spread = broadcast_to_p(value, shape=shape)
     if dims.is_symbolic(shape):
         return in_order(spread, order)
     return views.copy(wrap(spread, ARRAY0D), order)
+
+
+def _filling(value: Value, dtype: np.dtype[Any]) -> Value:
+    """A number as `np.full` converts it: of Python's, only integers have to fit."""
+    return (convert if dtype_of(value).kind == "i" else cast)(value, dtype)
 
 
 def _like(name: str, number: int) -> Callable[..., Any]:
@@ -358,7 +375,8 @@ def full_like(
 ) -> Any:
     out: Any = np.empty_like(a, dtype, order, subok, shape)
     made: Any = out if type(out) is TracedArray else owned("full_like", out)
-    made[...] = fill_value
+    value = value_of(fill_value)
+    made[...] = wrap(_filling(value, dtype_of(made.value))) if is_weak(value) else fill_value
     return made
 
 

@@ -14,7 +14,6 @@ import numpy as np
 
 from ..autodiff import shapes, views
 from ..autodiff.core import Value, dtype_of, ndim_of, shape_of
-from ..autodiff.dims import hinted
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line
 from ..autodiff.handles import TracedArray, view_of, wrap
@@ -24,6 +23,7 @@ from ..autodiff.primitives.indexing import getitem_p, setitem_p
 from ..autodiff.primitives.manipulation import transpose_p
 from ..autodiff.protocols import write_out
 from ..autodiff.rules import convert, reduce_sum_p, reshape_p
+from ..autodiff.size_structures import hinted
 from .contraction import as_array
 
 Label = str | int

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from ..autodiff import shapes, views
-from ..autodiff.core import PYTHON_DTYPES, Value, dtype_of, ndim_of, shape_of
+from ..autodiff.core import PYTHON_DTYPES, Value, dtype_of, is_weak, ndim_of, shape_of
 from ..autodiff.dispatch import implements
-from ..autodiff.handles import TracedArray, assign, handle_of, unwrap_known, value_of, wrap
+from ..autodiff.handles import (
+    WEAK,
+    TracedArray,
+    assign,
+    handle_of,
+    unwrap_known,
+    value_of,
+    wrap,
+)
 from ..autodiff.primitives.elementwise import (
     absolute_p,
     equal_p,
@@ -28,7 +36,7 @@ from ..autodiff.primitives.parts import join_parts_p
 from ..autodiff.primitives.rounding import isfinite_p, isnan_p, round_p, signbit_p, trunc_p
 from ..autodiff.primitives.sinc import sinc_derivative
 from ..autodiff.protocols import write_out
-from ..autodiff.rules import convert, imag_p, real_p, stop_gradient_p
+from ..autodiff.rules import convert, imag_p, real_p, stop_gradient_p, weaken_p
 
 _NOT_GIVEN: Any = np._NoValue  # NumPy's own default
 
@@ -156,11 +164,21 @@ def _clip_bounds(a_min: Any, a_max: Any, low: Any, high: Any) -> tuple[Any, Any]
 def _drop_idle_bounds(dtype: np.dtype[Any], low: Any, high: Any) -> tuple[Any, Any]:
     """Python integers beyond an integer array's range bound nothing."""
     if dtype.kind in "iu":
-        if type(low) is int and low <= np.iinfo(dtype).min:
+        least, greatest = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+        if type(low) is int and low <= least:
             low = None
-        if type(high) is int and high >= np.iinfo(dtype).max:
+        elif _is_traced_int(low):
+            low = wrap(weaken_p(maximum_p(low.value, least)), WEAK)
+        if type(high) is int and high >= greatest:
             high = None
+        elif _is_traced_int(high) and greatest <= np.iinfo(np.int64).max:
+            high = wrap(weaken_p(minimum_p(high.value, greatest)), WEAK)
     return low, high
+
+
+def _is_traced_int(x: Any) -> TypeGuard[TracedArray]:
+    """Whether x is a Python int whose number is not known."""
+    return type(x) is TracedArray and is_weak(x.value) and dtype_of(x.value).kind == "i"
 
 
 def _clip_with_keywords(a: Any, low: Any, high: Any, out: Any, keywords: dict[str, Any]) -> Any:

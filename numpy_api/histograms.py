@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes
-from ..autodiff.core import PYTHON_DTYPES, Tracer, Value, dtype_of, ndim_of, shape_of
+from ..autodiff.core import (
+    PYTHON_DTYPES,
+    Tracer,
+    Value,
+    deciding_value,
+    dtype_of,
+    ndim_of,
+    shape_of,
+)
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import BatchingError, user_line
 from ..autodiff.handles import TracedArray, unwrap_known, value_of, wrap
@@ -75,7 +83,11 @@ def _estimated_count(bins: str, a: Value, limits: Any) -> int:
     """The number of bins by one of NumPy's estimators, which all examples of a batch must share."""
     known: Any = None if limits is None else [unwrap_known(limit, "range") for limit in limits]
     size = shape_of(a)[0]
-    examples = examine(a).reshape((-1, size)) if size else np.zeros((1, 0))
+    examples = (
+        deciding_value(a, "the number of bins", examine).reshape((-1, size))
+        if size
+        else np.zeros((1, 0))
+    )
     counts = {len(np.histogram_bin_edges(row, bins, known)) - 1 for row in examples}
     if len(counts) > 1:
         raise BatchingError(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes, views
-from ..autodiff.core import PYTHON_DTYPES, Value, dtype_of, ndim_of, shape_of
+from ..autodiff.core import Value, dtype_of, is_weak, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line
 from ..autodiff.flat import FlatIterator, cycled, flat_view
@@ -154,10 +154,16 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     places = in_range(index_array(ind, "ind"), shape_of(elements.value)[0], mode)
     places = views.ravel(places)
     count = shape_of(places.value)[0]
-    value = value_of(v)
+    value = _fitting(v, elements.value)
     if count and shapes.prod(shape_of(value)):
         elements[places] = wrap(cycled(value, count), ARRAY0D)
     return None
+
+
+def _fitting(x: Any, like: Value) -> Value:
+    """What is to be written into an array: of a Python int, NumPy says whether it fits."""
+    value = value_of(x)
+    return convert(value, dtype_of(like)) if is_weak(value) else value
 
 
 def as_mask(mask: Any) -> Value:
@@ -171,7 +177,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     if type(arr) is not TracedArray:
         return _into_ndarray(np.place, arr, mask, vals)
     elements: Any = flat_view(arr)
-    chosen, value = as_mask(mask), value_of(vals)
+    chosen, value = as_mask(mask), _fitting(vals, elements.value)
     size = shape_of(elements.value)[0]
     if shapes.prod(shape_of(chosen)) != size:
         raise ValueError("place: mask and data must be the same size")
@@ -208,8 +214,8 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
         return _into_ndarray(np.copyto, dst, src, casting=casting, where=where)
     value, dtype = value_of(src), dtype_of(dst.value)
     given = dtype_of(value)
-    if type(value) in PYTHON_DTYPES:  # weak: a float fits into float32, but not into an int
-        given = np.result_type(dtype, type(value)(0))
+    if is_weak(value):  # a float fits into float32, but not into an int
+        given = np.result_type(dtype, given.type(0).item())
     if not np.can_cast(given, dtype, casting):
         raise TypeError(
             f"Cannot cast array data from {given!r} to {dtype!r} according to the rule '{casting}'"

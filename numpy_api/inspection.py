@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autodiff.core import concrete_value, dtype_of, is_weak, ndim_of
+from ..autodiff.core import concrete_value, deciding_value, dtype_of, is_weak, ndim_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import BatchingError, ConcretizationError
 from ..autodiff.handles import TracedArray
@@ -37,7 +37,7 @@ def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
 def min_scalar_type(a: TracedArray) -> np.dtype[Any]:
     if ndim_of(a.value):
         return dtype_of(a.value)
-    return np.min_scalar_type(concrete_value(a.value))
+    return np.min_scalar_type(deciding_value(a.value, "np.min_scalar_type"))
 
 
 @implements(np.common_type)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes
-from ..autodiff.core import Value, concrete_value, dtype_of, ndim_of, shape_of
+from ..autodiff.core import Value, deciding_value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line
 from ..autodiff.handles import describe, unwrap_known, value_of, wrap
@@ -279,7 +279,7 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: Any = False, *, rtol: Any = 
         raise ValueError("matrix_rank: `tol` and `rtol` can't be both set.")
     value = as_array(A)
     if ndim_of(value) < 2:
-        known = concrete_value(value)
+        known = deciding_value(value, "np.linalg.matrix_rank of a vector")
         return int(np.any(known != 0))
     value = matrix("matrix_rank", wrap(value))
     if tol is not None:
@@ -325,7 +325,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 def _residuals(a: Value, b: Value, x: Value, rank: Value) -> Value:
     """The squared lengths of b - A x; empty, as NumPy has it, unless A is tall of full rank."""
     m, n = shape_of(a)
-    if m <= n or concrete_value(rank) != n:
+    if m <= n or deciding_value(rank, "the residuals of np.linalg.lstsq") != n:
         return np.zeros(0, np.finfo(dtype_of(a)).dtype)
     r = b - matmul_p(a, x)
     squares = absolute_p(r) * absolute_p(r) if is_complex(r) else r * r

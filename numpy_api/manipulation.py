@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes, views
-from ..autodiff.core import Value, concrete_value, dtype_of, ndim_of, shape_of
+from ..autodiff.core import Value, deciding_value, dtype_of, ndim_of, shape_of
 from ..autodiff.dims import is_size
 from ..autodiff.dispatch import implements
 from ..autodiff.handles import (
@@ -331,7 +331,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> TracedArray:
         raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
     n = ndim_of(filt.value)
     axes = shapes.axis_tuple(axis, n)
-    nonzero = np.argwhere(concrete_value(not_equal_p(filt.value, 0)))
+    nonzero = np.argwhere(deciding_value(not_equal_p(filt.value, 0), "np.trim_zeros"))
     start, stop = np.zeros(n, int), np.zeros(n, int)
     if len(nonzero):
         start, stop = nonzero.min(0), nonzero.max(0) + 1

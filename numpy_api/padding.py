@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes, views
-from ..autodiff.core import Value, dtype_of, ndim_of, shape_of
+from ..autodiff.core import Value, dtype_of, is_weak, ndim_of, shape_of
 from ..autodiff.dims import Dim
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line
@@ -74,7 +74,10 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Tr
                     f"{user_line()}"
                 )
     maker = _MAKERS.get(mode, _statistics if mode in _STATISTICS else _mirrored)
-    options = [mode, next(iter(kwargs.values()), None)]
+    option = next(iter(kwargs.values()), None)
+    if mode == "constant" and is_weak(filling := value_of(option)):  # NumPy says whether it fits
+        option = wrap(convert(filling, dtype_of(x)))
+    options = [mode, option]
     for axis, pair in enumerate(widths):
         if any(pair) and shapes.prod(shape_of(x)):
             x = maker(x, axis, pair, *options)

@@ -26,6 +26,7 @@ from ..autodiff.handles import (
 from ..autodiff.primitives.checks import refuse_p
 from ..autodiff.primitives.elementwise import add_p, equal_p, multiply_p
 from ..autodiff.rules import convert, reshape_p
+from ..autodiff.size_structures import symbols_of
 from ..autodiff.sizes import iota, size_value
 from .creation import array, owned
 from .namespace import replaces, replaces_inside
@@ -42,7 +43,7 @@ def _number(x: Any) -> Any:
 
 @replaces_inside("arange")
 def arange(*args: Any, **kwargs: Any) -> Any:
-    if dims.in_use and dims.symbols_of((args, kwargs)):
+    if dims.in_use and symbols_of((args, kwargs)):
         values = _arange_of_sizes(*args, **kwargs)
         if values is not None:
             return wrap(values, ARRAY0D)

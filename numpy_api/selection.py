@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes, views
-from ..autodiff.core import PYTHON_DTYPES, Value, dtype_of, is_weak, ndim_of, shape_of
+from ..autodiff.core import PYTHON_DTYPES, Value, dtype_of, is_weak, ndim_of, settle, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import BatchingError, ConcretizationError, user_line
 from ..autodiff.handles import (
@@ -26,7 +26,7 @@ from ..autodiff.handles import (
 from ..autodiff.primitives.elementwise import logical_not_p, logical_or_p, select_p
 from ..autodiff.primitives.indexing import nonzero_p
 from ..autodiff.protocols import write_out
-from ..autodiff.rules import broadcast_to_p, convert
+from ..autodiff.rules import broadcast_to_p, cast, convert
 from ..autodiff.views import array_of
 from .indexing import as_mask, in_range, index_array, take, take_along_axis, take_values
 from .joining import stack
@@ -67,7 +67,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> TracedArray:
             )
     values = [_weak_or_value(choice) for choice in (*choicelist, default)]
     dtype = _result_type(values)
-    *choices, result = [convert(value, dtype) for value in values]
+    *choices, result = [cast(value, dtype) for value in values]  # NumPy does not check
     shape = shapes.broadcast(*map(shape_of, conditions), *map(shape_of, choices))
     for condition, choice in zip(conditions[::-1], choices[::-1], strict=True):
         result = select_p(condition, choice, result)
@@ -122,7 +122,8 @@ def _piecewise_conditions(x: TracedArray, condlist: Any) -> list[TracedArray]:
 def _apply_where(out: Any, x: Any, condition: Any, function: Callable[[Any], Any]) -> None:
     try:
         places = nonzero_p(at_least(condition, 1).value)
-    except (BatchingError, ConcretizationError):
+    except (BatchingError, ConcretizationError) as error:
+        settle(error)
         with np.errstate(all="ignore"):
             results = array_of(function(x))
         chosen = convert(results.value, dtype_of(out.value))

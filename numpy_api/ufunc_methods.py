@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes
-from ..autodiff.core import Value, aval_of, concrete_value, dtype_of, ndim_of, shape_of
+from ..autodiff.core import Value, aval_of, deciding_value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, name_of
 from ..autodiff.errors import user_line
 from ..autodiff.handles import TracedArray, fit_shape, has_handle, unwrap_known, value_of, wrap
@@ -308,7 +308,7 @@ def _known_index(index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple(map(_known_index, index))
     if type(index) is TracedArray or (isinstance(index, list) and has_handle(index)):
-        return concrete_value(value_of(index))
+        return deciding_value(value_of(index), "indices of a ufunc's method")
     return index
 
 

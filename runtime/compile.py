@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import re
+import struct
 import threading
 import time
 import weakref
@@ -15,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.core import Aval, Value
-from ..autodiff.dims import substituted
 from ..autodiff.errors import warn_user
 from ..autodiff.program import Literal, Program
+from ..autodiff.rules import narrow_p
+from ..autodiff.size_structures import substituted
 from ..codegen.mlir.libraries import ERRORS
 from ..codegen.mlir.module import Module, ModuleWriter, symbols_of_program
 from ..codegen.pipeline import optimize
@@ -247,11 +249,12 @@ class Compiled:
         place = _failed_index.__dict__.pop("place", None)
         if place is None:
             return _lost_error()
-        _, axis = self.recipe.checks[code - 2]
-        index, length = place
-        if index < 0:
-            index -= length  # it was counted from the end
-        return IndexError(f"index {index} is out of bounds for axis {axis} with size {length}")
+        what, (number, length) = self.recipe.checks[code - 2], place
+        if isinstance(what, tuple):
+            return _unfitting(number, *what)
+        if number < 0:
+            number -= length  # it was counted from the end
+        return IndexError(f"index {number} is out of bounds for axis {what} with size {length}")
 
     def _call_back(self, number: int, table: int, sizes: int, status: int) -> int:
         """Whether it went well. Only the result says so: ctypes returns 0 where an exception gets
@@ -288,6 +291,16 @@ class Compiled:
             found = (found,)
         for place, result in zip(step.results, found, strict=True):
             _array_at(next(pointers), place, values)[...] = result
+
+
+def _unfitting(bits: int, dtype: np.dtype[Any], is_float: bool) -> BaseException:
+    """What NumPy raises for a Python number that is none of ``dtype``."""
+    number = struct.unpack("d", struct.pack("q", bits))[0] if is_float else bits
+    try:
+        narrow_p.impl(number, dtype=dtype)
+    except (OverflowError, ValueError) as error:
+        return error
+    return _lost_error()
 
 
 def _forwarded(owner: weakref.ref[Compiled]) -> Callable[..., int]:

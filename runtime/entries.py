@@ -12,13 +12,14 @@ import numpy as np
 from ..autodiff import boundary
 from ..autodiff.calls import call_p
 from ..autodiff.core import Tracer, Value, describe_type, shape_of, thread_state
-from ..autodiff.dims import Dim, is_symbolic, numbers_for, settled, substituted
+from ..autodiff.dims import Dim, is_symbolic, numbers_for
 from ..autodiff.errors import MutationError, user_line
 from ..autodiff.foreign import digest
 from ..autodiff.handles import TracedArray
 from ..autodiff.primitives.manipulation import transpose_p
 from ..autodiff.program import Program
 from ..autodiff.scopes import Scope
+from ..autodiff.size_structures import settled, substituted
 from ..autodiff.views import set_shape
 from . import traced
 from .environment import Environment

@@ -14,9 +14,11 @@ from ..autodiff.dims import is_symbolic
 from ..autodiff.scopes import Scope
 from .entries import Entry
 from .signature import Call, Type
+from .uncompiled import Uncompiled
 
 MOST = 4  # symbolic Programs of one family, after which sizes are numbers again
 SHAPES = 8  # that are remembered
+FAILURES = 4  # after which it is no more tried to record
 
 
 class Family:
@@ -24,8 +26,25 @@ class Family:
 
     def __init__(self) -> None:
         self.shapes: list[list[tuple[Any, ...]]] = []
-        self.entries: list[Entry] = []
+        self.entries: list[Entry | Uncompiled] = []
+        self.uncompiled: Uncompiled | None = None  # where recording has failed, the last time
+        self.failures = 0
         self.is_fixed = False  # the function takes its sizes for numbers
+
+    def fail(self, entry: Uncompiled) -> None:
+        """Notes that the function cannot be recorded."""
+        self.uncompiled = entry
+        self.entries = [entry, *self.entries][:MOST]
+        self.failures += 1
+
+    def found(self, call: Call) -> Entry | Uncompiled | None:
+        """What serves a call, as far as a fast look tells."""
+        if self.failures >= FAILURES:
+            return self.uncompiled
+        return next((entry for entry in self.fitting(call) if entry.serves(call)), None)
+
+    def fitting(self, call: Call) -> list[Entry | Uncompiled]:
+        return [entry for entry in self.entries if entry.fits(call)]
 
     def symbolic_types(self, call: Call) -> tuple[Scope, list[Type]] | None:
         """The types of a call's leaves with symbols for the sizes that vary; None if none do."""

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.core import PYTHON_DTYPES, running
-from ..autodiff.dims import Dim, is_symbolic, key_of, numbers_for, substituted
+from ..autodiff.dims import Dim, is_symbolic, numbers_for
 from ..autodiff.handles import ARRAY0D, WEAK, View
+from ..autodiff.size_structures import key_of, substituted
 from .compile import Compiled
 from .entries import Entry, Sizes
 from .entry_signature import (

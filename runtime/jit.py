@@ -15,6 +15,7 @@ from typing import Any
 
 from ..autodiff import boundary, dims
 from ..autodiff.boundary import function_name
+from ..autodiff.errors import UnknownSizeError, warn_user
 from ..autodiff.program import Program
 from ..codegen.inspection import Inspection
 from .debug import show
@@ -25,8 +26,9 @@ from .explanation import Compile, Description, Explanation, describe, parameter_
 from .families import Family, has_symbolic_sizes, key_without_sizes
 from .fast_path import signature_of
 from .inspecting import inspection_of
-from .randomness import random_state
+from .randomness import RandomState
 from .signature import DYNAMIC, STATIC, TREE, Call
+from .uncompiled import Uncompiled
 
 KEYS = 256  # signatures that a function keeps, and environments of each
 ENVIRONMENTS = 8
@@ -63,6 +65,7 @@ def jit(
     Raises
     ------
     ConcretizationError : Python asks for the value of a traced array: ``if x > 0``, ``float(x)``.
+        Where only a size or dtype depends on values the plain function runs, with a warning.
     TypeError : an argument is no array, number, hashable object or tree of them.
 
     >>> import xnp as np
@@ -98,6 +101,7 @@ class Jit(NativeEntry):
         self._fun = fun
         self._options = (static, dynamic)
         self._modes = _modes(fun, static, dynamic)
+        self._has_warned = False
         self.clear_cache()
         functools.update_wrapper(self, fun, updated=())
 
@@ -114,6 +118,9 @@ class Jit(NativeEntry):
         if dims.in_use and has_symbolic_sizes(call):  # in a Program for any size
             return self._fun(*call.args, **call.kwargs)
         found = self._entry(call)
+        if isinstance(found, Uncompiled):
+            self._warn_once(found)
+            return found.run(call)
         result = found.run(call)
         if not found.is_fast and found.executable is not None:
             found.is_fast = True  # or cannot be
@@ -129,27 +136,41 @@ class Jit(NativeEntry):
     def _is_method_of(self, kind: type) -> bool:
         return any(vars(cls).get(self.__name__) is self for cls in kind.__mro__)
 
-    def _entry(self, call: Call) -> Entry:
+    def _warn_once(self, entry: Uncompiled) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            warn_user(
+                f"jit runs {function_name(self._fun)} uncompiled: {entry.why}", RuntimeWarning
+            )
+
+    def _entry(self, call: Call) -> Entry | Uncompiled:
         return self._found(call) or self._made(call)
+
+    def _compiled(self, call: Call) -> Entry:
+        entry = self._entry(call)
+        if isinstance(entry, Uncompiled):
+            raise UnknownSizeError(entry.why)
+        return entry
 
     def _mode(self, place: int | str) -> int:
         return self._modes.get(place, TREE)
 
-    def _found(self, call: Call) -> Entry | None:
-        entries: Sequence[Entry] = self._entries.get(call.key, ())
+    def _found(self, call: Call) -> Entry | Uncompiled | None:
+        entries: Sequence[Entry | Uncompiled] = self._entries.get(call.key, ())
         for entry in entries:
             if entry.serves(call):
                 return entry
         family = self._families.get(key_without_sizes(call)) if self._families else None
         if family is not None:
-            fitting = [entry for entry in family.entries if entry.fits(call)]
-            for entry in fitting:
-                if entry.serves(call):
-                    return entry
-            entries = [*entries, *fitting]
+            entry = family.found(call)
+            if entry is not None:
+                return entry
+            entries = [*entries, *family.fitting(call)]
         return self._found_slowly(call, entries) if entries else None
 
-    def _found_slowly(self, call: Call, entries: Sequence[Entry]) -> Entry | None:
+    def _found_slowly(
+        self, call: Call, entries: Sequence[Entry | Uncompiled]
+    ) -> Entry | Uncompiled | None:
         """Among entries of the right kind, that in whose environment something may have changed."""
         environment = Environment(self._fun, call.objects)
         for entry in entries:
@@ -158,14 +179,21 @@ class Jit(NativeEntry):
                 return entry
         return None
 
-    def _made(self, call: Call) -> Entry:
+    def _made(self, call: Call) -> Entry | Uncompiled:
         """Records and compiles the function for a call of a new kind."""
         start = time.perf_counter()
         environment = Environment(self._fun, call.objects, names=True)
-        before = random_state(environment.generators)
+        before = RandomState(environment.generators)
         family = self._family(call)
-        entry = self._recorded(call, environment, family)
-        if before != random_state(environment.generators):
+        try:
+            entry = self._recorded(call, environment, family, before)
+        except UnknownSizeError as error:
+            before.restore()
+            plain = Uncompiled(self._fun, call, environment, error)
+            family.fail(plain)
+            self._note(call, plain, start)
+            return plain
+        if before.has_changed():
             entry.note = "draws random numbers: from the next call on the plain function runs"
             entry.draws = True
         elif not environment.unchanged():
@@ -185,7 +213,9 @@ class Jit(NativeEntry):
         _shorten(self._families)
         return family
 
-    def _recorded(self, call: Call, environment: Environment, family: Family) -> Entry:
+    def _recorded(
+        self, call: Call, environment: Environment, family: Family, before: RandomState
+    ) -> Entry:
         """For any size, if sizes have varied and it is possible; else for the sizes at hand."""
         symbolic = family.symbolic_types(call)
         if symbolic is not None:
@@ -199,6 +229,7 @@ class Jit(NativeEntry):
                     entry.note = f"for any size{' with ' if guards else ''}{guards}"
                     return entry
                 family.is_fixed = True
+            before.restore()
         return Entry(self._fun, call, environment)
 
     def _keep(self, call: Call, entry: Entry, family: Family) -> None:
@@ -209,7 +240,7 @@ class Jit(NativeEntry):
         self._entries[call.key] = [entry, *known][:ENVIRONMENTS]
         _shorten(self._entries)
 
-    def _note(self, call: Call, entry: Entry, start: float) -> None:
+    def _note(self, call: Call, entry: Entry | Uncompiled, start: float) -> None:
         description = describe(self._fun, call)
         reason = reason_of(description, self._past, entry.environment)
         signature = ", ".join(f"{name}: {text}" for name, text in description.items())
@@ -225,7 +256,7 @@ class Jit(NativeEntry):
 
     def trace(self, *args: Any, **kwargs: Any) -> Program:
         """The Program of a call with these arguments; printing it shows one equation a line."""
-        return self._entry(self._call(args, kwargs)).traced.program
+        return self._compiled(self._call(args, kwargs)).traced.program
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """What a call with these arguments is compiled to."""
@@ -243,7 +274,7 @@ class Jit(NativeEntry):
         (6, 48)
         """
         call = self._call(args, kwargs)
-        entry = self._entry(call)
+        entry = self._compiled(call)
         return inspection_of(entry.traced.program, entry.sizes_by_symbol(call))
 
     # -- as a method, copied, pickled --

@@ -28,7 +28,7 @@ class Recipe(NamedTuple):
     name: str
     constants: list[Literal]
     callbacks: list[Operation]
-    checks: list[tuple[Any, int]]
+    checks: list[Any]
     imports: list[str]  # symbols that the runtime has to find
     shared: dict[str, dict[str, str]]  # see `shared_code`
     keeps_memory: bool  # between calls: see `Arena`

@@ -78,8 +78,26 @@ class Traced:
         environment: Environment,
     ) -> None:
         self.name = function_name(function)
+        trace = ProgramTrace()
+        trace.passes_on = False
+        try:
+            self._record(trace, function, call, types, environment)
+        except Exception:
+            if trace.unknown_size is None:
+                raise
+        if trace.unknown_size is not None:  # also if the function has caught it
+            raise trace.unknown_size
+
+    def _record(
+        self,
+        trace: ProgramTrace,
+        function: Callable[..., Any],
+        call: Call,
+        types: Sequence[Type],
+        environment: Environment,
+    ) -> None:
         recorder = _Recorder(call, environment)
-        with collection_paused(), ProgramTrace() as trace:
+        with collection_paused(), trace:
             given = [_parameter(trace, t) for t in types]
             recorder.begin(given)
             args, kwargs = call.rebuilt(list(given))

@@ -11,6 +11,7 @@ from native_programs import Known, Maker, Refused, fits, is_same
 from xnp.autodiff import dims
 from xnp.autodiff.core import Aval
 from xnp.autodiff.program import Literal, Program
+from xnp.autodiff.size_structures import hinted
 
 INTP = np.dtype(np.intp)
 
@@ -291,7 +292,7 @@ def setitem(m: Maker) -> None:
 def embed(m: Maker) -> None:
     shape = _some_shape(m)
     index = basic_index(m, shape)
-    part = Known(None, np.zeros([dims.hinted(dim) for dim in shape])[index])
+    part = Known(None, np.zeros([hinted(dim) for dim in shape])[index])
     x = m.pick(lambda x: x.ndim == part.sample.ndim and np.shape(x.sample) == part.sample.shape)
     m.add("embed", x, index=index, shape=tuple(shape))
 
@@ -453,7 +454,7 @@ def scan(m: Maker) -> None:
     carry = _operands(m, m.rng.choice((0, 1, 1, 2, 3)))
     xs = [m.array() for _ in range(m.rng.choice((0, 0, 1)))]
     length = xs[0].shape[0] if xs else m.rng.choice((0, 1, 2, 3, 5, *m.sizes))
-    if np.size(xs[0].sample) > 1000 if xs else dims.hinted(length) > 40:
+    if np.size(xs[0].sample) > 1000 if xs else hinted(length) > 40:
         raise Refused
     if xs and not _at_least(length, 1):
         raise Refused

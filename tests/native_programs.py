@@ -22,6 +22,7 @@ from xnp.autodiff import dims
 from xnp.autodiff.core import Aval, primitives
 from xnp.autodiff.program import Equation, Literal, Program, Variable
 from xnp.autodiff.scopes import Scope
+from xnp.autodiff.size_structures import hinted, substituted
 
 LARGEST = 6000  # elements
 LIMITS = {"e": 512.0, "f": 2.0**22, "d": 2.0**50, "F": 2.0**22, "D": 2.0**50}
@@ -110,7 +111,7 @@ def _checked_call(self: Program, *values: Any) -> list[Any]:
     sizes = self._sizes(values)
     for equation in self.equations:
         args = [x.value if type(x) is Literal else known[x] for x in equation.inputs]
-        params = dims.substituted(equation.params, sizes)
+        params = substituted(equation.params, sizes)
         found = computed(equation.primitive, args, params)
         known.update(zip(equation.results, found, strict=True))
     return [x.value if type(x) is Literal else known[x] for x in self.results]
@@ -153,7 +154,7 @@ class Sample(NamedTuple):
         by_symbol = {self.scope.symbols[name]: size for name, size in sizes.items()}
         values = []
         for v in self.program.parameters:
-            shape = dims.substituted(v.aval.shape, by_symbol)
+            shape = substituted(v.aval.shape, by_symbol)
             values.append(random_array(rng, shape, v.aval.dtype, v.aval.weak))
         return self._replace(values=values)
 
@@ -218,7 +219,7 @@ class Maker:
 
     def _numbers(self, params: Any) -> Any:
         """Parameters with the hints in the place of symbols."""
-        return dims.hinted(params)
+        return hinted(params)
 
     def program(self, results: Sequence[Known], name: str = "f") -> Program:
         return Program(self.parameters, self.equations, [x.atom for x in results], name)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from xnp.autodiff.dims import substituted
+from xnp.autodiff.size_structures import substituted
 from xnp.codegen.mlir import loops, module, nest_shape, nest_values, regions, tiles
 from xnp.runtime import compile as compiling
 from xnp.runtime import recipe

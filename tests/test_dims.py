@@ -15,6 +15,7 @@ from xnp import ConcretizationError, LeakedTracerError
 from xnp.autodiff import dims, shapes
 from xnp.autodiff.dims import Dim
 from xnp.autodiff.scopes import Scope
+from xnp.autodiff.size_structures import hinted, substituted
 from xnp.autodiff.symbolic_layouts import SymbolicLayout, dense_strides
 
 NAMES = ("n", "m", "k")
@@ -239,9 +240,9 @@ def test_a_hint_may_be_a_size_of_an_outer_program():
 def test_substitution():
     _, (n, m, _) = made()
     params = {"shape": (n, m + 1), "index": (slice(None, n // 2), 3), "axis": 0}
-    found = dims.substituted(params, {"n": 6, "m": 2})
+    found = substituted(params, {"n": 6, "m": 2})
     assert found == {"shape": (6, 3), "index": (slice(None, 3), 3), "axis": 0}
-    assert dims.hinted((n, m)) == (5, 7)
+    assert hinted((n, m)) == (5, 7)
 
 
 def test_division_by_zero():
@@ -334,9 +335,9 @@ def test_layouts_are_numpys_wherever_the_guards_hold(steps, wanted, order, hints
             return
         at_sizes = step(at_sizes)
     values = dict(zip("nm", sizes, strict=True))
-    assert dims.substituted(layout.shape, values) == at_sizes.shape
+    assert substituted(layout.shape, values) == at_sizes.shape
     for dim, ours, theirs in zip(
-        at_sizes.shape, dims.substituted(layout.strides, values), at_sizes.strides, strict=True
+        at_sizes.shape, substituted(layout.strides, values), at_sizes.strides, strict=True
     ):
         assert dim == 1 or ours == theirs
     assert found == in_place(at_sizes, at_sizes, wanted, order)

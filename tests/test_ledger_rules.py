@@ -52,6 +52,7 @@ GAPS = {
     **{(name, "cpu"): "NumPy is called: its own code is native" for name in CALLED},
     **{(name, "cpu"): "SciPy is called: its own code is native" for name in CALLED_OF_SCIPY},
     ("unstack", "cpu"): "it is bound outside of Programs only",
+    ("round_number", "cpu"): "Python is called: it rounds decimal numbers exactly",
     **{(name, "cpu"): "nothing to call: the size is not known" for name in ("nonzero", "roots")},
     ("nonzero", "shape"): "the size of the result is the number of True elements",
     ("roots", "shape"): "how many there are, and whether they are complex, depends on the values",
@@ -60,6 +61,8 @@ GAPS = {
 # Primitives that no row binds, and why.
 UNEXERCISED = {
     **dict.fromkeys(("dimension", "iota"), "symbolic sizes: see test_symbolic_shapes.py"),
+    "round_number": "Python numbers that are traced: see test_python_numbers.py",
+    "narrow": "Python ints that are traced: see test_python_integers.py",
     **dict.fromkeys(("call", "called"), "jitted functions: see test_op_jit.py"),
     **dict.fromkeys(
         ("branch", "checkpoint", "for", "scan", "while"), "regions: see test_control_flow.py"

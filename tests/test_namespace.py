@@ -34,6 +34,7 @@ TRANSFORMATIONS = {
 }
 ERRORS = {
     *("BatchingError", "ConcretizationError", "DifferentiationError", "LeakedTracerError"),
+    "UnknownSizeError",
     *("MutationError", "UnsupportedError"),
 }
 

@@ -309,3 +309,9 @@ def test_writes_and_reads_anywhere(data):
 
     x = numpy.arange(16.0).reshape(4, 4)
     check_same(program_of(f, (x,)), (x,), loose=True)
+
+
+@pytest.mark.parametrize("char", "BHIQbhqd")
+def test_the_absolute_value_of_what_was_negated(char):
+    x = numpy.array([2, 0, 7], char)
+    numpy.testing.assert_array_equal(xnp.jit(lambda x: abs(-x))(x), abs(-x))

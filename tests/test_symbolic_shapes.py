@@ -19,7 +19,7 @@ from test_abstract_values import LEDGER as NOT_RECORDED
 from test_fuzz_programs import check_same
 
 import xnp as np
-from xnp.autodiff import dims
+from xnp.autodiff.size_structures import substituted
 from xnp.testing.vectors import leaves_of, map_leaves, precision_of
 
 # Rows that fix a size, and why.
@@ -102,7 +102,7 @@ def larger(program, args, sizes):
     parameters = iter(program.parameters)
 
     def one(leaf):
-        shape = dims.substituted(next(parameters).aval.shape, sizes)
+        shape = substituted(next(parameters).aval.shape, sizes)
         return grown(leaf, shape) if shape else leaf
 
     return tuple(map_leaves(one, arg) for arg in args)

@@ -312,6 +312,7 @@ def _eig_check(ct: Any, ans: Any) -> None:
 
 # It has no shape rule: the results of a real matrix are real if all its eigenvalues are.
 eig_p = Decomposition("eig", lambda a: tuple(np.linalg.eig(a)), _eig_tangents, _eig_check)
+eig_p.instead = "Of a symmetric matrix np.linalg.eigh(a) knows them."
 
 
 def _largest_mask(v: Any) -> Any:

@@ -70,6 +70,16 @@ def _result_shape(impl: Any, *avals: Aval) -> Aval:
     return Aval(shapes.broadcast(*(a.shape for a in avals)), ufunc_dtype(impl, *avals))
 
 
+def ufunc_of(primitive: Primitive) -> Any:
+    """The ufunc in whose dtypes a primitive computes, or None."""
+    if isinstance(primitive.impl, np.ufunc):
+        return primitive.impl
+    rule = primitive.shape_rule
+    if isinstance(rule, partial) and rule.args and isinstance(rule.args[0], np.ufunc):
+        return rule.args[0]
+    return None
+
+
 def result_like(ufunc: Any) -> Callable[..., Aval]:
     """The shape rule of a function whose result has the shape and dtype of a ufunc's result."""
     return partial(_result_shape, ufunc)

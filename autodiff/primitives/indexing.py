@@ -342,6 +342,10 @@ def _nonzero_batch(primitive: Primitive, size: Any, args: Any, batched: Any) -> 
 
 # The indices of the True elements. The size of the result depends on the values.
 nonzero_p = Constant("nonzero", np.nonzero, batch=_nonzero_batch, multiple=True)
+nonzero_p.instead = (
+    "Keep all elements: write np.where(mask, a, 0.0) in place of a[mask], and "
+    "a[...] = np.where(mask, new, a) in place of a[mask] = new."
+)
 
 
 # Positions in the order of the elements as indices, one for each axis.

@@ -92,3 +92,6 @@ roots_p = General(
     _roots_vjp,
     batch=batch_unchanged,
 )
+roots_p.instead = (
+    "Find a single root by steps of Newton's method, in np.fori_loop or np.while_loop."
+)

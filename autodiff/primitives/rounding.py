@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Aval, Value, shape_of
+from ..core import PYTHON_DTYPES, Aval, Value, shape_of
 from ..rules import Linear, unbroadcast
 from .elementwise import (
     Elementwise,
@@ -49,6 +49,19 @@ lcm_p = Test("lcm", np.lcm)
 
 # To ``decimals`` places, negative ones before the point.
 round_p = Test("round", np.round, lambda x, *, decimals: Aval(x.shape, x.dtype))
+
+
+def _round_number(x: Any, *, digits: int) -> Any:
+    if type(x) in PYTHON_DTYPES:
+        return round(x, digits)
+    numbers = [round(number, digits) for number in np.ravel(x).tolist()]
+    return np.array(numbers, x.dtype).reshape(x.shape)[()]
+
+
+# Python's own rounding: to the decimal number that is nearest to x, exactly.
+round_number_p = Test(
+    "round_number", _round_number, lambda x, *, digits: Aval(x.shape, x.dtype, x.weak)
+)
 
 
 # x - y q with a whole number q, which is constant between the jumps: -q with respect to y. Found

@@ -16,6 +16,7 @@ from ..affine import ZERO, Affine, Index
 from ..places import Place
 from ..plan import Store, broadcast_index
 from . import memory
+from .checks import narrow, note_failure
 from .convert import cast
 from .emitter import Operand, element_type
 
@@ -33,35 +34,9 @@ def checked(nest: Any, index: Any, axis: int, size: Any) -> Any:
         negative = e.compare("slt", i, e.constant(0, "i64"), "i64")
         i = e.select(negative, e.binary("arith.addi", i, length, "i64"), i, "i64")
         bad = e.compare("uge", i, length, "i64")
-        _note(nest, bad, i, axis, size)
+        note_failure(nest, bad, i, axis, nest.context.size(size))
         i = e.select(bad, e.constant(0, "i64"), i, "i64")
     return index._replace(operand=Operand(i, INT64))
-
-
-def _note(nest: Any, bad: str, index: str, axis: int, size: Any) -> None:
-    """Writes down which check has failed, the index and the size; what failed first stays."""
-    e = nest.e
-    code, status = nest.context.check(size, axis)
-    some = bad if e.lanes == 1 else e.op(f"vector.reduction <or>, {bad} : {e.type('i1')} into i1")
-    e.effect(f"scf.if {some} {{")
-    one = index if e.lanes == 1 else _first(e, bad, index)
-    with e.scalar():
-        before = e.op(f"llvm.load {status} : !llvm.ptr -> i64")
-        fine = e.compare("eq", before, e.integer(0), "i64")
-        for slot, value in enumerate((e.integer(code), one, nest.context.size(size))):
-            at = f"{status}[{slot}] : (!llvm.ptr) -> !llvm.ptr, i64"
-            pointer = e.op(f"llvm.getelementptr {at}")
-            old = e.op(f"llvm.load {pointer} : !llvm.ptr -> i64")
-            e.effect(f"llvm.store {e.select(fine, value, old, 'i64')}, {pointer} : i64, !llvm.ptr")
-    e.effect("}")
-
-
-def _first(e: Any, bad: str, index: str) -> str:
-    """The index in the first of the lanes that are marked."""
-    lanes = e.select(bad, e.lane_numbers(), e.constant(e.lanes - 1, "i64"), "i64")
-    first = e.op(f"vector.reduction <minui>, {lanes} : {e.type('i64')} into i64")
-    lane = e.op(f"arith.index_cast {first} : i64 to index")
-    return e.op(f"vector.extract {index}[{lane}] : i64 from {e.type('i64')}")
 
 
 def _addresses(
@@ -185,4 +160,4 @@ def _dimension(nest: Any, equation: Equation, index: Index) -> Any:
 
 
 # Equations that do not just compute with the elements of their arguments.
-SOURCES = {"gather": _gather, "iota": _iota, "dimension": _dimension}
+SOURCES = {"gather": _gather, "iota": _iota, "dimension": _dimension, "narrow": narrow}

@@ -30,7 +30,7 @@ def types_of(equation: Equation) -> tuple[DTypes, DTypes]:
 def is_elementwise(equation: Equation) -> bool:
     """Whether a loop can hold the equation: else it is an operation of its own."""
     name = equation.primitive.name
-    if name in ("iota", "dimension"):
+    if name in ("iota", "dimension", "narrow"):
         return True
     if name not in LOWER or equation.primitive.multiple:
         return False

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...autodiff.core import Aval, primitives
+from ...autodiff.primitives.elementwise import ufunc_of
 from .emitter import Emitter, Operand, element_type
 
 DType = np.dtype[Any]
@@ -84,13 +85,7 @@ def _ufunc(name: str) -> Any:
     """The ufunc whose loop a primitive has, or None."""
     if name in _LIKE:
         return _LIKE[name] if isinstance(_LIKE[name], np.ufunc) else np.sin
-    primitive = primitives[name]
-    if isinstance(primitive.impl, np.ufunc):
-        return primitive.impl
-    rule = primitive.shape_rule
-    if isinstance(rule, partial) and rule.args and isinstance(rule.args[0], np.ufunc):
-        return rule.args[0]
-    return None
+    return ufunc_of(primitives[name])
 
 
 @lru_cache(4096)

@@ -29,7 +29,7 @@ from .regions import Inside, pointer_to  # and enters the regions into OPERATION
 STACK_BYTES = 1 << 14  # temporaries up to this size lie on the stack
 STACK_TOTAL = 1 << 18
 MANY_STEPS = 24  # from which on each nest is a function, so that equal ones are compiled once
-STATUS = Buffer("status", 0, 24)  # what has gone wrong: the number of a check, an index, a size
+STATUS = Buffer("status", 0, 24)  # what has gone wrong: which check, a number, a size
 SHARED_WORK = 1 << 18  # operations from which on threads share a cluster: waking one takes long
 PIECE_WORK = 1 << 15  # that a thread takes at once
 
@@ -44,7 +44,7 @@ class Module(NamedTuple):
     symbols: list[Symbol]
     is_parallel: bool
     clusters: list[Cluster]
-    checks: list[tuple[Any, int]]
+    checks: list[Any]
     shared: dict[str, dict[str, str]]  # functions that modules share: see `Emitter.share`
     keeps_memory: bool  # between calls: a block that the global `<name>_arena` points to
 
@@ -255,7 +255,7 @@ class ModuleWriter:
         self.depth = 0  # of the regions around what is being written
         self.clock = 0  # the step of the main plan that is being written
         self.constants: list[Literal] = []
-        self.checks: list[tuple[Any, int]] = []  # sizes and axes that indices are compared with
+        self.checks: list[Any] = []  # the axes of indices, the dtypes of numbers
         self.main = MainWriter(self)
 
     def module(self) -> Module:
@@ -385,15 +385,15 @@ class ModuleWriter:
             writer.pointer,
             writer.size,
             writer.temporary,
-            lambda size, axis: (self._new_check(size, axis), writer.pointer(STATUS)),
+            lambda what: (self._new_check(what), writer.pointer(STATUS)),
             self.vector_bytes,
             self.depth > 0,
         )
         return BlockNest(plan, cluster, context, narrow)
 
-    def _new_check(self, size: Any, axis: int) -> int:
-        """The number that a run returns where an index does not fit; 1 is a failed call back."""
-        self.checks.append((size, axis))
+    def _new_check(self, what: Any) -> int:
+        """The number that a run returns where a number does not fit; 1 is a failed call back."""
+        self.checks.append(what)
         return len(self.checks) + 1
 
     def new_part(self) -> PartWriter:

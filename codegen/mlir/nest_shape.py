@@ -43,7 +43,7 @@ class Context(NamedTuple):
     pointer: Callable[[Buffer], str]
     size: Callable[[Any], str]  # of an int or a Dim, as i64
     scratch: Callable[[int], str]  # a pointer to so many bytes for as long as the function runs
-    check: Callable[[Any, int], tuple[int, str]]  # see `addresses.checked`
+    check: Callable[[Any], tuple[int, str]]  # see `checks.note_failure`
     vector_bytes: int
     in_region: bool  # of a loop, or a branch
 

@@ -1,0 +1,46 @@
+"""Functions whose sizes or dtypes depend on values: they cannot be recorded, the plain one runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..autodiff.errors import UnknownSizeError
+from .environment import Environment
+from .explanation import Compile
+from .signature import Call
+
+
+class Uncompiled:
+    """In the place of an `Entry`, for calls that differ in the sizes of arrays at most."""
+
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        call: Call,
+        environment: Environment,
+        error: UnknownSizeError,
+    ) -> None:
+        self.fun = fun
+        self.objects = call.objects
+        self.environment = environment
+        self.why = str(error)  # not the error, which keeps alive what was recorded
+        self.note = f"runs uncompiled: {self.why}"
+        self.record: Compile | None = None
+
+    def serves(self, call: Call) -> bool:
+        """Whether the objects are the same, and nothing that was read has changed."""
+        mine = self.objects
+        same = len(mine) == len(call.objects) and all(
+            a is b for a, b in zip(mine, call.objects, strict=True)
+        )
+        return same and self.environment.unchanged()
+
+    def reads_the_same(self) -> bool:
+        return True
+
+    def fits(self, call: Call) -> bool:
+        return True
+
+    def run(self, call: Call) -> Any:
+        return self.fun(*call.args, **call.kwargs)
