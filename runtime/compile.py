@@ -113,18 +113,19 @@ class Compiled:
         self.timed: Any = None  # the same with the time of each kernel, once that was asked for
         self._failures = threading.local()
         start = time.perf_counter()
-        key, literals = recipe.key_of(program)
-        key = f"{type(self).__name__}\n{key}"
         is_shown = debug_level() >= 3  # what is found on disk has no stages to show
-        found = None if self.symbols or is_shown else recipe.find(key, literals)
+        keyed = recipe.key_of(program)
+        key, parts = keyed or (str(program), [])
+        key = f"{type(self).__name__}\n{key}"
+        found = None if keyed is None or is_shown else recipe.find(key, parts)
         self.milliseconds["disk"] = (time.perf_counter() - start) * 1e3
         if found is not None:
             self.recipe, object_code = found
             self.library = native.load_object(object_code, self._imports())
         else:
             self.library = self._compiled(key)
-            if not self.symbols:
-                recipe.save(key, literals, self.recipe, self.library.object_code())
+            if keyed is not None:
+                recipe.save(key, parts, self.recipe, self.library.object_code())
         self.address = self.library.address(self.recipe.name)
         self._run = _RUN(self.address)
         if self.recipe.keeps_memory:
