@@ -103,6 +103,24 @@ class Scope:
         self.floors[key] = max(floor, self.floors.get(key, floor))
 
 
+def reopened(
+    sizes: Iterable[tuple[Symbol, int]],
+) -> tuple[Scope, dict[Symbol, dims.Dim]]:
+    """A new scope, open, with a symbol for each of these and the size as its hint; it knows what
+    theirs know. And which of its symbols stands for which.
+    """
+    scope, own = Scope(), {}
+    for symbol, size in sizes:
+        lower, upper = dims.substituted((symbol.lower, symbol.upper), own)
+        own[symbol] = scope.symbol(symbol.name, size, lower, upper)
+    for before in dict.fromkeys(symbol.scope for symbol in own):
+        for guard in before.guards:
+            dim = dims.substituted(guard.dim, own)
+            if type(dim) is dims.Dim:  # else what was noted before says it
+                scope.note(dims.Guard(guard.relation, dim))
+    return scope, own
+
+
 def known_of(symbols: Iterable[Symbol]) -> tuple[list[Symbol], list[str]]:
     """All symbols that proofs about these may speak of, in an order that their names give, and the
     facts that those proofs rest on.

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autodiff.core import Primitive, primitives
-from ..autodiff.dims import Dim, symbols_of
+from ..autodiff.dims import Dim
 from ..autodiff.program import Literal, Program, regions
 from ..autodiff.scopes import known_of
 from ..autodiff.size_bounds import Atom, Symbol
@@ -30,11 +30,14 @@ from .native import host
 
 
 class Recipe(NamedTuple):
-    """See the module's text. ``constants``, ``callbacks`` and ``checks`` are those of `Module`."""
+    """See the module's text. ``constants``, ``callbacks``, ``symbols`` and ``checks`` are those of
+    `Module`.
+    """
 
     name: str
     constants: list[Literal]
     callbacks: list[Operation]
+    symbols: list[Symbol]
     checks: list[tuple[Any, int]]
     imports: list[str]  # symbols that the runtime has to find
     shared: dict[str, dict[str, str]]  # see `shared_code`
@@ -56,16 +59,6 @@ def literals_of(program: Program) -> list[Literal]:
     return found
 
 
-def symbols_in(program: Program) -> set[Symbol]:
-    """The symbols of all sizes in a Program and its regions."""
-    found = symbols_of([aval.shape for aval in program.in_avals])
-    for equation in program.equations:
-        found |= symbols_of([v.aval.shape for v in equation.results]) | symbols_of(equation.params)
-        for region in regions(equation):
-            found |= symbols_in(region)
-    return found
-
-
 Parts = list[Literal | Symbol]
 
 
@@ -82,7 +75,7 @@ def key_of(program: Program) -> tuple[str, Parts] | None:
     number = {id(x): i for i, x in enumerate(literals)}
     # The text shows each array by its type: that two are one has to be said besides.
     which = [number[id(x)] for x in occurrences]
-    symbols, facts = known_of(symbols_in(program))
+    symbols, facts = known_of(program.symbols())
     if len({symbol.name for symbol in symbols}) < len(symbols):
         return None
     return "\n".join([str(program), str(which), *digests, *facts]), [*literals, *symbols]

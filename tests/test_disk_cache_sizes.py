@@ -43,6 +43,11 @@ def solved(x):
 def looped(x):
     return np.fori_loop(0, x.shape[0], lambda i, s: s * 0.5 + x[i], 0.0)
 
+def gradients(x):  # code whose arguments do not show every size
+    return np.sum(np.concatenate([np.tanh(x[1:] * x[:-1]), np.sort(x)[: x.shape[0] // 3]]) ** 2)
+
+compiled_gradients = np.jit(gradients)
+
 for size in 9, 7, 20, 3, 11, 64, 13:
     x = numpy.cos(numpy.arange(size))
     for f, args in (
@@ -61,6 +66,10 @@ for size in 9, 7, 20, 3, 11, 64, 13:
             assert str(error) == said, error
         else:
             raise AssertionError(f"an index {wrong} was taken")
+    batch = numpy.cos(numpy.arange(size * (size % 5 + 1))).reshape(size % 5 + 1, size)
+    for transform, given in (np.hessian, x), (lambda f: np.vmap(np.grad(f)), batch):
+        a, b = transform(compiled_gradients)(given), transform(gradients)(given)
+        numpy.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
 info = np.cache.info()
 print(info.hits, info.misses, "mlir" in sys.modules)
 """
