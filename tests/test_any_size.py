@@ -3,6 +3,7 @@ the first size and for any, and right at each.
 """
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy
 import pytest
@@ -132,6 +133,37 @@ def test_gradients_of_examples(name):
     assert compiled() == before
 
 
+def regression(w, x, y):
+    return np.mean((np.tanh(x @ w) - y) ** 2) + np.sum(w * w) / x.shape[0]
+
+
+def pairs(w, x, y):
+    whole = np.concatenate([w, y, y[: y.shape[0] // 2 * 2].reshape(-1, 2)[:, 1]])
+    return np.sum(whole**2) * np.sum(x.reshape(x.size // 2, 2).T) if x.size % 2 == 0 else x[0, 0]
+
+
+@pytest.mark.parametrize("f", [regression, pairs])
+def test_several_arguments(f):
+    """Sizes that guards make equal, and such as violate them."""
+    g, counts = np.jit(f), []
+    for n, m in [(4, 3), (5, 4), (6, 6), (7, 3), (7, 8), (3, 5), (2, 2), (12, 7), (8, 8), (31, 30)]:
+        before = compiled()
+        args = sample(m), sample(n, m), sample(n)
+        for argnums in (0, (0, 1, 2)):
+            found, wanted = (np.grad(h, argnums=argnums)(*args) for h in (g, f))
+            check(found, wanted, f"{f.__name__} at {n}, {m}")
+        counts.append(compiled() - before)
+    assert not any(counts[7:]), counts
+
+
+def test_sizes_that_do_not_fit_are_an_error():
+    g = np.grad(np.jit(regression))
+    for n, m in [(4, 3), (5, 4), (6, 6)]:
+        g(sample(m), sample(n, m), sample(n))
+    with pytest.raises(ValueError, match="must be as long as"):
+        g(sample(5), sample(6, 4), sample(6))
+
+
 def test_batches_of_batches():
     def f(x, y):
         return np.sum(np.tanh(x[1:] - x[:-1])) * y
@@ -223,6 +255,19 @@ def test_cotangents_from_behind_a_mask():
             check(second(masked(g))(x), second(masked(f))(x), f"second at {size}")
 
 
+def test_in_recordings_of_more_sizes_than_are_kept():
+    """Of functions that take their sizes for numbers: all that they call has numbers, too."""
+    g = np.jit(FUNCTIONS["differences"])
+
+    def twice(h):
+        return lambda x: h(x) * int(x.shape[0]) + np.sum(np.grad(h)(x) ** 2)
+
+    ours = np.jit(twice(g))
+    for size in range(2, any_size.MOST + 6):
+        wanted = twice(FUNCTIONS["differences"])(sample(size))
+        check(ours(sample(size)), wanted, f"at {size}")
+
+
 def test_arguments_written_to():
     def f(x, y):
         y[1:] += x[1:] * x[:-1]
@@ -238,6 +283,21 @@ def test_arguments_written_to():
     g = np.jit(f)
     for size in (4, 5, 6, 9, 12):
         check(whole(g)(sample(size)), whole(f)(sample(size)), f"at {size}")
+
+
+def test_many_threads_at_once():
+    """Versions are made by whichever thread comes first, or by two."""
+    for name in ("differences", "halves", "scan"):
+        f = FUNCTIONS[name]
+        g = np.jit(f)
+
+        def at(size, f=f, g=g, name=name):
+            check(second(g)(sample(size)), second(f)(sample(size)), f"{name} at {size}")
+            x = sample(size % 4 + 1, size)
+            check(np.vmap(np.grad(g))(x), np.vmap(np.grad(f))(x), f"{name} of {x.shape}")
+
+        with ThreadPoolExecutor(4) as pool:
+            assert [*pool.map(at, [*range(2, 20)] * 2)] == [None] * 36
 
 
 def test_without_a_compiler(monkeypatch):
