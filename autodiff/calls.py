@@ -7,6 +7,9 @@ made once for each combination of arguments that carry one, and called in its pl
 * the tape: a forward Program, that returns what the backward one reads besides its results, and
   the backward Program. Cheap elementwise values are computed again rather than stored.
 * vmap: the Program of the whole batch.
+
+A Program for any size is called with ``sizes``, the numbers of all its symbols, and what is made of
+it is for any size again if it can be (`any_size`). In a Program that is recorded sizes are numbers.
 """
 
 from __future__ import annotations
@@ -15,13 +18,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from .any_size import at_sizes, derived, derived_anyway, derived_batch, evaluated
 from .batching import BatchTrace, BatchTracer
-from .core import Aval, OptionalValues, Params, Primitive, Value, Values, aval_of, dtype_of
+from .core import (
+    Aval,
+    OptionalValues,
+    Params,
+    Primitive,
+    Value,
+    Values,
+    aval_of,
+    dtype_of,
+    thread_state,
+)
 from .forward import JVPTrace, JVPTracer
 from .program import Atom, Equation, Program, Variable, regions
 from .recording import ProgramTrace
 from .rules import broadcast_to_p, zeros_like
-from .structured import Structured, enter_tape, is_traced_by
+from .size_structures import SizeKey
+from .structured import Structured, back_on_tape, enter_tape, is_traced_by
 from .tape import Node, OutputNode, TapeTrace, TapeTracer, pull_back
 
 
@@ -31,18 +46,29 @@ class Call(Structured):
     def __init__(self) -> None:
         super().__init__(
             "call",
-            lambda *values, program: tuple(program(*values)),
+            lambda *values, **params: evaluated(values, params),
             shape=lambda *avals, program: program.out_avals,
         )
+
+    def __call__(self, *args: Value, **params: Any) -> Any:
+        if thread_state.program is not None and "sizes" in params:
+            program = at_sizes(params)
+            if program is None:
+                return evaluated(args, params)
+            params = {"program": program}
+        return super().__call__(*args, **params)
 
     def process_jvp(
         self, trace: JVPTrace, primals: Values, x_dots: OptionalValues, params: Params
     ) -> tuple[Value, ...]:
-        program = params["program"]
         moving = tuple(x_dot is not None for x_dot in x_dots)
-        both, has_dot = jvp_program(program, moving)
-        found = self(*primals, *(x for x in x_dots if x is not None), program=both)
-        count = len(program.results)
+        made = derived(jvp_program, params, moving)
+        if made is None:
+            pairs = zip(primals, x_dots, strict=True)
+            return evaluated([x if d is None else JVPTracer(trace, x, d) for x, d in pairs], params)
+        (both, has_dot), sizes = made
+        found = self(*primals, *(x for x in x_dots if x is not None), program=both, **sizes)
+        count = len(params["program"].results)
         dots = iter(found[count:])
         return tuple(
             JVPTracer(trace, out, next(dots)) if has else out
@@ -52,18 +78,26 @@ class Call(Structured):
     def process_tape(
         self, trace: TapeTrace, values: Values, parents: Sequence[Node | None], params: Params
     ) -> tuple[Value, ...]:
-        program = params["program"]
         wanted = tuple(parent is not None for parent in parents)
-        forward, backward, pulled = split_program(program, wanted)
-        found = self(*values, program=forward)
-        count = len(program.results)
+        made = derived(split_program, params, wanted)
+        if made is None:
+            return evaluated(back_on_tape(trace, values, parents), params)
+        (forward, backward, pulled), sizes = made
+        found = self(*values, program=forward, **sizes)
+        count = len(params["program"].results)
         outs, residuals = found[:count], found[count:]
         node = Node(
             _called_p,
             parents,
             values,
             [aval_of(out) for out in outs],
-            {"program": program, "backward": backward, "residuals": residuals, "pulled": pulled},
+            {
+                "call": params,
+                "forward": forward,
+                "backward": {"program": backward, **sizes},
+                "residuals": residuals,
+                "pulled": pulled,
+            },
         )
         return tuple(
             TapeTracer(trace, out, OutputNode(node, i)) if pulled[i] else out
@@ -73,8 +107,24 @@ class Call(Structured):
     def batch(
         self, size: Any, args: Sequence[Value], batched: Sequence[bool], params: Params
     ) -> tuple[Any, Any]:
-        program, out_batched = batched_program(params["program"], size, tuple(batched))
-        return self(*args, program=program), out_batched
+        flags = tuple(batched)
+        if thread_state.program is not None:  # and the size may be a symbol of what is recorded
+            program, out_batched = batched_program(params["program"], SizeKey(size), flags)
+            return self(*args, program=program), out_batched
+        made = derived_batch(batched_program, params, size, flags)
+        if made is None:
+            return _evaluated_batch(size, args, flags, params)
+        (program, out_batched), sizes = made
+        return self(*args, program=program, **sizes), out_batched
+
+
+def _evaluated_batch(
+    size: int, args: Sequence[Value], batched: Sequence[bool], params: Params
+) -> tuple[Any, Any]:
+    trace = BatchTrace(size)
+    inputs = [BatchTracer(trace, x) if b else x for x, b in zip(args, batched, strict=True)]
+    found = evaluated(inputs, params)
+    return _batch_results(found, trace)
 
 
 call_p = Call()
@@ -93,31 +143,37 @@ class _Called(Primitive):
         ]
         residuals, backward = params["residuals"], params["backward"]
         if strong:
-            residuals, backward = self._masked(residuals, args, wanted, params)
-        found = iter(call_p(*residuals, *cts, program=backward))
+            residuals, backward = self._masked(args, wanted, params)
+        found = iter(call_p(*residuals, *cts, **backward))
         return [None if w is None else next(found) for w in wanted]
 
-    def _masked(
-        self, residuals: Values, args: Values, wanted: Sequence[Any], params: Params
-    ) -> tuple[Values, Program]:
-        """What the backward Program reads, and that Program, where cotangents may be zeros from
+    def _masked(self, args: Values, wanted: Sequence[Any], params: Params) -> tuple[Values, Params]:
+        """What the backward Program reads, and the call of it, where cotangents may be zeros from
         behind a mask.
         """
-        program, flags = params["program"], tuple(w is not None for w in wanted)
-        count = len(program.results)
-        plain, *_ = split_program(program, flags)
-        forward, backward, _ = split_program(program, flags, True)
-        if residual_places(forward, count) != residual_places(plain, count):
-            residuals = call_p(*args, program=forward)[count:]
-        return residuals, backward
+        call = params["call"]
+        count = len(call["program"].results)
+        flags = tuple(w is not None for w in wanted)
+        (forward, backward, _), sizes = derived_anyway(split_program, call, flags, True)
+        residuals = params["residuals"]
+        if not _is_same(forward, params["forward"]):
+            residuals = call_p(*args, program=forward, **sizes)[count:]
+        return residuals, {"program": backward, **sizes}
 
     def push(self, ans: Any, args: Values, x_dots: OptionalValues, params: Params) -> Any:
-        program = params["program"]
         moving = tuple(x_dot is not None for x_dot in x_dots)
-        both, has_dot = jvp_program(program, moving)
-        found = call_p(*args, *(x for x in x_dots if x is not None), program=both)
-        dots = iter(found[len(program.results) :])
+        (both, has_dot), sizes = derived_anyway(jvp_program, params["call"], moving)
+        found = call_p(*args, *(x for x in x_dots if x is not None), program=both, **sizes)
+        dots = iter(found[len(params["call"]["program"].results) :])
         return tuple(next(dots) if has else None for has in has_dot)
+
+
+@lru_cache(maxsize=512)
+def _is_same(a: Program, b: Program) -> bool:
+    """Whether two Programs made of one compute the same. They may be versions of it that know
+    different things of the sizes, and so have different equations.
+    """
+    return str(a) == str(b)
 
 
 _called_p = _Called("called", lambda *_, **__: None, multiple=True)
@@ -147,9 +203,10 @@ def jvp_program(program: Program, moving: tuple[bool, ...]) -> tuple[Program, tu
 
 @lru_cache(maxsize=512)
 def batched_program(
-    program: Program, size: Any, batched: tuple[bool, ...]
+    program: Program, key: SizeKey, batched: tuple[bool, ...]
 ) -> tuple[Program, tuple[bool, ...]]:
     """The Program for a batch along axis 0 of the parameters marked, and which results have it."""
+    size = key.size
     with ProgramTrace(f"vmap of {program.name}") as outer:
         trace = BatchTrace(size)
         inputs = [
@@ -158,12 +215,20 @@ def batched_program(
             else outer.parameter(aval)
             for aval, is_batched in zip(program.in_avals, batched, strict=True)
         ]
-        results, flags = [], []
-        for out in program(*inputs):
-            mine = is_traced_by(out, trace)
-            results.append(out.values if mine else out)
-            flags.append(mine)
-        return outer.program(results, f"vmap_{program.name}"), tuple(flags)
+        results, flags = _batch_results(program(*inputs), trace)
+        return outer.program(results, f"vmap_{program.name}"), flags
+
+
+def _batch_results(
+    found: Sequence[Value], trace: BatchTrace
+) -> tuple[tuple[Value, ...], tuple[bool, ...]]:
+    """Results with the batch axis where they have one, and which have."""
+    flags = tuple(is_traced_by(out, trace) for out in found)
+    values = (
+        out.values if isinstance(out, BatchTracer) and f else out
+        for out, f in zip(found, flags, strict=True)
+    )
+    return tuple(values), flags
 
 
 @lru_cache(maxsize=512)

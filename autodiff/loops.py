@@ -45,7 +45,6 @@ from .program import Program
 from .recording import record
 from .region_nodes import (
     Looped,
-    back_on_tape,
     given_cotangents,
     known_numbers,
     on_tape,
@@ -65,6 +64,7 @@ from .regions import (
 )
 from .rules import convert
 from .scans import Plan, plan_of, scan_p
+from .structured import back_on_tape
 from .tape import Node, TapeTrace
 
 SEGMENT, LEVELS = 64, 4

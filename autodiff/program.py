@@ -16,7 +16,7 @@ import numpy as np
 from . import dims
 from .core import PYTHON_DTYPES, Aval, Params, Primitive, Value, aval_of, shape_of
 from .errors import UserLine
-from .size_structures import substituted
+from .size_structures import substituted, symbols_of
 
 
 class Variable:
@@ -122,13 +122,27 @@ class Program:
         return [x.value if type(x) is Literal else known[x] for x in self.results]
 
     def _sizes(self, values: Sequence[Value]) -> dict[dims.Symbol, Any]:
-        """The sizes of the symbols in the parameters' shapes, for these Values."""
+        """The sizes of the symbols in the parameters' shapes, for these Values; none where all
+        stand for themselves.
+        """
         sizes: dict[dims.Symbol, Any] = {}
         for v, value in zip(self.parameters, values, strict=True):
             for dim, size in zip(v.aval.shape, shape_of(value), strict=True):
                 if type(dim) is dims.Dim and (symbol := dim.symbol) is not None:
                     sizes.setdefault(symbol, size)
+        if all(type(size) is dims.Dim and size.symbol is s for s, size in sizes.items()):
+            return {}
         return sizes
+
+    def symbols(self) -> set[dims.Symbol]:
+        """The symbols of all sizes in it and its regions."""
+        found = symbols_of([aval.shape for aval in self.in_avals])
+        for equation in self.equations:
+            found |= symbols_of([v.aval.shape for v in equation.results])
+            found |= symbols_of(equation.params)
+            for region in regions(equation):
+                found |= region.symbols()
+        return found
 
     def at_sizes(self, sizes: Mapping[Any, Any]) -> Program:
         """The same Program with sizes in the place of symbols."""

@@ -28,13 +28,6 @@ def known_numbers(x: Value) -> Any:
     return np.asarray(x)
 
 
-def back_on_tape(trace: TapeTrace, values: Values, parents: Sequence[Node | None]) -> list[Value]:
-    """The tracers that `process_tape` was given in two parts."""
-    return [
-        x if p is None else TapeTracer(trace, x, p) for x, p in zip(values, parents, strict=True)
-    ]
-
-
 def wanted_flags(values: Values, parents: Sequence[Node | None]) -> Flags:
     """Which operands are on the tape and have a derivative."""
     return tuple(

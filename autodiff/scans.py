@@ -24,7 +24,7 @@ from .core import (
 from .counted import INDEX, Counted
 from .program import Program
 from .recording import record
-from .region_nodes import Looped, back_on_tape, given_cotangents, on_tape, wanted_flags
+from .region_nodes import Looped, given_cotangents, on_tape, wanted_flags
 from .regions import (
     Flags,
     Split,
@@ -37,6 +37,7 @@ from .regions import (
     strong,
     zeros_of,
 )
+from .structured import back_on_tape
 from .tape import Node, TapeTrace
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import dims
+from . import size_algebra as algebra
 from .size_algebra import Polynomial
 from .size_bounds import Symbol, polynomial_of
-from .size_structures import symbols_of
+from .size_structures import substituted, symbols_of
 
 
 class Scope:
@@ -49,6 +50,19 @@ class Scope:
         )
         return bounds and all(guard.holds(values) for guard in self.guards)
 
+    def facts(self) -> list[str]:
+        """All that proofs about sizes rest on, a line each: the order and the bounds of the
+        symbols, what they equal, what was learnt from guards.
+        """
+        symbols = [
+            f"{s.order} {s.lower} <= {s.name} <= {s.upper}, is "
+            f"{None if s.equal is None else algebra.text(s.equal)}, {s.hint is not None}"
+            for s in self.symbols.values()
+        ]
+        floors = [f"{algebra.text(dict(key))} >= {floor}" for key, floor in self.floors.items()]
+        unequal = [f"{algebra.text(dict(key))} != 0" for key in self.unequal]
+        return [*symbols, *sorted(floors), *sorted(unequal)]
+
     def close(self) -> None:
         self.is_open = False
 
@@ -88,3 +102,38 @@ class Scope:
         key = frozenset(rest.items())
         floor = -sign * polynomial.get((), 0)
         self.floors[key] = max(floor, self.floors.get(key, floor))
+
+
+def reopened(
+    sizes: Iterable[tuple[Symbol, int]],
+) -> tuple[Scope, dict[Symbol, dims.Dim]]:
+    """A new scope, open, with a symbol for each of these and the size as its hint; it knows what
+    theirs know. And which of its symbols stands for which.
+    """
+    scope, own = Scope(), {}
+    for symbol, size in sizes:
+        lower, upper = substituted((symbol.lower, symbol.upper), own)
+        own[symbol] = scope.symbol(symbol.name, size, lower, upper)
+    for before in dict.fromkeys(symbol.scope for symbol in own):
+        for guard in before.guards:
+            dim = substituted(guard.dim, own)
+            if type(dim) is dims.Dim:  # else what was noted before says it
+                scope.note(dims.Guard(guard.relation, dim))
+    return scope, own
+
+
+def known_of(symbols: Iterable[Symbol]) -> tuple[list[Symbol], list[str]]:
+    """All symbols that proofs about these may speak of, in an order that their names give, and the
+    facts that those proofs rest on.
+    """
+    scopes: dict[Scope, None] = {}
+    pending = sorted(symbols, key=lambda symbol: symbol.order)
+    while pending:
+        scope = pending.pop(0).scope
+        if scope not in scopes:
+            scopes[scope] = None
+            for symbol in scope.symbols.values():
+                equal = dims.size_of(symbol.equal or {})
+                pending += symbols_of((symbol.lower, symbol.upper, equal))
+    found = [symbol for scope in scopes for symbol in scope.symbols.values()]
+    return found, [fact for scope in scopes for fact in ("scope", *scope.facts())]

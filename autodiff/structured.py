@@ -72,6 +72,13 @@ def enter_tape(
     return [trace.variable(x) if w else x for x, w in zip(parameters, wanted, strict=True)]
 
 
+def back_on_tape(trace: TapeTrace, values: Values, parents: Sequence[Node | None]) -> list[Value]:
+    """The tracers that `process_tape` was given in two parts."""
+    return [
+        x if p is None else TapeTracer(trace, x, p) for x, p in zip(values, parents, strict=True)
+    ]
+
+
 def is_traced_by(x: Value, trace: Any) -> bool:
     return isinstance(x, Tracer) and x.trace is trace
 

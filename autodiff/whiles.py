@@ -17,7 +17,7 @@ from .primitives.elementwise import logical_and_p
 from .primitives.reductions import reduce_any_p
 from .program import Program
 from .recording import record
-from .region_nodes import back_on_tape, known_numbers, refused_on_tape, wanted_flags
+from .region_nodes import known_numbers, refused_on_tape, wanted_flags
 from .regions import (
     Flags,
     batch_region,
@@ -31,7 +31,7 @@ from .regions import (
     split_at,
     tangent_operands,
 )
-from .structured import Structured
+from .structured import Structured, back_on_tape
 from .tape import Node, TapeTrace
 
 

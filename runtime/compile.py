@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from ..autodiff.any_size import Sizes
 from ..autodiff.core import Aval, Value
 from ..autodiff.errors import warn_user
 from ..autodiff.program import Literal, Program
 from ..autodiff.rules import narrow_p
+from ..autodiff.size_bounds import Symbol
 from ..autodiff.size_structures import substituted
 from ..codegen.mlir.libraries import ERRORS
-from ..codegen.mlir.module import Module, ModuleWriter, symbols_of_program
+from ..codegen.mlir.module import Module, ModuleWriter
 from ..codegen.pipeline import optimize
 from ..codegen.places import Place
 from . import libraries, lower_mlir, native, recipe, shared_code, threads
@@ -110,23 +112,23 @@ class Compiled:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.symbols = symbols_of_program(program)
         self.milliseconds: dict[str, float] = {}
         self.timed: Any = None  # the same with the time of each kernel, once that was asked for
         self._failures = threading.local()
         start = time.perf_counter()
-        key, literals = recipe.key_of(program)
-        key = f"{type(self).__name__}\n{key}"
         is_shown = debug_level() >= 3  # what is found on disk has no stages to show
-        found = None if self.symbols or is_shown else recipe.find(key, literals)
+        keyed = recipe.key_of(program)
+        key, parts = keyed or (str(program), [])
+        key = f"{type(self).__name__}\n{key}"
+        found = None if keyed is None or is_shown else recipe.find(key, parts)
         self.milliseconds["disk"] = (time.perf_counter() - start) * 1e3
         if found is not None:
             self.recipe, object_code = found
             self.library = native.load_object(object_code, self._imports())
         else:
             self.library = self._compiled(key)
-            if not self.symbols:
-                recipe.save(key, literals, self.recipe, self.library.object_code())
+            if keyed is not None:
+                recipe.save(key, parts, self.recipe, self.library.object_code())
         self.address = self.library.address(self.recipe.name)
         self._run = _RUN(self.address)
         if self.recipe.keeps_memory:
@@ -148,8 +150,8 @@ class Compiled:
         lowered = time.perf_counter()
         imports = re.findall(r"llvm.func @(xnp_\w+)", module.text)
         self.recipe = Recipe(
-            name, module.constants, module.callbacks, module.checks, imports, module.shared,
-            module.keeps_memory,
+            name, module.constants, module.callbacks, module.symbols, module.checks, imports,
+            module.shared, module.keeps_memory,
         )  # fmt: skip
         library = native.load(llvm_ir, self._imports())
         _show(self.program, module, library)
@@ -199,6 +201,11 @@ class Compiled:
             table[i] = array.ctypes.data
 
     @property
+    def symbols(self) -> list[Symbol]:
+        """Those whose values the code is called with."""
+        return self.recipe.symbols
+
+    @property
     def is_self_contained(self) -> bool:
         """Whether a call may go to the code's address: nothing has to be copied before."""
         return not self._refreshed
@@ -208,21 +215,23 @@ class Compiled:
         program = optimize(self.program)
         return ModuleWriter(program, self.recipe.name, vector_bytes()).module()
 
-    def __call__(self, values: Sequence[Value]) -> list[Any]:
-        """Values for the parameters, dense arrays or numbers, to arrays and scalars."""
+    def __call__(self, values: Sequence[Value], sizes: Sizes = ()) -> list[Any]:
+        """Values for the parameters, dense arrays or numbers, to arrays and scalars. ``sizes`` of
+        the symbols have to be given where the parameters do not show all.
+        """
         arrays = [
             np.asarray(x, aval.dtype, order="C")
             for x, aval in zip(values, self.program.in_avals, strict=True)
         ]
         for copy, live in self._refreshed:
             np.copyto(copy, live)
-        sizes = self._sizes(arrays)
+        known = dict(sizes) or self._sizes(arrays)
         results = [
-            np.empty(substituted(aval.shape, sizes), aval.dtype) for aval in self.program.out_avals
+            np.empty(substituted(aval.shape, known), aval.dtype) for aval in self.program.out_avals
         ]
         inputs = _pointers(arrays)
         outputs = _pointers(results)
-        numbers = [sizes[symbol] for symbol in self.symbols]
+        numbers = [known[symbol] for symbol in self.symbols]
         table = (ctypes.c_int64 * max(len(numbers), 1))(*numbers)
         code = self._run(inputs, outputs, table)
         if code:

@@ -17,7 +17,6 @@ from ..autodiff.errors import MutationError, user_line
 from ..autodiff.foreign import digest
 from ..autodiff.handles import TracedArray
 from ..autodiff.primitives.manipulation import transpose_p
-from ..autodiff.program import Program
 from ..autodiff.scopes import Scope
 from ..autodiff.size_structures import settled, substituted
 from ..autodiff.views import set_shape
@@ -29,7 +28,6 @@ from .signature import Call, Type
 from .traced import ARGUMENT, COMPUTED, COPIED, SIZE, STATIC, Traced, Write
 
 Sizes = Mapping[Any, int]
-MOST_SIZES = 16  # for which the derivatives of a Program of any size are compiled
 _NO_SIZES: Sizes = {}
 
 
@@ -64,7 +62,6 @@ class Entry:
         self.is_fast = False  # known to the native call path
         self.arrays = [*environment.arrays, *self.traced.live]
         self.exact = [(x, digest(x)) for x in self.traced.baked_arrays(environment)]
-        self.by_sizes: dict[tuple[int, ...], Program] = {}
 
     def serves(self, call: Call) -> bool:
         """Whether the objects are the same, and nothing that was read has changed."""
@@ -127,18 +124,14 @@ class Entry:
         return self.results(call, roots, sizes)
 
     def run_traced(self, call: Call) -> Any:
-        """Under a transformation: one operation on Values. Its derivatives and batches are compiled
-        for the sizes at hand; after many sizes the plain function runs in place of them.
-        """
-        key = tuple(self.sizes(call).values())
-        if len(self.by_sizes) >= MOST_SIZES and key not in self.by_sizes:
-            return self.fun(*call.args, **call.kwargs)
+        """Under a transformation: one operation on Values."""
         values = [
             in_memory_order(boundary.enter(native(x))[0], t)
             for x, t in zip(call.leaves, self.types, strict=True)
         ]
         recorded, sizes = self.traced, self.sizes(call)
-        found = call_p(*values, *recorded.captures, program=self.program(sizes))
+        known = {"sizes": tuple(self._by_symbol(sizes).items())} if sizes else {}
+        found = call_p(*values, *recorded.captures, program=recorded.program, **known)
         for write in recorded.writes:
             leaf = call.leaves[write.leaf]
             if type(leaf) is TracedArray:
@@ -147,15 +140,6 @@ class Entry:
                 write_array(leaf, write, found, sizes)
         roots = [traced.finished_handle(found[root.output], root) for root in recorded.roots]
         return self.results(call, roots, sizes)
-
-    def program(self, sizes: Sizes) -> Program:
-        """The Program with these numbers for symbols."""
-        if not sizes:
-            return self.traced.program
-        key = tuple(sizes.values())
-        if key not in self.by_sizes:
-            self.by_sizes[key] = self.traced.program.at_sizes(self._by_symbol(sizes))
-        return self.by_sizes[key]
 
     def sizes_by_symbol(self, call: Call) -> Sizes:
         """What the symbols are for this call."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autodiff.any_size import Sizes
 from ..autodiff.calls import set_executor
 from ..autodiff.core import Aval
 from ..autodiff.program import Literal, Program
@@ -21,7 +22,7 @@ from . import profile
 from .compile import Compiled, native_code
 from .timed import Timed
 
-Executable = Callable[[Sequence[Any]], list[Any]]
+Executable = Callable[..., list[Any]]  # of values, and of the symbols' sizes if they do not show
 Strides = tuple[int, ...] | None  # of a parameter; None is C order
 
 # Compiles a Program, or says None: it cannot be compiled here.
@@ -37,13 +38,13 @@ def make_executable(program: Program, strides: Sequence[Strides] | None = None) 
     return Interpreter(program)
 
 
-def run(executable: Executable, values: Sequence[Any]) -> list[Any]:
+def run(executable: Executable, values: Sequence[Any], sizes: Sizes = ()) -> list[Any]:
     """What an executable computes; with the time of each kernel, where `profile` wants it."""
     if not profile.active() or not isinstance(executable, Compiled):
-        return executable(values)
+        return executable(values, sizes)
     if executable.timed is None:
         executable.timed = Timed(executable.program)
-    return executable.timed(values)
+    return executable.timed(values, sizes)
 
 
 class Interpreter:
@@ -55,8 +56,9 @@ class Interpreter:
         atoms = [*program.results, *(x for e in program.equations for x in e.inputs)]
         self.literals = {id(x.value) for x in atoms if type(x) is Literal}
 
-    def __call__(self, values: Sequence[Any]) -> list[Any]:
-        found = self.program(*values)
+    def __call__(self, values: Sequence[Any], sizes: Sizes = ()) -> list[Any]:
+        program = self.program.at_sizes(dict(sizes)) if sizes else self.program
+        found = program(*values)
         taken = self.literals.union(map(id, values))
         return [_owned(x, aval, taken) for x, aval in zip(found, self.avals, strict=True)]
 
@@ -77,9 +79,9 @@ def _owned(x: Any, aval: Aval, taken: set[int]) -> Any:
 _executable_of = lru_cache(maxsize=512)(make_executable)
 
 
-def execute(*values: Any, program: Program) -> tuple[Any, ...]:
+def execute(*values: Any, program: Program, sizes: Sizes = ()) -> tuple[Any, ...]:
     """What `call_p` does with ndarrays and numbers."""
-    return tuple(run(_executable_of(program), values))
+    return tuple(run(_executable_of(program), values, sizes))
 
 
 set_executor(execute)

@@ -3,6 +3,10 @@
 Running the code takes a few facts about the Program: which arrays are its constants, what it calls
 back to NumPy for, which indices it checks. They are pickled with the code under a key made of the
 Program's text, so that a second process neither optimises nor generates anything.
+
+The Program's literals and the symbols of its sizes are its *parts*: in the file their numbers stand
+for them, so that what is read speaks of those of the Program at hand. Code for symbolic sizes rests
+on what their scopes know of them, which is in the key.
 """
 
 from __future__ import annotations
@@ -15,7 +19,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autodiff.core import Primitive, primitives
+from ..autodiff.dims import Dim
 from ..autodiff.program import Literal, Program, regions
+from ..autodiff.scopes import known_of
+from ..autodiff.size_bounds import Atom, Symbol
 from ..codegen.plan import Operation
 from . import disk_cache
 from .cache_environment import environment_key
@@ -23,11 +30,14 @@ from .native import host
 
 
 class Recipe(NamedTuple):
-    """See the module's text. ``constants``, ``callbacks`` and ``checks`` are those of `Module`."""
+    """See the module's text. ``constants``, ``callbacks``, ``symbols`` and ``checks`` are those of
+    `Module`.
+    """
 
     name: str
     constants: list[Literal]
     callbacks: list[Operation]
+    symbols: list[Symbol]
     checks: list[Any]
     imports: list[str]  # symbols that the runtime has to find
     shared: dict[str, dict[str, str]]  # see `shared_code`
@@ -49,8 +59,13 @@ def literals_of(program: Program) -> list[Literal]:
     return found
 
 
-def key_of(program: Program) -> tuple[str, list[Literal]]:
-    """A text that determines what a Program compiles to, and its arrays, each once."""
+Parts = list[Literal | Symbol]
+
+
+def key_of(program: Program) -> tuple[str, Parts] | None:
+    """A text that determines what a Program compiles to, and its parts, each once. None where the
+    text would not do: two symbols are of one name.
+    """
     occurrences = literals_of(program)
     literals = list({id(x): x for x in occurrences}.values())
     digests = [
@@ -60,49 +75,62 @@ def key_of(program: Program) -> tuple[str, list[Literal]]:
     number = {id(x): i for i, x in enumerate(literals)}
     # The text shows each array by its type: that two are one has to be said besides.
     which = [number[id(x)] for x in occurrences]
-    return "\n".join([str(program), str(which), *digests]), literals
+    symbols, facts = known_of(program.symbols())
+    if len({symbol.name for symbol in symbols}) < len(symbols):
+        return None
+    return "\n".join([str(program), str(which), *digests, *facts]), [*literals, *symbols]
 
 
 class _Pickler(pickle.Pickler):
-    def __init__(self, file: Any, literals: list[Literal]) -> None:
+    def __init__(self, file: Any, parts: Parts) -> None:
         super().__init__(file, protocol=5)
-        self.numbers = {id(x): i for i, x in enumerate(literals)}
+        self.numbers = {id(x): i for i, x in enumerate(parts)}
 
     def persistent_id(self, obj: Any) -> Any:
         if isinstance(obj, Primitive):
             return "primitive", obj.name
-        if type(obj) is Literal and id(obj) in self.numbers:
-            return "literal", self.numbers[id(obj)]
+        if type(obj) in (Literal, Symbol) and id(obj) in self.numbers:
+            return "part", self.numbers[id(obj)]
+        if type(obj) is Symbol:
+            raise pickle.PicklingError(f"{obj} is no symbol of the Program")
         return None
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Sizes are made again: hashes of what they are made of differ between processes."""
+        if type(obj) is Dim:
+            return Dim, (obj.polynomial,)
+        if type(obj) is Atom:
+            return Atom, (obj.op, obj.a, obj.b)
+        return NotImplemented
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: Any, literals: list[Literal]) -> None:
+    def __init__(self, file: Any, parts: Parts) -> None:
         super().__init__(file)
-        self.literals = literals
+        self.parts = parts
 
     def persistent_load(self, pid: Any) -> Any:
         kind, which = pid
-        return primitives[which] if kind == "primitive" else self.literals[which]
+        return primitives[which] if kind == "primitive" else self.parts[which]
 
 
-def save(key: str, literals: list[Literal], recipe: Recipe, object_code: bytes) -> None:
+def save(key: str, parts: Parts, recipe: Recipe, object_code: bytes) -> None:
     """Keeps a compiled Program; one whose parts cannot be pickled is not kept."""
     file = io.BytesIO()
     try:
-        _Pickler(file, literals).dump((recipe, object_code))
+        _Pickler(file, parts).dump((recipe, object_code))
     except (pickle.PicklingError, AttributeError, TypeError):
         return
     disk_cache.put(key, file.getvalue(), _environment())
 
 
-def find(key: str, literals: list[Literal]) -> tuple[Recipe, bytes] | None:
+def find(key: str, parts: Parts) -> tuple[Recipe, bytes] | None:
     """What `save` kept under the key for this machine and these versions."""
     data = disk_cache.get(key, _environment())
     if data is None:
         return None
     try:
-        return _Unpickler(io.BytesIO(data), literals).load()
+        return _Unpickler(io.BytesIO(data), parts).load()
     except (pickle.UnpicklingError, KeyError, IndexError, AttributeError, ImportError, EOFError):
         return None
 

@@ -50,13 +50,16 @@ class Module(NamedTuple):
 
 
 def symbols_of_program(program: Program) -> list[Symbol]:
-    """The symbols of the parameters' sizes, in order of first occurrence."""
+    """The symbols of the parameters' sizes, in order of first occurrence, then those that no
+    parameter has for a size.
+    """
     found: dict[Symbol, None] = {}
     for aval in program.in_avals:
         for dim in aval.shape:
             if isinstance(dim, Dim) and dim.symbol is not None:
                 found.setdefault(dim.symbol)
-    return list(found)
+    others = program.symbols() - set(found)
+    return [*found, *sorted(others, key=lambda symbol: symbol.order)]
 
 
 class FunctionWriter:
