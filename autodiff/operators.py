@@ -260,7 +260,7 @@ def _complex(self: TracedArray) -> complex:
 
 def _array(self: TracedArray, dtype: Any = None, copy: bool | None = None) -> Any:
     if dtype_of(self.value).kind in "biu":  # as bool(x) and int(x): no derivative to lose
-        value = np.asarray(concrete_value(self.value))
+        value = np.asarray(_number(self, "an array of integers"))
     else:
         value = np.asarray(constant_of(self, "a plain ndarray made", _PASS_IT))
     if dtype is not None and value.dtype != dtype:

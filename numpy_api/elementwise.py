@@ -52,8 +52,10 @@ def _constant(x: Any) -> Value:
 
 
 def _all(truth: Value) -> Any:
+    """Whether all is true, as a bool of Python's, which `np.allclose` and its like return."""
     handle: Any = wrap(truth)
-    return np.all(handle)
+    found: Any = np.all(handle)
+    return wrap(weaken_p(found.value), WEAK)
 
 
 # --- complex numbers
@@ -243,7 +245,7 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: Any =
 @implements(np.allclose)
 def allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: Any = False) -> Any:
     """A traced bool: `if` takes it where the value is known, vmap maps over it."""
-    return np.all(isclose(a, b, rtol, atol, equal_nan))
+    return _all(value_of(isclose(a, b, rtol, atol, equal_nan)))
 
 
 @implements(np.array_equal)

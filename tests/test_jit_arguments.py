@@ -449,3 +449,16 @@ def test_the_order_of_results_of_several_operands(shape, data):
     f = np.jit(lambda *xs: sum(xs[1:], xs[0] * 1))
     found, wanted = f(*operands), f.__wrapped__(*operands)
     assert strides(found) == strides(wanted)
+
+
+def test_bools_of_python():
+    """What NumPy gives as a bool of Python's is one."""
+    x = numpy.array([1.0, 2.0])
+    for f in (np.allclose, np.array_equal, np.array_equiv):
+        for y in (x, x + 1.0):
+            check(lambda x, y, f=f: f(x, y), x, y)
+            check(lambda x, y, f=f: (f(x, y) + 1, ~(f(x, y) + 0), not_of(f(x, y))), x, y)
+
+
+def not_of(truth):
+    return truth == False  # noqa: E712 - a traced bool has no `not`

@@ -55,6 +55,7 @@ NUMBERS = {
     "slice": lambda x, n: x[:n],
     "reshape": lambda x, n: x.reshape(n, -1),
     "split": lambda x, n: np.split(x + 1, n),
+    "split at": lambda x, n: np.split(x, [n - 1]),
     "tile": lambda x, n: np.tile(x + 1, n),
     "axis": lambda x, n: np.sum(np.stack([x, x, x, x]), axis=n - 2),
     "list": lambda x, n: np.array([x[0]] * n),
