@@ -65,7 +65,7 @@ def describe_type(shape: Sequence[Any], dtype: np.dtype[Any]) -> str:
         name = f"{_SHORT_KINDS[dtype.kind]}{dtype.itemsize * 8}"
     else:
         name = "bool" if dtype.kind == "b" else str(dtype)
-    return f"{name}[{','.join(str(dim) for dim in shape)}]"
+    return f"{name}[{','.join(getattr(dim, 'text', None) or str(dim) for dim in shape)}]"
 
 
 def shape_of(x: Value) -> tuple[Any, ...]:

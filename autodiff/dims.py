@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import size_algebra as algebra
-from .errors import ConcretizationError, LeakedTracerError, user_line
+from .errors import ConcretizationError, LeakedTracerError, is_asked_by_user, user_line
 from .size_algebra import Polynomial
 from .size_bounds import Atom, Factor, Symbol, lowest, never_zero
 
@@ -113,11 +113,23 @@ class Dim:
             return None
         return _evaluated(self.polynomial, operator.attrgetter("hint"))
 
-    def __repr__(self) -> str:
+    @property
+    def text(self) -> str:
+        """Its form: ``2*n+1``."""
         return algebra.text(self.polynomial)
+
+    def __repr__(self) -> str:
+        """Its form; where the user's program makes a text of it, the number."""
+        asks = self._is_open() and self.hint is not None and is_asked_by_user(__file__)
+        return str(_fixed(self)) if asks else self.text
 
     def __format__(self, spec: str) -> str:
         return format(int(self), spec) if spec else repr(self)
+
+    @property
+    def __class__(self) -> type:
+        """What ``isinstance`` sees: programs ask whether sizes are ints."""
+        return int
 
     # -- arithmetic --
 
@@ -220,7 +232,10 @@ class Dim:
 
     def __hash__(self) -> int:
         """In an open scope that of the number, which a set or dict of ints has to find."""
-        return hash(_fixed(self)) if self._is_open() else hash(self.key)
+        if self._is_open():
+            return hash(_fixed(self))
+        _refuse_the_user(self)
+        return hash(self.key)
 
     def _is_open(self) -> bool:
         return any(symbol.scope.is_open for symbol in self.symbols())
@@ -396,12 +411,24 @@ def _fixed(dim: Dim) -> int:
 def _note(guard: Guard) -> None:
     scopes = {symbol.scope for symbol in guard.dim.symbols()}
     if not any(scope.is_open for scope in scopes):
-        raise LeakedTracerError(
-            f"the size {guard.dim} was asked for a number{user_line()} after the function whose "
-            "sizes it is made of had returned. Return sizes from the function, do not store them."
-        )
+        raise _leaked(guard.dim)
     for scope in scopes:
         scope.note(guard)
+
+
+def _refuse_the_user(dim: Dim) -> None:
+    """A question without an answer after the recording, that the user's program asks: of a size
+    that it has kept. Where sizes are at hand these answer.
+    """
+    if _at_hand.sizes is None and is_asked_by_user(__file__):
+        raise _leaked(dim)
+
+
+def _leaked(dim: Any) -> LeakedTracerError:
+    return LeakedTracerError(
+        f"the size {dim.text} was asked for a number{user_line()} after the function whose "
+        "sizes it is made of had returned. Return sizes from the function, do not store them."
+    )
 
 
 def _holds(relation: str, dim: Any) -> bool:
@@ -411,6 +438,7 @@ def _holds(relation: str, dim: Any) -> bool:
     if proved is not None:
         return proved
     if relation == "==" and not dim._is_open():
+        _refuse_the_user(dim)
         return False
     number = dim.hint
     if number is None:
@@ -478,9 +506,13 @@ def _extreme(op: str, a: Size, b: Size) -> Size:
     first_is_larger = _proved(">=", a - b)
     if first_is_larger is not None:
         return a if first_is_larger == (op == "max") else b
-    if str(b) < str(a):
+    if _text_of(b) < _text_of(a):
         a, b = b, a
     return Dim({(Atom(op, a, b),): 1})
+
+
+def _text_of(size: Size) -> str:
+    return algebra.text(_polynomial_of(size) or {})
 
 
 def _evaluated(polynomial: Polynomial, value: Callable[[Symbol], Any]) -> Any:

@@ -134,6 +134,14 @@ def is_called_by_library(depth: int) -> bool:
     return not _is_users(sys._getframe(depth).f_code.co_filename)
 
 
+def is_asked_by_user(filename: str) -> bool:
+    """Whether the innermost frame outside of this file is the user's, or of a library of theirs."""
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename == filename and frame.f_back is not None:
+        frame = frame.f_back
+    return _is_users(frame.f_code.co_filename)
+
+
 @lru_cache(maxsize=1024)
 def _is_users(name: str) -> bool:
     inside = name.startswith(_PACKAGE_ROOT) and not name.startswith(_OWN_PROGRAMS)

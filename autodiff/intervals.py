@@ -61,14 +61,14 @@ def _range_of_result(trace: Any, equation: Any) -> Range | None:
 
 def _product(a: Range, b: Range) -> Range | None:
     products = [x * y for x in a for y in b]
-    if not all(isinstance(p, int) for p in products):
+    if not all(type(p) is int for p in products):
         return None
     return min(products), max(products)
 
 
 def _quotient(a: Range, b: Range) -> Range | None:
     divisor, other = b
-    if not isinstance(divisor, int) or divisor != other or divisor <= 0:
+    if type(divisor) is not int or divisor != other or divisor <= 0:
         return None
     return a[0] // divisor, a[1] // divisor
 

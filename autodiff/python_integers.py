@@ -52,7 +52,7 @@ def dtype_where_large(primitive: Primitive, dtype: np.dtype[Any]) -> np.dtype[An
 
 def is_held(known: tuple[Any, Any] | None, dtype: np.dtype[Any]) -> bool:
     """Whether all numbers of a range have this dtype."""
-    if known is None or not all(isinstance(end, int) for end in known):
+    if known is None or not all(type(end) is int for end in known):
         return False
     return np.iinfo(dtype).min <= known[0] and known[1] <= np.iinfo(dtype).max
 

@@ -32,7 +32,7 @@ _SINK: Place = (None, True)
 def size_in_bytes(aval: Aval) -> float:
     """The bytes of a value, of symbolic sizes for their hints."""
     count = hinted(prod(aval.shape))
-    return float(count if isinstance(count, int) else 1 << 20) * aval.dtype.itemsize
+    return float(count if type(count) is int else 1 << 20) * aval.dtype.itemsize
 
 
 def cheapest(cost: Cost) -> Callable[[Sequence[Variable], Producers], Iterable[Variable]]:

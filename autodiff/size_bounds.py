@@ -50,7 +50,8 @@ class Atom:
         self.op, self.a, self.b = op, a, b
         self.key = (op, getattr(a, "key", a), getattr(b, "key", b))
         self.hash = hash(self.key)
-        self.text = f"{_group(a)}//{_group(b)}" if op == "//" else f"{op}({a}, {b})"
+        inside = ", ".join(getattr(x, "text", str(x)) for x in (a, b))
+        self.text = f"{_group(a)}//{_group(b)}" if op == "//" else f"{op}({inside})"
         self.grouped = f"({self.text})" if op == "//" else self.text
         self.order = (1 << 30, self.text)  # after the symbols
 
@@ -68,12 +69,12 @@ Factor = Symbol | Atom
 
 
 def _group(size: Size) -> str:
-    text = str(size)
+    text = str(size) if type(size) is int else size.text
     return text if text.isalnum() else f"({text})"
 
 
 def polynomial_of(size: Size) -> Polynomial:
-    if isinstance(size, int):
+    if type(size) is int:
         return {(): size} if size else {}
     return size.polynomial
 
@@ -131,7 +132,9 @@ def _with_bounds(polynomial: Polynomial) -> float:
 
 
 def _is_bounded_by_sizes(symbol: Symbol) -> bool:
-    return any(not isinstance(bound, int | None) for bound in (symbol.lower, symbol.upper))
+    return any(
+        type(bound) is not int and bound is not None for bound in (symbol.lower, symbol.upper)
+    )
 
 
 def _least(monomial: Monomial, coefficient: int) -> float:

@@ -29,6 +29,7 @@ from ..autodiff.primitives.manipulation import transpose_p
 from ..autodiff.program import Literal, Program, regions
 from ..autodiff.recording import ProgramTrace
 from ..autodiff.shapes import inverse_permutation
+from ..autodiff.size_structures import symbols_of
 from ..codegen.pipeline import collection_paused
 from .environment import WHOLE, Environment
 from .signature import PLAIN, Call, Type, is_writeable, spec_of
@@ -165,7 +166,7 @@ class _Recorder:
     def result(self, name: str, leaf: Any) -> Result:
         if type(leaf) is TracedArray:
             return self.traced_result(leaf)
-        if type(leaf) is Dim:
+        if type(leaf) is Dim or (type(leaf) is slice and symbols_of(leaf)):
             return Result(SIZE, leaf)
         if id(leaf) in self.statics:
             return Result(STATIC, self.statics[id(leaf)])

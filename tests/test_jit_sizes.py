@@ -70,3 +70,41 @@ def test_wrong_sizes_are_numpys_error():
     with pytest.raises(ValueError, match="broadcast"):
         f(numpy.ones(6), numpy.ones(7))
     numpy.testing.assert_array_equal(f(numpy.ones(6), numpy.ones(1)), numpy.full(6, 2.0))
+
+
+# -- sizes are ints to the program --
+
+
+def test_texts_of_sizes_are_those_of_the_call():
+    names = {"w3": 1.0, "w4": 2.0, "w5": 3.0}
+    f = np.jit(lambda x: (x * names[f"w{x.shape[0]}"], f"{x.shape}", str(x.size), repr(x.shape)))
+    for n in (3, 4, 5, 4, 3):
+        scaled, *texts = f(numpy.ones(n))
+        assert scaled[0] == n - 2
+        assert texts == [f"({n},)", f"{n}", f"({n},)"]
+
+
+def test_a_size_is_an_int_at_every_call():
+    f = np.jit(lambda x: x * 2 if isinstance(x.shape[0], (int, numpy.integer)) else x * 3)
+    assert [f(numpy.ones(n))[0] for n in (3, 4, 5)] == [2.0, 2.0, 2.0]
+
+
+def test_slices_of_sizes_are_returned_with_numbers():
+    f = np.jit(lambda x: (x, slice(0, x.shape[0], 2)))
+    for n in (3, 4, 5, 6):
+        assert f(numpy.ones(n))[1] == slice(0, n, 2)
+
+
+def test_a_size_that_was_kept_answers_no_question():
+    class Norm:
+        @np.jit
+        def fit(self, x):
+            self.n = x.shape[0]
+            return x.mean()
+
+    norm = Norm()
+    for n in (3, 4):
+        norm.fit(numpy.ones(n))
+    for question in (lambda n: n == 4, lambda n: n in (3, 4), lambda n: {n: 1}, lambda n: n > 3):
+        with pytest.raises(np.LeakedTracerError, match="was asked for a number"):
+            question(norm.n)

@@ -261,8 +261,8 @@ def test_what_users_see():
         return x.reshape(-1, 2) * (n // 2)
 
     found = record(f, [numpy.ones((4, 3))])
-    assert seen == [("(n0, n1)", "n0 rows", "n0*n1", "(n0*n1)//2")]
-    assert list(map(str, found.scope.guards)) == ["n0*n1 == 2*((n0*n1)//2)"]
+    assert seen == [("(4, 3)", "4 rows", "12", "6")]
+    assert {"n0 == 4", "n1 == 3"} <= {str(guard) for guard in found.scope.guards}
     assert not found.scope.holds({"n0": 3, "n1": 3})
 
 
