@@ -8,7 +8,7 @@ stays in registers. Index operations are no steps: consumers read through them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..autodiff.core import Aval
@@ -54,7 +54,7 @@ SHORT_ROW = 256  # elements
 class Planner:
     """Makes the `Plan` of one Program. ``is_elementwise`` says which equations loops can hold;
     ``donated``: parameters whose memory may be written to, by number, and the results that come
-    after them: a loop's carried values.
+    after them: a loop's carried values. ``strides``: those of parameters that are not dense.
     """
 
     LOOK_BACK = 12  # clusters that an equation may join
@@ -65,8 +65,9 @@ class Planner:
         is_elementwise: Callable[[Equation], bool],
         constants: list[Literal],
         donated: Mapping[int, int] | None = None,
+        strides: Sequence[tuple[int, ...] | None] = (),
     ) -> None:
-        self.program = program
+        self.program, self.strides = program, strides
         self.is_elementwise = is_elementwise
         self.steps: list[Step] = []
         self.places: dict[Atom, Place] = {}
@@ -84,7 +85,7 @@ class Planner:
 
     def plan(self) -> Plan:
         for number, v in enumerate(self.program.parameters):
-            self.places[v] = self._outside(PARAMETER, number, v.aval)
+            self.places[v] = self._parameter(number, v.aval)
             if v in self.given:
                 self.donated[self.places[v].buffer] = self.given[v]
         for number, x in enumerate(self.program.results):
@@ -104,6 +105,11 @@ class Planner:
         if kind in (PARAMETER, RESULT):
             self.outside.append(buffer)
         return dense(buffer, aval.dtype, aval.shape)
+
+    def _parameter(self, number: int, aval: Aval) -> Place:
+        place = self._outside(PARAMETER, number, aval)
+        strides = self.strides[number] if number < len(self.strides) else None
+        return place if strides is None else place._replace(strides=strides)
 
     def _add(self, equation: Equation) -> None:
         for v in equation.results:

@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ _CALLBACK = ctypes.CFUNCTYPE(
 )
 _RUN = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
+
+Strides = tuple[int, ...] | None
 
 _CALL_FAILED = 1  # the code of a run in which a call back did not return a result
 
@@ -65,13 +68,15 @@ def is_available() -> bool:
     return True
 
 
-def native_code(program: Program, _strides: Any = None) -> Compiled | None:
-    """``program`` compiled, or None where it has to be interpreted, with a warning."""
+def native_code(program: Program, strides: Sequence[Strides] = ()) -> Compiled | None:
+    """``program`` compiled, or None where it has to be interpreted, with a warning. ``strides``:
+    see `Compiled`.
+    """
     show(2, f"Program of {program.name}", lambda: str(program))
     if _has_long_doubles(program):
         return None
     try:  # what is on disk needs no mlir, whose import takes long
-        return Compiled(program)
+        return Compiled(program, strides)
     except ImportError:
         _warn_once(
             "xnp.jit interprets Programs with NumPy here: llvmlite and mlir are not installed, or "
@@ -108,10 +113,14 @@ def _warn_once(message: str) -> None:
 
 
 class Compiled:
-    """A Program as native code. ``compiled(values)``: the results, as arrays in C order."""
+    """A Program as native code. ``compiled(values)``: the results, as arrays in C order.
 
-    def __init__(self, program: Program) -> None:
+    ``strides`` are those of the parameters, in bytes; None, and where there are none: C order.
+    """
+
+    def __init__(self, program: Program, strides: Sequence[Strides] = ()) -> None:
         self.program = program
+        self.strides = tuple(strides) if any(x is not None for x in strides) else ()
         self.milliseconds: dict[str, float] = {}
         self.timed: Any = None  # the same with the time of each kernel, once that was asked for
         self._failures = threading.local()
@@ -119,7 +128,7 @@ class Compiled:
         is_shown = debug_level() >= 3  # what is found on disk has no stages to show
         keyed = recipe.key_of(program)
         key, parts = keyed or (str(program), [])
-        key = f"{type(self).__name__}\n{key}"
+        key = f"{type(self).__name__} {self.strides}\n{key}"
         found = None if keyed is None or is_shown else recipe.find(key, parts)
         self.milliseconds["disk"] = (time.perf_counter() - start) * 1e3
         if found is not None:
@@ -165,7 +174,7 @@ class Compiled:
         return library
 
     def _written(self, program: Program, name: str) -> Module:
-        return ModuleWriter(program, name, vector_bytes()).module()
+        return ModuleWriter(program, name, vector_bytes(), strides=self.strides).module()
 
     def _imports(self) -> dict[str, int]:
         """The addresses of what the code calls."""
@@ -212,16 +221,15 @@ class Compiled:
 
     def module(self) -> Module:
         """What the code was made of, made again."""
-        program = optimize(self.program)
-        return ModuleWriter(program, self.recipe.name, vector_bytes()).module()
+        return self._written(optimize(self.program), self.recipe.name)
 
     def __call__(self, values: Sequence[Value], sizes: Sizes = ()) -> list[Any]:
         """Values for the parameters, dense arrays or numbers, to arrays and scalars. ``sizes`` of
         the symbols have to be given where the parameters do not show all.
         """
-        arrays = [
-            np.asarray(x, aval.dtype, order="C")
-            for x, aval in zip(values, self.program.in_avals, strict=True)
+        arrays: list[Any] = [
+            x if strides is not None else np.asarray(x, aval.dtype, order="C")
+            for x, aval, strides in zip_longest(values, self.program.in_avals, self.strides)
         ]
         for copy, live in self._refreshed:
             np.copyto(copy, live)

@@ -19,11 +19,10 @@ from ..autodiff.calls import set_executor
 from ..autodiff.core import Aval
 from ..autodiff.program import Literal, Program
 from . import profile
-from .compile import Compiled, native_code
+from .compile import Compiled, Strides, native_code
 from .timed import Timed
 
 Executable = Callable[..., list[Any]]  # of values, and of the symbols' sizes if they do not show
-Strides = tuple[int, ...] | None  # of a parameter; None is C order
 
 # Compiles a Program, or says None: it cannot be compiled here.
 NATIVE: Callable[[Program, Sequence[Strides]], Executable | None] | None = native_code

@@ -462,3 +462,45 @@ def test_bools_of_python():
 
 def not_of(truth):
     return truth == False  # noqa: E712 - a traced bool has no `not`
+
+
+# -- arrays with gaps are read where they lie --
+
+PARTS = {
+    "steps": lambda x: x[::2, ::3],
+    "reversed": lambda x: x[::-1, ::-1],
+    "columns": lambda x: x[:, 3:14],
+    "transposed steps": lambda x: x[::3, 1::2].T,
+    "diagonal": lambda x: numpy.diagonal(x)[None],
+    "windows": lambda x: numpy.lib.stride_tricks.sliding_window_view(x.ravel(), 5),
+    "repeated": lambda x: numpy.broadcast_to(x[:, 4:5], x.shape),
+    "field": lambda x: x.astype(complex).imag + x.astype(complex).real,
+    "real part": lambda x: x.astype(complex).real,
+}
+
+
+@pytest.mark.parametrize("char", "dfhq?")
+@pytest.mark.parametrize("part", PARTS)
+def test_arrays_with_gaps(part, char):
+    x = PARTS[part](numpy.arange(340.0).reshape(17, 20)).astype("d")
+    if part != "field":
+        x = PARTS[part](numpy.arange(340).reshape(17, 20).astype(char))
+
+    def f(x):
+        y = x + x
+        return y, np.sum(x, axis=0), np.max(x), x @ x.T, x[0], np.sort(x), x.reshape(-1), x.T * 2
+
+    def g(x):
+        return np.fori_loop(0, 3, lambda i, c: c + x[i % 2, 0], x[0, 1] * 1)
+
+    for found, wanted in zip(np.jit(f)(x), f(x), strict=True):
+        assert found.dtype == wanted.dtype
+        numpy.testing.assert_allclose(found, wanted, rtol=1e-5 if char == "f" else 1e-12)
+        assert numpy.shares_memory(found, x) == numpy.shares_memory(wanted, x)
+    if len(x) > 1:
+        assert np.jit(g)(x) == g(x)
+
+
+def test_an_array_that_no_memory_could_hold():
+    x = numpy.broadcast_to(1.5, (10**9, 10**6))
+    assert np.jit(lambda x: x[0, 0] + x[-1, -1])(x) == 3.0

@@ -7,7 +7,7 @@ dense, in C order; so are results.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ...autodiff.dims import Dim, maximum
@@ -242,8 +242,15 @@ class ModuleWriter:
     """Writes the module of a Program. ``name``: of the function to call, unique in a process."""
 
     def __init__(
-        self, program: Program, name: str, vector_bytes: int, *, timed: bool = False
+        self,
+        program: Program,
+        name: str,
+        vector_bytes: int,
+        *,
+        timed: bool = False,
+        strides: Sequence[tuple[int, ...] | None] = (),
     ) -> None:
+        self.strides = strides  # of the parameters: see `Planner`
         self.timed = timed  # whether the time of each step is taken
         self.program, self.name, self.vector_bytes = program, name, vector_bytes
         self.symbols = symbols_of_program(program)
@@ -262,7 +269,7 @@ class ModuleWriter:
         self.main = MainWriter(self)
 
     def module(self) -> Module:
-        plan = self.plan(self.program)
+        plan = Planner(self.program, is_elementwise, self.constants, strides=self.strides).plan()
         self.has_many_steps = len(plan.steps) > MANY_STEPS
         for step in plan.steps:
             self._take_time()
