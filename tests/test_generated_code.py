@@ -1,6 +1,7 @@
 """What the code generator makes of Programs: loop nests, reductions, memory, checks, threads."""
 
 import math
+import mmap
 import subprocess
 import sys
 
@@ -428,3 +429,17 @@ def test_python_floats_beyond_a_dtype_are_infinite(f, dtype):
     pairs = zip(found, wanted, strict=True) if isinstance(wanted, tuple) else [(found, wanted)]
     for a, b in pairs:
         same(a, b)
+
+
+@pytest.mark.parametrize("char", "dfhBD?")
+@pytest.mark.parametrize("step", [-5, -3, -2, -1, 2, 3, 4, 5])
+def test_elements_that_lie_steps_apart(step, char):
+    """Read out of whole vectors, none of which reaches beyond the first or last element."""
+    for n in (1, 3, 8, 17, 64, 257):
+        room = mmap.mmap(-1, mmap.PAGESIZE * (2 + n * 5 * 16 // mmap.PAGESIZE))
+        base = numpy.frombuffer(room, char)[-(n - 1) * abs(step) - 1 :]  # up to the last byte
+        base[:] = rng.integers(0, 2 if char == "?" else 99, base.shape).astype(char)
+        x = base[::step]
+        assert len(x) == n
+        for f in (lambda x: x + x, np.sum, lambda x: np.where(x != 0, x, 1)):
+            same(np.jit(f)(x), f(x), 8)

@@ -23,6 +23,7 @@ from .nest_shape import Context, NestShape
 
 FAR = 1 << 10  # bytes between steps, from which on memory is fetched ahead
 STEPS_AHEAD = 8
+NEAR = 4  # steps between lanes up to which all that lies between them is loaded
 
 
 class Found(NamedTuple):
@@ -214,8 +215,14 @@ class NestValues(NestShape):
         return memory.shifted(self.e, pointer, self.context.size(stride * lane))
 
     def gathered(self, pointer: str, stride: Any, dtype: np.dtype[Any]) -> Operand:
-        """Lanes that do not lie side by side, loaded one by one."""
+        """Lanes that do not lie side by side: out of whole vectors where they are near, else loaded
+        one by one.
+        """
         e, lanes = self.e, self.e.lanes
+        steps = stride // dtype.itemsize if type(stride) is int and dtype.kind != "c" else 0
+        near = steps * dtype.itemsize == stride and abs(steps) <= NEAR
+        if near and steps not in (0, 1):
+            return memory.load_apart(e, pointer, dtype, steps)
         with e.scalar():
             ones = [
                 memory.load(e, self.lane_pointer(pointer, stride, lane), dtype)
