@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import environment
+from .containers import MISSING
 from .entry_signature import (
     ABSENT,
     WatchAttribute,
@@ -23,7 +24,7 @@ def watches_of(probes: Iterable[environment.Probe]) -> list[Any]:
 
 
 def _watch(get: Any, name: Any, wanted: Any) -> Any:
-    expected = ABSENT if wanted is environment._MISSING else wanted
+    expected = ABSENT if wanted is MISSING else wanted
     if get is environment._contents:
         return WatchCell(name, expected)
     owner = getattr(get, "__self__", None)

@@ -20,7 +20,7 @@ import functools
 import sys
 import types
 from array import array
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 import numpy as np
@@ -28,12 +28,12 @@ import numpy as np
 from ..autodiff.foreign import digest, sampled
 from ..autodiff.handles import TracedArray
 from .code_reads import Chains, closure_reads, float_constants, global_reads, imports
+from .containers import MISSING, slots_of
 from .signature import typed_key
 
 NODES = 20_000  # objects looked at, for one function
 DEPTH = 60
 
-_MISSING = object()
 _ATOMS = frozenset({int, bool, str, bytes, type(None), type(...), float, complex, range, slice})
 _PACKAGE = __name__.partition(".")[0]
 _OWN = frozenset({"numpy", "scipy", "optree", "mlir", "llvmlite", _PACKAGE})
@@ -65,7 +65,7 @@ class Environment:
     def changes(self, new: Environment) -> list[str]:
         """The names of what differs in ``new``, as the function's author writes them."""
         before, after = dict(self.names), dict(new.names)
-        found = [name for name in after if before.get(name, _MISSING) != after[name]]
+        found = [name for name in after if before.get(name, MISSING) != after[name]]
         return found + [name for name in before if name not in after]
 
 
@@ -203,9 +203,9 @@ class _Reader:
             self.probes.append((functools.partial(_same_dict, attributes), dict(attributes), True))
             for key, item in attributes.items():
                 self.value(item, f"{name}.{key}" if name else str(key))
-        for key, item in _slots_of(x):
+        for key, item in slots_of(x):
             self.probes.append((functools.partial(_attribute, x), key, item))
-            if item is not _MISSING:
+            if item is not MISSING:
                 self.value(item, f"{name}.{key}" if name else str(key))
 
     def klass(self, x: type, name: str) -> None:
@@ -221,10 +221,10 @@ class _Reader:
                 self.value(item, f"{name}.{key}")
 
     def context_variable(self, x: Any, name: str) -> None:
-        found = x.get(_MISSING)
+        found = x.get(MISSING)
         self.identity(x, name)
-        self.probes.append((x.get, _MISSING, found))
-        if found is not _MISSING:
+        self.probes.append((x.get, MISSING, found))
+        if found is not MISSING:
             self.value(found, name)
 
     def wrapped(self, x: Any, name: str) -> None:
@@ -268,8 +268,8 @@ class _Reader:
                 self.imported(sys.modules.get(name), name)
 
     def global_name(self, space: dict[str, Any], name: str, chains: Chains) -> None:
-        found = space.get(name, _MISSING)
-        if found is _MISSING:  # a builtin, or not there yet
+        found = space.get(name, MISSING)
+        if found is MISSING:  # a builtin, or not there yet
             self.probes.append((functools.partial(_is_missing, space), name, True))
             self.token(("missing", name), name)
             return
@@ -278,7 +278,7 @@ class _Reader:
     def root(self, x: Any, name: str, get: tuple[Any, Any], reads: dict[str, Chains]) -> None:
         """A variable that the code reads: its value, or of a user's module what is read in it."""
         self.probes.append((*get, x))
-        if x is _MISSING:
+        if x is MISSING:
             self.token("empty", name)
         elif not isinstance(x, types.ModuleType) or not self.is_users(x.__name__):
             self.value(x, name)
@@ -300,13 +300,13 @@ class _Reader:
     def chain(self, x: Any, name: str, chain: tuple[str, ...]) -> None:
         """``module.a.b``: through modules, up to what is none; of a module as such, all of it."""
         for attribute in chain:
-            found = getattr(x, attribute, _MISSING)
+            found = getattr(x, attribute, MISSING)
             name = f"{name}.{attribute}"
             self.probes.append((functools.partial(_attribute, x), attribute, found))
             if isinstance(found, types.ModuleType) and self.is_users(found.__name__):
                 x = found
                 continue
-            if found is not _MISSING:
+            if found is not MISSING:
                 self.value(found, name)
             return
         self.imported(x, name)
@@ -351,11 +351,11 @@ def _contents(cell: Any) -> Any:
     try:
         return cell.cell_contents
     except ValueError:
-        return _MISSING
+        return MISSING
 
 
 def _attribute(x: Any, name: str) -> Any:
-    return getattr(x, name, _MISSING)
+    return getattr(x, name, MISSING)
 
 
 def _is_missing(space: dict[str, Any], name: str) -> bool:
@@ -377,7 +377,7 @@ def _same_bytes(x: Any, wanted: bytes) -> bool:
 
 
 def _same_module(x: types.ModuleType, wanted: dict[str, Any]) -> bool:
-    return all(vars(x).get(k, _MISSING) is v for k, v in wanted.items())
+    return all(vars(x).get(k, MISSING) is v for k, v in wanted.items())
 
 
 def _same_set(x: set[Any], wanted: set[Any]) -> bool:
@@ -425,14 +425,6 @@ _CLASS_NOISE = frozenset(
 
 def _name_key(key: Any) -> Hashable:
     return key if type(key) is str else typed_key(key)
-
-
-def _slots_of(x: Any) -> Iterator[tuple[str, Any]]:
-    for cls in type(x).__mro__:
-        slots = vars(cls).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__"):
-                yield name, getattr(x, name, _MISSING)
 
 
 # -- libraries --

@@ -15,20 +15,21 @@ from typing import Any
 
 from ..autodiff import boundary, dims
 from ..autodiff.boundary import function_name
-from ..autodiff.errors import UnknownSizeError, warn_user
+from ..autodiff.errors import warn_user
 from ..autodiff.program import Program
 from ..codegen.inspection import Inspection
+from .containers import ContainerWriteError
 from .debug import show
 from .entries import Entry
 from .entry import Entry as NativeEntry
 from .environment import Environment
 from .explanation import Compile, Description, Explanation, describe, parameter_names, reason_of
-from .families import Family, has_symbolic_sizes, key_without_sizes
+from .families import FAILURES, Family, has_symbolic_sizes, key_without_sizes
 from .fast_path import signature_of
 from .inspecting import inspection_of
 from .randomness import RandomState
 from .signature import DYNAMIC, STATIC, TREE, Call
-from .uncompiled import Uncompiled
+from .uncompiled import UNRECORDABLE, Uncompiled
 
 KEYS = 256  # signatures that a function keeps, and environments of each
 ENVIRONMENTS = 8
@@ -112,6 +113,8 @@ class Jit(NativeEntry):
         self._families: dict[Any, Family] = {}
         self._log: list[Compile] = []
         self._past: list[tuple[Description, Environment]] = []
+        self._container_writes = 0  # for how many kinds of arguments
+        self._always: Uncompiled | None = None  # runs all calls
 
     def _missed(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         call = self._call(args, kwargs or {})
@@ -149,13 +152,15 @@ class Jit(NativeEntry):
     def _compiled(self, call: Call) -> Entry:
         entry = self._entry(call)
         if isinstance(entry, Uncompiled):
-            raise UnknownSizeError(entry.why)
+            raise entry.kind(entry.why)
         return entry
 
     def _mode(self, place: int | str) -> int:
         return self._modes.get(place, TREE)
 
     def _found(self, call: Call) -> Entry | Uncompiled | None:
+        if self._always is not None:
+            return self._always
         entries: Sequence[Entry | Uncompiled] = self._entries.get(call.key, ())
         for entry in entries:
             if entry.serves(call):
@@ -187,10 +192,14 @@ class Jit(NativeEntry):
         family = self._family(call)
         try:
             entry = self._recorded(call, environment, family, before)
-        except UnknownSizeError as error:
+        except UNRECORDABLE as error:
             before.restore()
             plain = Uncompiled(self._fun, call, environment, error)
             family.fail(plain)
+            if isinstance(error, ContainerWriteError):
+                self._container_writes += 1
+                if self._container_writes >= FAILURES:  # one that grows has another type each time
+                    self._always = plain
             self._note(call, plain, start)
             return plain
         if before.has_changed():
@@ -218,19 +227,22 @@ class Jit(NativeEntry):
     ) -> Entry:
         """For any size, if sizes have varied and it is possible; else for the sizes at hand."""
         symbolic = family.symbolic_types(call)
-        if symbolic is not None:
-            try:
-                entry = Entry(self._fun, call, environment, *symbolic)
-            except Exception:  # noqa: BLE001 - the function's own, if any, come again
-                family.is_fixed = True
-            else:
-                if entry.is_for_any_size() and not entry.traced.captures:
-                    guards = ", ".join(map(str, symbolic[0].guards))
-                    entry.note = f"for any size{' with ' if guards else ''}{guards}"
-                    return entry
-                family.is_fixed = True
-            before.restore()
-        return Entry(self._fun, call, environment)
+        if symbolic is None:
+            return Entry(self._fun, call, environment)
+        try:
+            entry = Entry(self._fun, call, environment, *symbolic)
+        except ContainerWriteError:
+            raise
+        except Exception:  # noqa: BLE001 - the function's own, if any, come again
+            entry = None
+        if entry is not None and entry.is_for_any_size() and not entry.traced.captures:
+            guards = ", ".join(map(str, symbolic[0].guards))
+            entry.note = f"for any size{' with ' if guards else ''}{guards}"
+            return entry
+        before.restore()
+        entry = Entry(self._fun, call, environment)  # what this raises says nothing of other sizes
+        family.is_fixed = True
+        return entry
 
     def _keep(self, call: Call, entry: Entry, family: Family) -> None:
         if entry.scope is not None:

@@ -30,7 +30,9 @@ from ..autodiff.program import Literal, Program, regions
 from ..autodiff.recording import ProgramTrace
 from ..autodiff.shapes import inverse_permutation
 from ..codegen.pipeline import collection_paused
+from .containers import Containers
 from .environment import WHOLE, Environment
+from .explanation import parameter_names
 from .signature import PLAIN, Call, Type, is_writeable, spec_of
 
 ARGUMENT, COMPUTED, STATIC, CONSTANT, COPIED, SIZE = range(6)
@@ -101,7 +103,9 @@ class Traced:
             given = [_parameter(trace, t) for t in types]
             recorder.begin(given)
             args, kwargs = call.rebuilt(list(given))
+            containers = Containers(call, args, kwargs)
             result = function(*args, **kwargs)
+            containers.check(parameter_names(function))
             leaves: list[Any] = []
             self.spec = spec_of(result, _is_array, leaves)
             self.results = [recorder.result(self.name, leaf) for leaf in leaves]
