@@ -6,10 +6,12 @@ and an entry for both is found, or made by running the function on traced argume
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import sys
 import time
+import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -308,7 +310,11 @@ class Jit(NativeEntry):
         return self
 
     def __deepcopy__(self, memo: Any) -> Jit:
-        return self
+        """Of a copied object's method that of the copy; plain functions are not copied."""
+        fun = copy.deepcopy(self._fun, memo)
+        if id(self) in memo:  # the object holds it
+            return memo[id(self)]
+        return self if fun is self._fun else Jit(fun, *self._options)
 
     def __repr__(self) -> str:
         return f"<jit of {function_name(self._fun)}>"
@@ -323,6 +329,8 @@ class BoundJit:
     def __init__(self, function: Jit, instance: Any) -> None:
         self.__func__, self.__self__ = function, instance
         functools.update_wrapper(self, function, updated=())
+        # The bound method, whose signature it has: without ``self``.
+        self.__wrapped__ = types.MethodType(function._fun, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.__func__(self.__self__, *args, **kwargs)
