@@ -32,7 +32,7 @@ from .containers import MISSING, slots_of
 from .signature import typed_key
 
 NODES = 20_000  # objects looked at, for one function
-DEPTH = 60
+LONG = 200  # characters of a name
 
 _ATOMS = frozenset({int, bool, str, bytes, type(None), type(...), float, complex, range, slice})
 _PACKAGE = __name__.partition(".")[0]
@@ -41,10 +41,11 @@ _OWN = frozenset({"numpy", "scipy", "optree", "mlir", "llvmlite", _PACKAGE})
 
 class Environment:
     """What was reached. Two environments with one ``key`` are equal. ``refs`` keeps alive what the
-    key names by identity, ``arrays`` are the ndarrays among it.
+    key names by identity, ``arrays`` are the ndarrays among it. ``unwatched``: the name of the
+    first object whose changes are not seen because there are too many; None where there is none.
     """
 
-    __slots__ = ("arrays", "floats", "generators", "key", "names", "overflow", "probes", "refs")
+    __slots__ = ("arrays", "floats", "generators", "key", "names", "probes", "refs", "unwatched")
 
     def __init__(self, function: Any, objects: Iterable[Any], names: bool = False) -> None:
         reader = _Reader(names)
@@ -56,7 +57,7 @@ class Environment:
         self.floats = reader.floats
         self.generators = reader.generators
         self.names = reader.names
-        self.overflow = reader.overflow
+        self.unwatched = reader.unwatched
 
     def unchanged(self) -> bool:
         """Whether all is as it was, by a fast look. False may be a false alarm."""
@@ -85,9 +86,9 @@ class _Reader:
         self.names: list[tuple[str, Hashable]] = []
         self.with_names = with_names
         self.seen: dict[int, int] = {}
+        self.waiting: collections.deque[tuple[Any, str]] = collections.deque()
         self.modules: set[int] = set()  # of which all has been looked at
-        self.overflow = False
-        self.depth = 0
+        self.unwatched: str | None = None
         self.home = ""
 
     def run(self, function: Any, objects: Iterable[Any]) -> None:
@@ -98,11 +99,16 @@ class _Reader:
         self.value(function, "")
         for x in objects:
             self.value(x, type(x).__name__)
+        while self.waiting:  # no recursion: a list of lists of lists may be long
+            x, name = self.waiting.popleft()
+            self.contents(x, type(x), name)
 
     # -- values --
 
     def value(self, x: Any, name: str) -> None:
         kind = type(x)
+        if len(name) > LONG:
+            name = f"{name[: LONG - 20]} ..."
         if kind in _ATOMS:
             if kind is float:
                 self.floats.add(x)
@@ -111,17 +117,14 @@ class _Reader:
         if id(x) in self.seen:
             self.tokens.append(("again", self.seen[id(x)]))
             return
-        if self.depth > DEPTH or len(self.seen) > NODES:
-            self.overflow = True
+        if len(self.seen) > NODES:
+            self.unwatched = self.unwatched or name or kind.__name__
             self.identity(x, name)
             return
         self.seen[id(x)] = len(self.seen)
         self.refs.append(x)
-        self.depth += 1
-        try:
-            self.contents(x, kind, name)
-        finally:
-            self.depth -= 1
+        self.tokens.append("later")
+        self.waiting.append((x, name))
 
     def token(self, token: Hashable, name: str) -> None:
         self.tokens.append(token)

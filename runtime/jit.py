@@ -24,7 +24,7 @@ from .containers import ContainerWriteError
 from .debug import show
 from .entries import Entry
 from .entry import Entry as NativeEntry
-from .environment import Environment
+from .environment import NODES, Environment
 from .explanation import Compile, Description, Explanation, describe, parameter_names, reason_of
 from .families import FAILURES, Family, has_symbolic_sizes, key_without_sizes
 from .fast_path import signature_of
@@ -104,7 +104,7 @@ class Jit(NativeEntry):
         self._fun = fun
         self._options = (static, dynamic)
         self._modes = _modes(fun, static, dynamic)
-        self._has_warned = False
+        self._warned: set[str] = set()
         self.clear_cache()
         functools.update_wrapper(self, fun, updated=())
 
@@ -124,7 +124,7 @@ class Jit(NativeEntry):
             return self._fun(*call.args, **call.kwargs)
         found = self._entry(call)
         if isinstance(found, Uncompiled):
-            self._warn_once(found)
+            self._warn_once(f"runs {function_name(self._fun)} uncompiled: {found.why}")
             return found.run(call)
         result = found.run(call)
         if not found.is_fast and found.executable is not None:
@@ -141,12 +141,12 @@ class Jit(NativeEntry):
     def _is_method_of(self, kind: type) -> bool:
         return any(vars(cls).get(self.__name__) is self for cls in kind.__mro__)
 
-    def _warn_once(self, entry: Uncompiled) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            warn_user(
-                f"jit runs {function_name(self._fun)} uncompiled: {entry.why}", RuntimeWarning
-            )
+    def _warn_once(self, text: str) -> None:
+        """One warning that starts alike, ``does f``, for each function."""
+        kind = text.partition(" ")[0]
+        if kind not in self._warned:
+            self._warned.add(kind)
+            warn_user(f"jit {text}", RuntimeWarning)
 
     def _entry(self, call: Call) -> Entry | Uncompiled:
         return self._found(call) or self._made(call)
@@ -210,12 +210,20 @@ class Jit(NativeEntry):
         elif not environment.unchanged():
             entry.note = "the function changes what it reads: it is recorded anew at each call"
             entry.is_fast = True  # as fast as it gets
-        if environment.overflow:
-            entry.note += "; reads more objects than are watched"
+        if environment.unwatched is not None:
+            self._tell_unwatched(entry, environment.unwatched)
         if not entry.traced.captures:
             self._keep(call, entry, family)
         self._note(call, entry, start)
         return entry
+
+    def _tell_unwatched(self, entry: Entry, name: str) -> None:
+        entry.note = "; ".join(filter(None, (entry.note, "reads more objects than are watched")))
+        self._warn_once(
+            f"watches {NODES:,} of the objects that {function_name(self._fun)} reads besides its "
+            f"arguments. It does not see changes of the others, such as {name}. Pass what may "
+            "change as an argument, or call clear_cache() after a change."
+        )
 
     def _family(self, call: Call) -> Family:
         key = key_without_sizes(call)
