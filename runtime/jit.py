@@ -31,7 +31,7 @@ from .fast_path import signature_of
 from .inspecting import inspection_of
 from .randomness import RandomState
 from .signature import DYNAMIC, STATIC, TREE, Call
-from .uncompiled import UNRECORDABLE, Uncompiled
+from .uncompiled import UNRECORDABLE, Uncompiled, check_reads
 
 KEYS = 256  # signatures that a function keeps, and environments of each
 ENVIRONMENTS = 8
@@ -193,6 +193,7 @@ class Jit(NativeEntry):
         before = RandomState(environment.generators)
         family = self._family(call)
         try:
+            check_reads(environment)
             entry = self._recorded(call, environment, family, before)
         except UNRECORDABLE as error:
             before.restore()
@@ -220,8 +221,8 @@ class Jit(NativeEntry):
     def _tell_unwatched(self, entry: Entry, name: str) -> None:
         entry.note = "; ".join(filter(None, (entry.note, "reads more objects than are watched")))
         self._warn_once(
-            f"watches {NODES:,} of the objects that {function_name(self._fun)} reads besides its "
-            f"arguments. It does not see changes of the others, such as {name}. Pass what may "
+            f"does not watch all that {function_name(self._fun)} reads besides its arguments (up "
+            f"to {NODES:,} objects). It does not see changes of {name}, for one. Pass what may "
             "change as an argument, or call clear_cache() after a change."
         )
 

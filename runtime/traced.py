@@ -31,8 +31,9 @@ from ..autodiff.recording import ProgramTrace
 from ..autodiff.shapes import inverse_permutation
 from ..codegen.pipeline import collection_paused
 from .containers import Containers
-from .environment import WHOLE, Environment
+from .environment import Environment
 from .explanation import parameter_names
+from .probes import WHOLE
 from .signature import PLAIN, Call, Type, is_writeable, spec_of
 
 ARGUMENT, COMPUTED, STATIC, CONSTANT, COPIED, SIZE = range(6)

@@ -13,7 +13,21 @@ from .environment import Environment
 from .explanation import Compile
 from .signature import Call
 
-UNRECORDABLE = (UnknownSizeError, ContainerWriteError)
+
+class HiddenReadError(ConcretizationError):
+    """A function reads what nobody can see in its code."""
+
+
+UNRECORDABLE = (UnknownSizeError, ContainerWriteError, HiddenReadError)
+
+
+def check_reads(environment: Environment) -> None:
+    """HiddenReadError where changes of what the function reads would not be seen."""
+    if environment.hidden is not None:
+        raise HiddenReadError(
+            f"what {environment.hidden} reads is not seen, nor whether it changes. Read variables "
+            "by their names, or values by names from a dict of them: SETTINGS[name]."
+        )
 
 
 class Uncompiled:
