@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import zlib
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -42,15 +43,40 @@ def enter(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def checked(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """``x`` as a plain ndarray; an error for classes and dtypes with other rules."""
     if type(x) is not np.ndarray:
-        if isinstance(x, (np.ma.MaskedArray, np.matrix)):
+        own = _own_rule(type(x))
+        if own is not None:
+            mask = ", and the mask on its own" if isinstance(x, np.ma.MaskedArray) else ""
             raise UnsupportedError(
                 f"{type(x).__name__} cannot be combined with a traced array{user_line()}: its "
-                "rules differ from ndarray's. Pass np.asarray(x), and the mask on its own."
+                f"rules differ from ndarray's (it defines {own}). Pass np.asarray(x){mask}."
             )
         x = x.view(np.ndarray)
     if x.dtype.kind not in "fciub":
         raise_dtype(x.dtype)
     return x
+
+
+# What subclasses define that carry attributes, print or store themselves in their own way.
+_HARMLESS = frozenset(
+    {
+        *("__new__", "__init__", "__array_finalize__", "__array_priority__", "__hash__", "__doc__"),
+        *("__repr__", "__str__", "__format__", "__sizeof__", "__class_getitem__", "dump", "dumps"),
+        *("__reduce__", "__reduce_ex__", "__setstate__", "__copy__", "__deepcopy__", "tofile"),
+    }
+)
+_OWN_RULES = frozenset(vars(np.ndarray)) - _HARMLESS
+
+
+@lru_cache(maxsize=256)
+def _own_rule(kind: type) -> str | None:
+    """What a subclass of ndarray has in place of ndarray's: an operator, a protocol, a method."""
+    for cls in kind.__mro__[: kind.__mro__.index(np.ndarray)]:
+        if cls in (np.memmap, np.recarray):  # an ndarray on disk; one whose fields are attributes
+            continue
+        for name in vars(cls):
+            if name in _OWN_RULES:
+                return name
+    return None
 
 
 _NOT_OVERRIDDEN = (None, np.ndarray.__array_ufunc__)

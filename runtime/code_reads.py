@@ -60,6 +60,28 @@ def imports(code: types.CodeType) -> tuple[str, ...]:
     return tuple(found)
 
 
+@functools.lru_cache(maxsize=4096)
+def mentions(code: types.CodeType) -> frozenset[str]:
+    """All names of globals, attributes and modules in it, nested code too."""
+    found = set(code.co_names)
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            found |= mentions(inner)
+    return frozenset(found)
+
+
+HIDING = ("eval", "exec", "globals", "__globals__")
+
+
+@functools.lru_cache(maxsize=4096)
+def hides(code: types.CodeType) -> str | None:
+    """What in the code reads globals whose names are not written in it; None if nothing does."""
+    reads = global_reads(code)
+    inside = {chain[0] for chain in reads.get("builtins", ()) if chain}
+    attributes = mentions(code) & {"__globals__"}
+    return next((name for name in HIDING if name in {*reads, *inside, *attributes}), None)
+
+
 def float_constants(code: types.CodeType) -> set[float]:
     """The floats that are written in it."""
     found = {x for x in code.co_consts if type(x) is float}

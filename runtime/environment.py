@@ -18,22 +18,48 @@ import collections
 import contextvars
 import functools
 import sys
+import threading
 import types
 from array import array
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 import numpy as np
 
-from ..autodiff.foreign import digest, sampled
 from ..autodiff.handles import TracedArray
-from .code_reads import Chains, closure_reads, float_constants, global_reads, imports
+from .code_reads import (
+    Chains,
+    closure_reads,
+    float_constants,
+    global_reads,
+    hides,
+    imports,
+    mentions,
+)
+from .containers import MISSING, slots_of
+from .probes import (
+    CLASS_NOISE,
+    Probe,
+    attribute,
+    cell_contents,
+    contents_of,
+    is_missing,
+    same_bytes,
+    same_contents,
+    same_dict,
+    same_items,
+    same_local,
+    same_members,
+    same_module,
+    same_objects,
+    same_set,
+)
+from .randomness import global_generators, is_generator
 from .signature import typed_key
 
 NODES = 20_000  # objects looked at, for one function
-DEPTH = 60
+LONG = 200  # characters of a name
 
-_MISSING = object()
 _ATOMS = frozenset({int, bool, str, bytes, type(None), type(...), float, complex, range, slice})
 _PACKAGE = __name__.partition(".")[0]
 _OWN = frozenset({"numpy", "scipy", "optree", "mlir", "llvmlite", _PACKAGE})
@@ -41,10 +67,15 @@ _OWN = frozenset({"numpy", "scipy", "optree", "mlir", "llvmlite", _PACKAGE})
 
 class Environment:
     """What was reached. Two environments with one ``key`` are equal. ``refs`` keeps alive what the
-    key names by identity, ``arrays`` are the ndarrays among it.
+    key names by identity, ``arrays`` are the ndarrays among it. ``unwatched``: the name of the
+    first object whose changes are not seen because there are too many; ``hidden``: what reads
+    variables that are unknown, ``eval in f``. Both None where there is none.
     """
 
-    __slots__ = ("arrays", "floats", "generators", "key", "names", "overflow", "probes", "refs")
+    __slots__ = (
+        *("arrays", "floats", "generators", "hidden", "key", "names", "probes", "refs"),
+        "unwatched",
+    )
 
     def __init__(self, function: Any, objects: Iterable[Any], names: bool = False) -> None:
         reader = _Reader(names)
@@ -56,7 +87,8 @@ class Environment:
         self.floats = reader.floats
         self.generators = reader.generators
         self.names = reader.names
-        self.overflow = reader.overflow
+        self.unwatched = reader.unwatched
+        self.hidden = reader.hidden
 
     def unchanged(self) -> bool:
         """Whether all is as it was, by a fast look. False may be a false alarm."""
@@ -65,11 +97,8 @@ class Environment:
     def changes(self, new: Environment) -> list[str]:
         """The names of what differs in ``new``, as the function's author writes them."""
         before, after = dict(self.names), dict(new.names)
-        found = [name for name in after if before.get(name, _MISSING) != after[name]]
+        found = [name for name in after if before.get(name, MISSING) != after[name]]
         return found + [name for name in before if name not in after]
-
-
-Probe = tuple[Callable[[Any], Any], Any, Any]
 
 
 class _Reader:
@@ -85,9 +114,10 @@ class _Reader:
         self.names: list[tuple[str, Hashable]] = []
         self.with_names = with_names
         self.seen: dict[int, int] = {}
+        self.waiting: collections.deque[tuple[Any, str]] = collections.deque()
         self.modules: set[int] = set()  # of which all has been looked at
-        self.overflow = False
-        self.depth = 0
+        self.unwatched: str | None = None
+        self.hidden: str | None = None
         self.home = ""
 
     def run(self, function: Any, objects: Iterable[Any]) -> None:
@@ -98,11 +128,16 @@ class _Reader:
         self.value(function, "")
         for x in objects:
             self.value(x, type(x).__name__)
+        while self.waiting:  # no recursion: a list of lists of lists may be long
+            x, name = self.waiting.popleft()
+            self.contents(x, type(x), name)
 
     # -- values --
 
     def value(self, x: Any, name: str) -> None:
         kind = type(x)
+        if len(name) > LONG:
+            name = f"{name[: LONG - 20]} ..."
         if kind in _ATOMS:
             if kind is float:
                 self.floats.add(x)
@@ -111,17 +146,14 @@ class _Reader:
         if id(x) in self.seen:
             self.tokens.append(("again", self.seen[id(x)]))
             return
-        if self.depth > DEPTH or len(self.seen) > NODES:
-            self.overflow = True
+        if len(self.seen) > NODES:
+            self.unwatched = self.unwatched or name or kind.__name__
             self.identity(x, name)
             return
         self.seen[id(x)] = len(self.seen)
         self.refs.append(x)
-        self.depth += 1
-        try:
-            self.contents(x, kind, name)
-        finally:
-            self.depth -= 1
+        self.tokens.append("later")
+        self.waiting.append((x, name))
 
     def token(self, token: Hashable, name: str) -> None:
         self.tokens.append(token)
@@ -148,10 +180,10 @@ class _Reader:
         elif kind is TracedArray:
             self.refs.append(x.value)
             self.token((id(x), id(x.value)), name)
-        elif kind.__module__.startswith("numpy.random"):
+        elif is_generator(kind):
             self.generators.append(x)
             self.identity(x, name)
-        elif isinstance(x, (bytearray, array)):
+        elif isinstance(x, (bytearray, array, memoryview)):
             self.buffer(x, name)
         else:
             if (reader := _container_reader(x)) is not None:
@@ -161,29 +193,37 @@ class _Reader:
     def sequence(self, x: Any, name: str) -> None:
         self.token((type(x), len(x)), f"the number of items of {name}")
         if not isinstance(x, tuple):
-            self.probes.append((functools.partial(_same_items, x), tuple(x), True))
+            self.probes.append((functools.partial(same_items, x), tuple(x), True))
         for i, item in enumerate(x):
             self.value(item, f"{name}[{i}]")
 
     def mapping(self, x: Any, name: str) -> None:
         self.token((type(x), tuple(map(_name_key, x))), f"the keys of {name}")
-        self.probes.append((functools.partial(_same_dict, x), dict(x), True))
+        self.probes.append((functools.partial(same_dict, x), dict(x), True))
         for key, item in x.items():
             self.value(item, f"{name}[{key!r}]")
 
     def set(self, x: Any, name: str) -> None:
         self.token((type(x), frozenset(map(typed_key, x))), name)
-        self.probes.append((functools.partial(_same_set, x), set(x), True))
+        self.probes.append((functools.partial(same_set, x), set(x), True))
 
     def buffer(self, x: Any, name: str) -> None:
         self.token((type(x), bytes(x)), name)
-        self.probes.append((functools.partial(_same_bytes, x), bytes(x), True))
+        self.probes.append((functools.partial(same_bytes, x), bytes(x), True))
 
     def array(self, x: np.ndarray[Any, Any], name: str) -> None:
         self.arrays.append(x)
         number = contents_of(x)
         self.token(("array", id(x), x.dtype, x.shape, x.strides, number), name)
-        self.probes.append((_same_contents(x, number), None, True))
+        self.probes.append((same_contents(x, number), None, True))
+        if x.dtype.kind == "O":
+            self.probes.append((functools.partial(same_objects, x), tuple(x.flat), True))
+            for i, item in enumerate(x.flat):
+                self.value(item, f"{name}.flat[{i}]")
+        elif x.dtype.hasobject:
+            self.unwatched = self.unwatched or f"the objects in {name}"
+        if type(x) is not np.ndarray:  # a mask, what a subclass carries
+            self.instance(x, name)
 
     def module(self, x: types.ModuleType, name: str) -> None:
         self.identity(x, name)
@@ -200,12 +240,16 @@ class _Reader:
             self.value(kind, name and f"type({name})")
         attributes = getattr(x, "__dict__", None)
         if type(attributes) is dict:  # an empty one may get what hides an attribute of the class
-            self.probes.append((functools.partial(_same_dict, attributes), dict(attributes), True))
+            if isinstance(x, threading.local):
+                same = functools.partial(same_local, x)
+            else:
+                same = functools.partial(same_dict, attributes)
+            self.probes.append((same, dict(attributes), True))
             for key, item in attributes.items():
                 self.value(item, f"{name}.{key}" if name else str(key))
-        for key, item in _slots_of(x):
-            self.probes.append((functools.partial(_attribute, x), key, item))
-            if item is not _MISSING:
+        for key, item in slots_of(x):
+            self.probes.append((functools.partial(attribute, x), key, item))
+            if item is not MISSING:
                 self.value(item, f"{name}.{key}" if name else str(key))
 
     def klass(self, x: type, name: str) -> None:
@@ -215,16 +259,16 @@ class _Reader:
         for cls in x.__mro__:
             if not self.is_users(cls.__module__):
                 continue
-            members = {k: v for k, v in vars(cls).items() if k not in _CLASS_NOISE}
-            self.probes.append((functools.partial(_same_members, cls), members, True))
+            members = {k: v for k, v in vars(cls).items() if k not in CLASS_NOISE}
+            self.probes.append((functools.partial(same_members, cls), members, True))
             for key, item in members.items():
                 self.value(item, f"{name}.{key}")
 
     def context_variable(self, x: Any, name: str) -> None:
-        found = x.get(_MISSING)
+        found = x.get(MISSING)
         self.identity(x, name)
-        self.probes.append((x.get, _MISSING, found))
-        if found is not _MISSING:
+        self.probes.append((x.get, MISSING, found))
+        if found is not MISSING:
             self.value(found, name)
 
     def wrapped(self, x: Any, name: str) -> None:
@@ -238,6 +282,12 @@ class _Reader:
         self.value(x.__func__, name)
         self.value(x.__self__, "self")
 
+    def built_in(self, x: types.BuiltinMethodType, name: str) -> None:
+        """A function written in C, or a method of an object: ``l.append``, ``generator.random``."""
+        self.identity(x, name)
+        if not isinstance(x.__self__, (types.ModuleType, types.NoneType)):
+            self.value(x.__self__, f"{name}.__self__")
+
     def partial(self, x: Any, name: str) -> None:
         self.value(x.func, name)
         self.value(x.args, f"{name}.args")
@@ -249,28 +299,32 @@ class _Reader:
         self.token(f.__code__, name)
         if self.with_names:
             self.floats |= float_constants(f.__code__)
+            if any("random" in name for name in mentions(f.__code__)):
+                self.generators += global_generators()
         self.value(f.__defaults__, f"the defaults of {f.__name__}")
         if f.__kwdefaults__:
             self.value(f.__kwdefaults__, f"the defaults of {f.__name__}")
-        for part in ("__code__", "__defaults__"):
+        for part in ("__code__", "__defaults__", "__kwdefaults__"):
             self.probes.append((functools.partial(getattr, f), part, getattr(f, part)))
         if f.__dict__:
             self.value(f.__dict__, f"vars({f.__name__})")
         for freevar, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
             reads = closure_reads(f.__code__)
-            self.root(_contents(cell), freevar, (_contents, cell), reads)
+            self.root(cell_contents(cell), freevar, (cell_contents, cell), reads)
         if self.is_users(f.__globals__.get("__name__")):
             self.token(id(f.__globals__), "")
             self.refs.append(f.__globals__)
+            if (hiding := hides(f.__code__)) is not None and hiding not in f.__globals__:
+                self.hidden = self.hidden or f"{hiding} in {f.__name__}"
             for variable, chains in global_reads(f.__code__).items():
                 self.global_name(f.__globals__, variable, chains)
             for name in imports(f.__code__):
                 self.imported(sys.modules.get(name), name)
 
     def global_name(self, space: dict[str, Any], name: str, chains: Chains) -> None:
-        found = space.get(name, _MISSING)
-        if found is _MISSING:  # a builtin, or not there yet
-            self.probes.append((functools.partial(_is_missing, space), name, True))
+        found = space.get(name, MISSING)
+        if found is MISSING:  # a builtin, or not there yet
+            self.probes.append((functools.partial(is_missing, space), name, True))
             self.token(("missing", name), name)
             return
         self.root(found, name, (space.get, name), {name: chains})
@@ -278,7 +332,7 @@ class _Reader:
     def root(self, x: Any, name: str, get: tuple[Any, Any], reads: dict[str, Chains]) -> None:
         """A variable that the code reads: its value, or of a user's module what is read in it."""
         self.probes.append((*get, x))
-        if x is _MISSING:
+        if x is MISSING:
             self.token("empty", name)
         elif not isinstance(x, types.ModuleType) or not self.is_users(x.__name__):
             self.value(x, name)
@@ -293,29 +347,31 @@ class _Reader:
             self.modules.add(id(x))
             self.identity(x, name)
             members = {k: v for k, v in vars(x).items() if not k.startswith("__")}
-            self.probes.append((functools.partial(_same_module, x), members, True))
+            self.probes.append((functools.partial(same_module, x), members, True))
             for key, item in members.items():
                 self.value(item, f"{name}.{key}")
 
     def chain(self, x: Any, name: str, chain: tuple[str, ...]) -> None:
         """``module.a.b``: through modules, up to what is none; of a module as such, all of it."""
-        for attribute in chain:
-            found = getattr(x, attribute, _MISSING)
-            name = f"{name}.{attribute}"
-            self.probes.append((functools.partial(_attribute, x), attribute, found))
+        for part in chain:
+            found = getattr(x, part, MISSING)
+            name = f"{name}.{part}"
+            self.probes.append((functools.partial(attribute, x), part, found))
             if isinstance(found, types.ModuleType) and self.is_users(found.__name__):
                 x = found
                 continue
-            if found is not _MISSING:
+            if found is not MISSING:
                 self.value(found, name)
             return
         self.imported(x, name)
 
-    def is_users(self, module: str | None) -> bool:
+    def is_users(self, module: Any) -> bool:
         """Whether a module may change while the program runs: it is no installed library, or that
         of the function itself.
         """
-        top = (module or "").partition(".")[0]
+        if not isinstance(module, str):  # of a class written in C
+            return module is None
+        top = module.partition(".")[0]
         return not _is_library(top) or (bool(self.home) and top == self.home and top not in _OWN)
 
 
@@ -324,7 +380,7 @@ def _is_hashable(x: Any) -> bool:
         return False
     try:
         hash(x)
-    except TypeError:  # a frozen dataclass that holds a list
+    except (TypeError, ValueError):  # a frozen dataclass that holds a list, a memoryview
         return False
     return True
 
@@ -344,95 +400,8 @@ class _Equal:
         return type(other) is _Equal and (self.x is other.x or bool(self.x == other.x))
 
 
-# -- probes --
-
-
-def _contents(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return _MISSING
-
-
-def _attribute(x: Any, name: str) -> Any:
-    return getattr(x, name, _MISSING)
-
-
-def _is_missing(space: dict[str, Any], name: str) -> bool:
-    return name not in space
-
-
-def _same_items(x: list[Any], wanted: tuple[Any, ...]) -> bool:
-    return len(x) == len(wanted) and all(a is b for a, b in zip(x, wanted, strict=False))
-
-
-def _same_dict(x: dict[Any, Any], wanted: dict[Any, Any]) -> bool:
-    return len(x) == len(wanted) and all(
-        a is b and x[a] is wanted[b] for a, b in zip(x, wanted, strict=False)
-    )
-
-
-def _same_bytes(x: Any, wanted: bytes) -> bool:
-    return bytes(x) == wanted
-
-
-def _same_module(x: types.ModuleType, wanted: dict[str, Any]) -> bool:
-    return all(vars(x).get(k, _MISSING) is v for k, v in wanted.items())
-
-
-def _same_set(x: set[Any], wanted: set[Any]) -> bool:
-    return len(x) == len(wanted) and {id(a) for a in x} == {id(a) for a in wanted}
-
-
-def _same_members(cls: type, wanted: dict[str, Any]) -> bool:
-    members = vars(cls)
-    return all(members.get(k) is v for k, v in wanted.items()) and (
-        sum(k not in _CLASS_NOISE for k in members) == len(wanted)
-    )
-
-
-WHOLE = 1 << 16  # bytes
-SAMPLES = 1024
-
-
-def contents_of(x: np.ndarray[Any, Any]) -> int:
-    """A number that changes with the elements; of large arrays, with samples of them."""
-    if x.dtype.hasobject:
-        return 0
-    return digest(x if x.nbytes <= WHOLE else sampled(x, SAMPLES))
-
-
-def _same_contents(x: np.ndarray[Any, Any], wanted: int) -> Callable[[Any], bool]:
-    shape, strides, dtype = x.shape, x.strides, x.dtype
-
-    def same(_: Any) -> bool:
-        is_same = x.shape == shape and x.strides == strides and x.dtype is dtype
-        return is_same and contents_of(x) == wanted
-
-    return same
-
-
-_CLASS_NOISE = frozenset(
-    {
-        *("__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__annotations__"),
-        *("__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl"),
-        *("__dataclass_fields__", "__dataclass_params__", "__match_args__", "__slots__"),
-        *("__orig_bases__", "__parameters__", "__hash__", "__annotate__", "__annotate_func__"),
-        *("__annotations_cache__",),
-    }
-)
-
-
 def _name_key(key: Any) -> Hashable:
     return key if type(key) is str else typed_key(key)
-
-
-def _slots_of(x: Any) -> Iterator[tuple[str, Any]]:
-    for cls in type(x).__mro__:
-        slots = vars(cls).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__"):
-                yield name, getattr(x, name, _MISSING)
 
 
 # -- libraries --
@@ -440,7 +409,11 @@ def _slots_of(x: Any) -> Iterator[tuple[str, Any]]:
 
 @functools.lru_cache(maxsize=1024)
 def _is_library(top: str) -> bool:
-    if top in _OWN or (top in sys.stdlib_module_names and top != "__main__"):
+    if (
+        top in _OWN
+        or top.startswith("_cython_")
+        or (top in sys.stdlib_module_names and top != "__main__")
+    ):
         return True
     file = getattr(sys.modules.get(top), "__file__", None) or ""
     return any(f"{folder}" in file for folder in ("site-packages", "dist-packages"))
@@ -467,6 +440,7 @@ _READERS: dict[type, Callable[[_Reader, Any, str], None]] = {
     frozenset: _Reader.set,
     types.FunctionType: _Reader.function,
     types.MethodType: _Reader.method,
+    types.BuiltinMethodType: _Reader.built_in,
     types.ModuleType: _Reader.module,
     functools.partial: _Reader.partial,
     contextvars.ContextVar: _Reader.context_variable,

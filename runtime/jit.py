@@ -6,29 +6,32 @@ and an entry for both is found, or made by running the function on traced argume
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import sys
 import time
+import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..autodiff import boundary, dims
 from ..autodiff.boundary import function_name
-from ..autodiff.errors import UnknownSizeError, warn_user
+from ..autodiff.errors import warn_user
 from ..autodiff.program import Program
 from ..codegen.inspection import Inspection
+from .containers import ContainerWriteError
 from .debug import show
 from .entries import Entry
 from .entry import Entry as NativeEntry
-from .environment import Environment
+from .environment import NODES, Environment
 from .explanation import Compile, Description, Explanation, describe, parameter_names, reason_of
-from .families import Family, has_symbolic_sizes, key_without_sizes
+from .families import FAILURES, Family, has_symbolic_sizes, key_without_sizes
 from .fast_path import signature_of
 from .inspecting import inspection_of
 from .randomness import RandomState
 from .signature import DYNAMIC, STATIC, TREE, Call
-from .uncompiled import Uncompiled
+from .uncompiled import UNRECORDABLE, Uncompiled, check_reads
 
 KEYS = 256  # signatures that a function keeps, and environments of each
 ENVIRONMENTS = 8
@@ -101,7 +104,7 @@ class Jit(NativeEntry):
         self._fun = fun
         self._options = (static, dynamic)
         self._modes = _modes(fun, static, dynamic)
-        self._has_warned = False
+        self._warned: set[str] = set()
         self.clear_cache()
         functools.update_wrapper(self, fun, updated=())
 
@@ -112,6 +115,8 @@ class Jit(NativeEntry):
         self._families: dict[Any, Family] = {}
         self._log: list[Compile] = []
         self._past: list[tuple[Description, Environment]] = []
+        self._container_writes = 0  # for how many kinds of arguments
+        self._always: Uncompiled | None = None  # runs all calls
 
     def _missed(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         call = self._call(args, kwargs or {})
@@ -119,7 +124,7 @@ class Jit(NativeEntry):
             return self._fun(*call.args, **call.kwargs)
         found = self._entry(call)
         if isinstance(found, Uncompiled):
-            self._warn_once(found)
+            self._warn_once(f"runs {function_name(self._fun)} uncompiled: {found.why}")
             return found.run(call)
         result = found.run(call)
         if not found.is_fast and found.executable is not None:
@@ -136,12 +141,12 @@ class Jit(NativeEntry):
     def _is_method_of(self, kind: type) -> bool:
         return any(vars(cls).get(self.__name__) is self for cls in kind.__mro__)
 
-    def _warn_once(self, entry: Uncompiled) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            warn_user(
-                f"jit runs {function_name(self._fun)} uncompiled: {entry.why}", RuntimeWarning
-            )
+    def _warn_once(self, text: str) -> None:
+        """One warning that starts alike, ``does f``, for each function."""
+        kind = text.partition(" ")[0]
+        if kind not in self._warned:
+            self._warned.add(kind)
+            warn_user(f"jit {text}", RuntimeWarning)
 
     def _entry(self, call: Call) -> Entry | Uncompiled:
         return self._found(call) or self._made(call)
@@ -149,13 +154,15 @@ class Jit(NativeEntry):
     def _compiled(self, call: Call) -> Entry:
         entry = self._entry(call)
         if isinstance(entry, Uncompiled):
-            raise UnknownSizeError(entry.why)
+            raise entry.kind(entry.why)
         return entry
 
     def _mode(self, place: int | str) -> int:
         return self._modes.get(place, TREE)
 
     def _found(self, call: Call) -> Entry | Uncompiled | None:
+        if self._always is not None:
+            return self._always
         entries: Sequence[Entry | Uncompiled] = self._entries.get(call.key, ())
         for entry in entries:
             if entry.serves(call):
@@ -186,11 +193,16 @@ class Jit(NativeEntry):
         before = RandomState(environment.generators)
         family = self._family(call)
         try:
+            check_reads(environment)
             entry = self._recorded(call, environment, family, before)
-        except UnknownSizeError as error:
+        except UNRECORDABLE as error:
             before.restore()
             plain = Uncompiled(self._fun, call, environment, error)
             family.fail(plain)
+            if isinstance(error, ContainerWriteError):
+                self._container_writes += 1
+                if self._container_writes >= FAILURES:  # one that grows has another type each time
+                    self._always = plain
             self._note(call, plain, start)
             return plain
         if before.has_changed():
@@ -199,12 +211,20 @@ class Jit(NativeEntry):
         elif not environment.unchanged():
             entry.note = "the function changes what it reads: it is recorded anew at each call"
             entry.is_fast = True  # as fast as it gets
-        if environment.overflow:
-            entry.note += "; reads more objects than are watched"
+        if environment.unwatched is not None:
+            self._tell_unwatched(entry, environment.unwatched)
         if not entry.traced.captures:
             self._keep(call, entry, family)
         self._note(call, entry, start)
         return entry
+
+    def _tell_unwatched(self, entry: Entry, name: str) -> None:
+        entry.note = "; ".join(filter(None, (entry.note, "reads more objects than are watched")))
+        self._warn_once(
+            f"does not watch all that {function_name(self._fun)} reads besides its arguments (up "
+            f"to {NODES:,} objects). It does not see changes of {name}, for one. Pass what may "
+            "change as an argument, or call clear_cache() after a change."
+        )
 
     def _family(self, call: Call) -> Family:
         key = key_without_sizes(call)
@@ -218,19 +238,22 @@ class Jit(NativeEntry):
     ) -> Entry:
         """For any size, if sizes have varied and it is possible; else for the sizes at hand."""
         symbolic = family.symbolic_types(call)
-        if symbolic is not None:
-            try:
-                entry = Entry(self._fun, call, environment, *symbolic)
-            except Exception:  # noqa: BLE001 - the function's own, if any, come again
-                family.is_fixed = True
-            else:
-                if entry.is_for_any_size() and not entry.traced.captures:
-                    guards = ", ".join(map(str, symbolic[0].guards))
-                    entry.note = f"for any size{' with ' if guards else ''}{guards}"
-                    return entry
-                family.is_fixed = True
-            before.restore()
-        return Entry(self._fun, call, environment)
+        if symbolic is None:
+            return Entry(self._fun, call, environment)
+        try:
+            entry = Entry(self._fun, call, environment, *symbolic)
+        except ContainerWriteError:
+            raise
+        except Exception:  # noqa: BLE001 - the function's own, if any, come again
+            entry = None
+        if entry is not None and entry.is_for_any_size() and not entry.traced.captures:
+            guards = ", ".join(map(str, symbolic[0].guards))
+            entry.note = f"for any size{' with ' if guards else ''}{guards}"
+            return entry
+        before.restore()
+        entry = Entry(self._fun, call, environment)  # what this raises says nothing of other sizes
+        family.is_fixed = True
+        return entry
 
     def _keep(self, call: Call, entry: Entry, family: Family) -> None:
         if entry.scope is not None:
@@ -296,7 +319,11 @@ class Jit(NativeEntry):
         return self
 
     def __deepcopy__(self, memo: Any) -> Jit:
-        return self
+        """Of a copied object's method that of the copy; plain functions are not copied."""
+        fun = copy.deepcopy(self._fun, memo)
+        if id(self) in memo:  # the object holds it
+            return memo[id(self)]
+        return self if fun is self._fun else Jit(fun, *self._options)
 
     def __repr__(self) -> str:
         return f"<jit of {function_name(self._fun)}>"
@@ -311,6 +338,8 @@ class BoundJit:
     def __init__(self, function: Jit, instance: Any) -> None:
         self.__func__, self.__self__ = function, instance
         functools.update_wrapper(self, function, updated=())
+        # The bound method, whose signature it has: without ``self``.
+        self.__wrapped__ = types.MethodType(function._fun, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.__func__(self.__self__, *args, **kwargs)

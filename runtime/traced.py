@@ -31,7 +31,10 @@ from ..autodiff.recording import ProgramTrace
 from ..autodiff.shapes import inverse_permutation
 from ..autodiff.size_structures import symbols_of
 from ..codegen.pipeline import collection_paused
-from .environment import WHOLE, Environment
+from .containers import Containers
+from .environment import Environment
+from .explanation import parameter_names
+from .probes import WHOLE
 from .signature import PLAIN, Call, Type, is_writeable, spec_of
 
 ARGUMENT, COMPUTED, STATIC, CONSTANT, COPIED, SIZE = range(6)
@@ -102,7 +105,9 @@ class Traced:
             given = [_parameter(trace, t) for t in types]
             recorder.begin(given)
             args, kwargs = call.rebuilt(list(given))
+            containers = Containers(call, args, kwargs)
             result = function(*args, **kwargs)
+            containers.check(parameter_names(function))
             leaves: list[Any] = []
             self.spec = spec_of(result, _is_array, leaves)
             self.results = [recorder.result(self.name, leaf) for leaf in leaves]

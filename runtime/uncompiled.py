@@ -1,14 +1,33 @@
-"""Functions whose sizes or dtypes depend on values: they cannot be recorded, the plain one runs."""
+"""Functions that cannot be recorded: their sizes or dtypes depend on values, or they write to
+containers. The plain one runs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from ..autodiff.errors import UnknownSizeError
+from ..autodiff.errors import ConcretizationError, MutationError, UnknownSizeError
+from .containers import ContainerWriteError
 from .environment import Environment
 from .explanation import Compile
 from .signature import Call
+
+
+class HiddenReadError(ConcretizationError):
+    """A function reads what nobody can see in its code."""
+
+
+UNRECORDABLE = (UnknownSizeError, ContainerWriteError, HiddenReadError)
+
+
+def check_reads(environment: Environment) -> None:
+    """HiddenReadError where changes of what the function reads would not be seen."""
+    if environment.hidden is not None:
+        raise HiddenReadError(
+            f"what {environment.hidden} reads is not seen, nor whether it changes. Read variables "
+            "by their names, or values by names from a dict of them: SETTINGS[name]."
+        )
 
 
 class Uncompiled:
@@ -19,12 +38,13 @@ class Uncompiled:
         fun: Callable[..., Any],
         call: Call,
         environment: Environment,
-        error: UnknownSizeError,
+        error: ConcretizationError | MutationError,
     ) -> None:
         self.fun = fun
         self.objects = call.objects
         self.environment = environment
         self.why = str(error)  # not the error, which keeps alive what was recorded
+        self.kind = type(error)
         self.note = f"runs uncompiled: {self.why}"
         self.record: Compile | None = None
 

@@ -1,6 +1,8 @@
 """jit itself: with the other transformations, as an object, its errors, in threads."""
 
 import copy
+import functools
+import inspect
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -189,6 +191,65 @@ def test_methods_pickle_and_copy():
     assert holder.method == holder.method
     assert copy.copy(decorated) is copy.deepcopy(decorated) is decorated
     assert copy.deepcopy(holder).method(1.5) == 2.5
+
+
+class Scaled:
+    """Holds jitted functions of itself."""
+
+    def __init__(self, k):
+        self.k = k
+        self.step = np.jit(self.times, static_argnames="n")
+        self.called = np.jit(self)
+        self.partial = np.jit(functools.partial(self.times, 2.0))
+
+    def times(self, x, n=1):
+        return x * n * self.k
+
+    def __call__(self, x):
+        return x - self.k
+
+    @np.jit
+    def by_name(self, x, n):
+        return x * n * self.k
+
+    @classmethod
+    @np.jit
+    def of_class(cls, x, n):
+        return x * n
+
+
+def test_an_object_that_is_copied_takes_its_jitted_methods_along():
+    first = Scaled(3.0)
+    again = copy.deepcopy(first)
+    again.k = 5.0
+    for _ in range(2):
+        assert [o.step(1.0, 2) for o in (first, again)] == [6.0, 10.0]
+        assert [o.called(1.0) for o in (first, again)] == [-2.0, -4.0]
+        assert [o.partial(1) for o in (first, again)] == [6.0, 10.0]
+    assert again.called.__wrapped__ is again
+    pickled = pickle.loads(pickle.dumps(first))
+    pickled.k = 7.0
+    assert (pickled.step(1.0, 2), pickled.called(1.0), first.step(1.0, 2)) == (14.0, -6.0, 6.0)
+    shallow = copy.copy(first)  # shares what it holds, as that of plain methods does
+    assert shallow.step is first.step
+    called = copy.deepcopy(first.called)
+    assert called.__wrapped__.called is called
+    called.__wrapped__.k = 4.0
+    assert (called(1.0), first.called(1.0)) == (-3.0, -2.0)
+
+
+def test_a_method_has_the_signature_of_the_bound_one():
+    bound = Scaled(3.0).by_name
+    assert str(inspect.signature(bound)) == "(x, n)"
+    assert np.grad(bound, argnums="x")(2.0, 5.0) == 15.0
+    assert np.grad(bound, argnums="n")(2.0, 5.0) == 6.0
+    assert np.grad(bound)(2.0, n=5.0) == 15.0
+    assert np.grad(Scaled.by_name, argnums="x")(Scaled(3.0), 2.0, 5.0) == 15.0
+    assert np.grad(Scaled.of_class, argnums="x")(2.0, 5.0) == 5.0
+    assert bound.__wrapped__(2.0, 5.0) == 30.0
+    static = np.jit(bound, static_argnames="n")
+    assert static(2.0, 5.0) == 30.0
+    assert len(static.trace(2.0, 5.0).parameters) == 1
 
 
 def test_what_is_no_function():

@@ -107,6 +107,41 @@ def test_every_container(container, change):
     assert compiles(f) == 2
 
 
+class Node:
+    def __init__(self, value, following=None):
+        self.value, self.following = value, following
+
+
+def test_deep_and_large_structures():
+    chain = Node(1.0)
+    for _ in range(5000):
+        chain = Node(0.0, chain)
+
+    def last(x):
+        node = chain
+        while node.following is not None:
+            node = node.following
+        return x * node.value
+
+    f = np.jit(last)
+    assert f(2.0) == 2.0
+    node = chain
+    while node.following is not None:
+        node = node.following
+    node.value = 3.0
+    assert f(2.0) == last(2.0) == 6.0
+
+
+def test_more_objects_than_are_watched():
+    table = [[float(i)] for i in range(30_000)]
+    f = np.jit(lambda x: x + table[1][0])
+    with pytest.warns(RuntimeWarning, match=r"all that <lambda> reads .* of table\[\d+\], for"):
+        assert f(1.0) == 2.0
+    table[1][0] = 5.0
+    assert f(1.0) == 6.0  # no second warning
+    assert np.explain(f)[0].note == "reads more objects than are watched"
+
+
 class Model:
     """An ordinary class, with state in several places."""
 

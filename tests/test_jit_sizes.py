@@ -108,3 +108,14 @@ def test_a_size_that_was_kept_answers_no_question():
     for question in (lambda n: n == 4, lambda n: n in (3, 4), lambda n: {n: 1}, lambda n: n > 3):
         with pytest.raises(np.LeakedTracerError, match="was asked for a number"):
             question(norm.n)
+
+
+def test_a_failed_call_says_nothing_of_other_sizes():
+    f = np.jit(lambda x, y: x + y)
+    f(numpy.ones(3), numpy.ones(3))
+    with pytest.raises(ValueError, match="broadcast"):
+        f(numpy.ones(4), numpy.ones(3))
+    for n in (5, 6, 7, 8):
+        numpy.testing.assert_array_equal(f(numpy.ones(n), numpy.ones(n)), numpy.full(n, 2.0))
+    assert len(np.explain(f)) == 2
+    assert "for any size" in np.explain(f)[1].note

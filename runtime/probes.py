@@ -1,0 +1,102 @@
+"""The probes of an `Environment`: fast looks at whether something is as it was."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..autodiff.foreign import digest, sampled
+from .containers import MISSING
+
+Probe = tuple[Callable[[Any], Any], Any, Any]  # get, name, wanted: whether get(name) is wanted
+
+
+def cell_contents(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return MISSING
+
+
+def attribute(x: Any, name: str) -> Any:
+    return getattr(x, name, MISSING)
+
+
+def is_missing(space: dict[str, Any], name: str) -> bool:
+    return name not in space
+
+
+def same_items(x: list[Any], wanted: tuple[Any, ...]) -> bool:
+    return len(x) == len(wanted) and all(a is b for a, b in zip(x, wanted, strict=False))
+
+
+def same_dict(x: dict[Any, Any], wanted: dict[Any, Any]) -> bool:
+    return len(x) == len(wanted) and all(
+        a is b and x[a] is wanted[b] for a, b in zip(x, wanted, strict=False)
+    )
+
+
+def same_local(x: Any, wanted: dict[str, Any]) -> bool:
+    """Of a `threading.local`, whose attributes each thread has its own of."""
+    return same_dict(x.__dict__, wanted)
+
+
+def same_objects(x: np.ndarray[Any, Any], wanted: tuple[Any, ...]) -> bool:
+    """The elements of an array of objects."""
+    return len(wanted) == x.size and all(a is b for a, b in zip(x.flat, wanted, strict=True))
+
+
+def same_bytes(x: Any, wanted: bytes) -> bool:
+    return bytes(x) == wanted
+
+
+def same_module(x: types.ModuleType, wanted: dict[str, Any]) -> bool:
+    return all(vars(x).get(k, MISSING) is v for k, v in wanted.items())
+
+
+def same_set(x: set[Any], wanted: set[Any]) -> bool:
+    return len(x) == len(wanted) and {id(a) for a in x} == {id(a) for a in wanted}
+
+
+def same_members(cls: type, wanted: dict[str, Any]) -> bool:
+    members = vars(cls)
+    return all(members.get(k) is v for k, v in wanted.items()) and (
+        sum(k not in CLASS_NOISE for k in members) == len(wanted)
+    )
+
+
+WHOLE = 1 << 16  # bytes
+SAMPLES = 1024
+
+
+def contents_of(x: np.ndarray[Any, Any]) -> int:
+    """A number that changes with the elements; of large arrays, with samples of them."""
+    if x.dtype.hasobject:
+        return 0
+    if type(x) is not np.ndarray:
+        x = x.view(np.ndarray)
+    return digest(x if x.nbytes <= WHOLE else sampled(x, SAMPLES))
+
+
+def same_contents(x: np.ndarray[Any, Any], wanted: int) -> Callable[[Any], bool]:
+    shape, strides, dtype = x.shape, x.strides, x.dtype
+
+    def same(_: Any) -> bool:
+        is_same = x.shape == shape and x.strides == strides and x.dtype is dtype
+        return is_same and contents_of(x) == wanted
+
+    return same
+
+
+CLASS_NOISE = frozenset(
+    {
+        *("__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__annotations__"),
+        *("__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl"),
+        *("__dataclass_fields__", "__dataclass_params__", "__match_args__", "__slots__"),
+        *("__orig_bases__", "__parameters__", "__hash__", "__annotate__", "__annotate_func__"),
+        *("__annotations_cache__",),
+    }
+)
