@@ -62,7 +62,8 @@ UNEXERCISED = {
     **dict.fromkeys(("dimension", "iota"), "symbolic sizes: see test_symbolic_shapes.py"),
     **dict.fromkeys(("call", "called"), "jitted functions: see test_op_jit.py"),
     **dict.fromkeys(
-        ("branch", "checkpoint", "for", "scan", "while"), "regions: see test_control_flow.py"
+        ("branch", "checkpoint", "for", "scan", "sweeps", "while"),
+        "regions: see test_control_flow.py",
     ),
     "unstack": "the slices of xs in a scan that Python runs: see test_control_flow.py",
 }
