@@ -41,7 +41,8 @@ from .errors import user_line
 from .handles import RESULT, WEAK, TracedArray, value_of, wrap
 from .intervals import most_trips, note_range, range_of
 from .loops import for_p
-from .primitives.elementwise import add_p
+from .primitives.checks import refuse_p
+from .primitives.elementwise import add_p, greater_p, logical_and_p, minimum_p
 from .primitives.manipulation import stack_values, unstack_p
 from .regions import bind, coerce, rearranged, record_region, split_at
 from .rules import convert
@@ -118,10 +119,33 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
     if counted:
         found = bind(scan_p, operands, {**params, **_static(maximum(upper - lower, 0))})
     else:
-        bounds = [size_value(x) if _is_size(x) else x for x in (lower, upper)]
+        bounds = _index_bounds(*(size_value(x) if _is_size(x) else x for x in (lower, upper)))
         params["limit"] = most_trips(*bounds)
         found = bind(for_p, [*bounds, *operands], params)
     return _carried_back(carry, region, found)
+
+
+def _index_bounds(lower: Value, upper: Value) -> list[Value]:
+    """Bounds with the dtype of indices, int64; OverflowError where an index would not fit it."""
+    if dtype_of(upper) == _UINT64:
+        beyond = greater_p(upper, _UINT64.type(_LARGEST))
+        some = greater_p(upper, lower) if dtype_of(lower) == _UINT64 else np.True_
+        refuse_p(
+            logical_and_p(beyond, some),
+            error=OverflowError,
+            message="fori_loop: upper is more than 2**63 - 1, and under jit indices are int64",
+        )
+    return [_clipped(x) for x in (lower, upper)]
+
+
+def _clipped(bound: Value) -> Value:
+    """As int64. What is larger belongs to a range that is empty, and stays it."""
+    if dtype_of(bound) == _UINT64:
+        bound = minimum_p(bound, _UINT64.type(_LARGEST))
+    return bound if dtype_of(bound) == INDEX.dtype else convert(bound, INDEX.dtype)
+
+
+_UINT64, _LARGEST = np.dtype(np.uint64), 2**63 - 1
 
 
 def _loop_params(region: Region) -> dict[str, Any]:

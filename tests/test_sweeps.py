@@ -58,12 +58,12 @@ def test_reverse_mode_to_any_order(f, order):
     compiled, known = np.jit(derivative(f, order)), derivative(f, order)
     for n in (0, 1, 4):
         wanted = known(n, 0.7)
-        assert_allclose(compiled(numpy.int64(n), 0.7), wanted, rtol=1e-9, atol=1e-12)
-        assert_allclose(recorded(known)(numpy.int64(n), 0.7), wanted, rtol=1e-9, atol=1e-12)
+        assert_allclose(compiled(numpy.array(n), 0.7), wanted, rtol=1e-9, atol=1e-12)
+        assert_allclose(recorded(known)(numpy.array(n), 0.7), wanted, rtol=1e-9, atol=1e-12)
 
 
 def test_a_body_stands_in_the_program_once_for_each_sweep():
-    program = program_of(derivative(sines, 3), numpy.int64(4), numpy.float64(0.7))
+    program = program_of(derivative(sines, 3), numpy.array(4), numpy.float64(0.7))
     most = max(len(e.params["bodies"]) for e in equations(program, "sweeps"))
     assert most == 8
     assert not equations(program, "scan")
@@ -73,7 +73,7 @@ def test_a_body_stands_in_the_program_once_for_each_sweep():
 def test_forward_mode_and_batches_of_reverse_mode(f):
     second = lambda n, x: np.jvp(lambda x: np.grad(f, 1)(n, x), (x,), (1.0,))[1]
     wanted = [derivative(f, 2)(3, x) for x in X]
-    n = numpy.int64(3)
+    n = numpy.array(3)
     assert_allclose([np.jit(second)(n, x) for x in X], wanted, rtol=1e-9)
     many = np.jit(np.vmap(derivative(f, 2), (None, 0)))
     assert_allclose(many(n, X), wanted, rtol=1e-9)
@@ -103,7 +103,7 @@ def test_segments(n, monkeypatch):
     f = mixed
     for _ in range(3):
         f = gradient(f)
-        assert_allclose(np.jit(f)(numpy.int64(n), X), f(n, X), rtol=1e-8, atol=1e-12)
+        assert_allclose(np.jit(f)(numpy.array(n), X), f(n, X), rtol=1e-8, atol=1e-12)
 
 
 LIMITED = """
@@ -115,18 +115,18 @@ second = np.jit(np.grad(lambda x, n: np.sum(np.grad(f)(x, n))))
 for size in (1, 20, 300_000):
     x = numpy.full(size, 0.5)
     known = np.grad(lambda x: np.sum(np.grad(f)(x, 4)))(x)
-    assert numpy.allclose(second(x, numpy.int64(4)), known)
+    assert numpy.allclose(second(x, numpy.array(4)), known)
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before = peak()
-first(x, numpy.int64(4))
+first(x, numpy.array(4))
 print((peak() - before) * 1024 < 40 * x.nbytes)
-first(x, numpy.int64(500))  # 2.4 GB, if all rows were kept
+first(x, numpy.array(500))  # 2.4 GB, if all rows were kept
 g = lambda v, n: np.fori_loop(
     0, n, lambda i, c: np.fori_loop(i, n, lambda j, d: d * v + j, c), v
 )
 h = np.grad(np.grad(g))
-print(numpy.allclose(np.jit(h)(0.5, numpy.int64(4)), h(0.5, 4)))
+print(numpy.allclose(np.jit(h)(0.5, numpy.array(4)), h(0.5, 4)))
 """
 
 

@@ -280,9 +280,12 @@ def _while(writer: Any, _plan: Any, step: Operation) -> bool:
 def _branch(writer: Any, plan: Any, step: Operation) -> bool:
     e = writer.main.e
     branches = step.equation.params["branches"]
-    index = integer_at(writer, step.operands[0])
-    index = e.op(f"arith.maxsi {index}, {e.integer(0)} : i64")
-    index = e.op(f"arith.minsi {index}, {e.integer(len(branches) - 1)} : i64")
+    index, last = integer_at(writer, step.operands[0]), e.integer(len(branches) - 1)
+    if step.operands[0].dtype.kind == "u":
+        index = e.op(f"arith.minui {index}, {last} : i64")
+    else:
+        index = e.op(f"arith.maxsi {index}, {e.integer(0)} : i64")
+        index = e.op(f"arith.minsi {index}, {last} : i64")
     parameters = [pointer_to(writer, p) for p in step.operands[1:]]
     results = [pointer_to(writer, p) for p in step.results]
     for number, branch in enumerate(branches):
