@@ -35,7 +35,7 @@ from .core import (
     shape_of,
     thread_state,
 )
-from .errors import MutationError, user_line
+from .errors import MutationError, UnsupportedError, user_line
 from .handles import TracedArray, value_of
 from .program import Program, Variable
 from .recording import record
@@ -172,25 +172,46 @@ def _widened(
 # -- checkpoint --
 
 
-def checkpoint(fun: Callable[..., Any]) -> Callable[..., Any]:
+def checkpoint(
+    fun: Callable[..., Any],
+    *,
+    prevent_cse: bool = True,
+    policy: None = None,
+    static_argnums: int | Sequence[int] = (),
+) -> Callable[..., Any]:
     """``fun``, of which reverse mode stores the arguments only: the backward pass computes what it
     needs once more. It costs time and saves memory.
 
     Under a transformation ``fun`` is recorded, as by `jit`; arguments that are no arrays or numbers
-    are passed on as they are.
+    are passed on as they are, and so are those in ``static_argnums``, by position. With
+    ``prevent_cse=False`` a compiler might keep values after all; this one computes them again.
+
+    Raises
+    ------
+    UnsupportedError : a ``policy``.
 
     >>> import xnp as np
     >>> print(np.grad(np.checkpoint(lambda x: np.sin(np.sin(x))))(0.0))
     1.0
     """
     check_callable("checkpoint", fun)
+    if policy is not None:
+        raise UnsupportedError(
+            "checkpoint: policy is not supported: reverse mode stores the arguments and nothing "
+            "else. Write checkpoint(part) around the parts whose values are not to be stored, and "
+            "leave policy out."
+        )
+    is_static = _static_test(static_argnums)
     name = f"checkpoint of {function_name(fun)}"
 
     @functools.wraps(fun, updated=())
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         if not thread_state.level:
             return fun(*args, **kwargs)
-        leaves, unflatten = trees.flatten((args, kwargs))
+        static = {i: x for i, x in enumerate(args) if is_static(i, len(args))}
+        _check_static(static)
+        given_args = tuple(None if i in static else x for i, x in enumerate(args))
+        leaves, unflatten = trees.flatten((given_args, kwargs))
         places = [i for i, leaf in enumerate(leaves) if _is_array(leaf)]
         given = [leaf_value("checkpoint", lambda: "an argument", leaves[i]) for i in places]
         slots = [slot_of(*x) for x in given]
@@ -202,6 +223,7 @@ def checkpoint(fun: Callable[..., Any]) -> Callable[..., Any]:
             for i, handle in zip(places, handles, strict=True):
                 leaves[i] = handle
             inner_args, inner_kwargs = trees.rebuild(unflatten, leaves)
+            inner_args = [static.get(i, x) for i, x in enumerate(inner_args)]
             result = Tree("checkpoint", "the result", fun(*inner_args, **inner_kwargs))
             if any(handle._version for handle in handles):
                 raise MutationError(
@@ -217,6 +239,25 @@ def checkpoint(fun: Callable[..., Any]) -> Callable[..., Any]:
         return result.rebuild([given_back(x, slot.kind) for x, slot in pairs])
 
     return wrapped
+
+
+def _static_test(static_argnums: Any) -> Callable[[int, int], bool]:
+    """Whether argument ``i`` of ``count`` is passed on as it is."""
+    numbers = static_argnums if isinstance(static_argnums, (tuple, list)) else (static_argnums,)
+    if not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in numbers):
+        raise TypeError(
+            f"checkpoint: static_argnums is {static_argnums!r}; wanted an int or a tuple of them"
+        )
+    return lambda i, count: i in numbers or i - count in numbers
+
+
+def _check_static(static: dict[int, Any]) -> None:
+    for i, x in static.items():
+        if any(type(leaf) is TracedArray for leaf in trees.flatten(x)[0]):
+            raise TypeError(
+                f"checkpoint: argument {i} is in static_argnums, but it is traced{user_line()}; "
+                "leave it out of static_argnums."
+            )
 
 
 def _is_array(leaf: Any) -> bool:

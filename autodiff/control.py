@@ -41,7 +41,8 @@ from .errors import user_line
 from .handles import RESULT, WEAK, TracedArray, value_of, wrap
 from .intervals import most_trips, range_of
 from .loops import for_p
-from .primitives.elementwise import add_p
+from .primitives.checks import refuse_p
+from .primitives.elementwise import add_p, greater_p, logical_and_p, minimum_p
 from .primitives.manipulation import stack_values, unstack_p
 from .recording import note_range
 from .regions import bind, coerce, rearranged, record_region, split_at
@@ -59,12 +60,42 @@ def _bound(what: str, x: Any) -> Any:
     if type(x) is Dim:
         return x
     if type(x) is not TracedArray:
-        return operator.index(x)
+        array = np.asarray(x)
+        if array.shape == () and array.dtype.kind in "iuO" and hasattr(x, "__index__"):
+            return operator.index(x)
+        raise _no_integer(what, x, array.shape)
     value = x.value
     if shape_of(value) != () or dtype_of(value).kind not in "iu":
-        raise TypeError(f"fori_loop: {what} is {describe_any(x)}, wanted an integer{user_line()}")
+        raise _no_integer(what, x, shape_of(value))
     known = known_number(value)
     return value if known is None else int(known)
+
+
+def _no_integer(what: str, x: Any, shape: tuple[Any, ...]) -> TypeError:
+    if shape:
+        advice = f"write one element of it, {what}[0], or its length, {what}.shape[0]"
+    else:
+        convert = f"{what}.astype(int)" if type(x) is TracedArray else f"int({what})"
+        advice = f"write {convert}"
+    return TypeError(
+        f"fori_loop: {what} is {describe_any(x)}, wanted an integer{user_line()}; {advice}."
+    )
+
+
+def _unroll(what: str, unroll: Any) -> int:
+    """The number of iterations that code may do at a time: True is all, which it may anyway."""
+    if isinstance(unroll, (bool, np.bool_)):
+        return 1
+    if not isinstance(unroll, (int, np.integer)):
+        raise TypeError(
+            f"{what}: unroll is {describe_any(unroll)}, wanted an integer or a bool{user_line()}"
+        )
+    if unroll < 1:
+        raise ValueError(
+            f"{what}: unroll is {unroll}, wanted 1 or more{user_line()}; leave it out, and the "
+            "compiler decides."
+        )
+    return int(unroll)
 
 
 def _is_size(x: Any) -> bool:
@@ -74,7 +105,14 @@ def _is_size(x: Any) -> bool:
 # -- fori_loop --
 
 
-def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
+def fori_loop(
+    lower: Any,
+    upper: Any,
+    body_fun: Callable[[Any, Any], Any],
+    init_val: Any,
+    *,
+    unroll: int | bool | None = None,
+) -> Any:
     """``for i in range(lower, upper): val = body_fun(i, val)``, starting with ``init_val``.
 
     Parameters
@@ -84,12 +122,15 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
     body_fun : gets the index and the carried value, a tree of arrays and numbers, and returns the
         new one: the same tree and shapes. Dtypes are promoted as in a plain loop. It may write to
         the arrays it is given, not to those it captures.
+    unroll : a hint, how many iterations compiled code may do at a time. It changes no number.
 
     Returns the last carried value.
 
     Raises
     ------
-    TypeError : a tree or a shape that changes, a leaf that is no array or number.
+    TypeError : a bound that is no integer, a tree or a shape that changes, a leaf that is no array
+        or number.
+    OverflowError : under `jit`, an index beyond int64.
 
     >>> import xnp as np
     >>> np.fori_loop(0, 5, lambda i, total: total + i, 0)
@@ -97,10 +138,12 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
     """
     check_callable("fori_loop", body_fun)
     lower, upper = _bound("lower", lower), _bound("upper", upper)
-    if thread_state.program is None and _is_size(lower) and _is_size(upper):
+    unroll = 1 if unroll is None else _unroll("fori_loop", unroll)
+    counted = _is_size(lower) and _is_size(upper)
+    is_empty = type(lower) is type(upper) is int and upper <= lower
+    if counted and (thread_state.program is None or is_empty):
         return _plain_fori(lower, upper, body_fun, init_val)
     carry = Tree("fori_loop", "init_val", init_val)
-    counted = _is_size(lower) and _is_size(upper)
     offset = size_value(lower) if counted else 0
 
     def call(before: list[Any], state: Any, _: list[Any]) -> Any:
@@ -117,12 +160,37 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
     operands = [*region.captured, *initial(carry.values, region.slots)]
     params = _loop_params(region)
     if counted:
-        found = bind(scan_p, operands, {**params, **_static(maximum(upper - lower, 0))})
+        found = bind(
+            scan_p, operands, {**params, **_static(maximum(upper - lower, 0), unroll=unroll)}
+        )
     else:
-        bounds = [size_value(x) if _is_size(x) else x for x in (lower, upper)]
+        bounds = _index_bounds(*(size_value(x) if _is_size(x) else x for x in (lower, upper)))
         params["limit"] = most_trips(*bounds)
         found = bind(for_p, [*bounds, *operands], params)
     return _carried_back(carry, region, found)
+
+
+def _index_bounds(lower: Value, upper: Value) -> list[Value]:
+    """Bounds with the dtype of indices, int64; OverflowError where an index would not fit it."""
+    if dtype_of(upper) == _UINT64:
+        beyond = greater_p(upper, _UINT64.type(_LARGEST))
+        some = greater_p(upper, lower) if dtype_of(lower) == _UINT64 else np.True_
+        refuse_p(
+            logical_and_p(beyond, some),
+            error=OverflowError,
+            message="fori_loop: upper is more than 2**63 - 1, and under jit indices are int64",
+        )
+    return [_clipped(x) for x in (lower, upper)]
+
+
+def _clipped(bound: Value) -> Value:
+    """As int64. What is larger belongs to a range that is empty, and stays it."""
+    if dtype_of(bound) == _UINT64:
+        bound = minimum_p(bound, _UINT64.type(_LARGEST))
+    return bound if dtype_of(bound) == INDEX.dtype else convert(bound, INDEX.dtype)
+
+
+_UINT64, _LARGEST = np.dtype(np.uint64), 2**63 - 1
 
 
 def _loop_params(region: Region) -> dict[str, Any]:
@@ -244,7 +312,7 @@ def scan(
     xs: Any = None,
     length: Any = None,
     reverse: bool = False,
-    unroll: int = 1,
+    unroll: int | bool = 1,
 ) -> tuple[Any, Any]:
     """``for x in xs: carry, y = f(carry, x)``, starting with ``init``; and all the ``y``, stacked.
 
@@ -255,13 +323,13 @@ def scan(
     xs : a tree of arrays of one length, or None.
     length : the number of iterations, needed where ``xs`` is None.
     reverse : from the last slice to the first; each y still stands at the place of its x.
-    unroll : how many iterations compiled code does at a time.
+    unroll : a hint, how many iterations compiled code may do at a time. It changes no number.
 
     Returns ``(carry, ys)``.
 
     Raises
     ------
-    ValueError : lengths that differ, or none.
+    ValueError : lengths that differ, or none; ``unroll`` below 1.
     TypeError : a carried tree or shape that changes, or a result that is no pair.
 
     >>> import xnp as np
@@ -270,7 +338,7 @@ def scan(
     6.0 [1. 3. 6.]
     """
     check_callable("scan", f)
-    return _scan("scan", f, init, xs, length, reverse, unroll)
+    return _scan("scan", f, init, xs, length, reverse, _unroll("scan", unroll))
 
 
 def _scan(

@@ -33,7 +33,7 @@ from .core import (
     aval_of,
 )
 from .forward import JVPTrace
-from .primitives.elementwise import add_p, less_p, maximum_p, subtract_p
+from .primitives.elementwise import add_p, greater_p, less_p, select_p, subtract_p
 from .primitives.manipulation import move_axis
 from .primitives.reductions import reduce_max_p
 from .program import Program
@@ -51,8 +51,10 @@ from .regions import (
     paired,
     rearranged,
     split_at,
+    strong,
     tangent_operands,
     unmarked,
+    zeros_of,
 )
 from .rules import convert
 from .structured import Structured
@@ -178,11 +180,13 @@ class Counted(Structured):
         those that an example has not, its carried values stay.
         """
         lower, upper = values.bounds
-        trips = convert(maximum_p(subtract_p(upper, lower), 0), INDEX.dtype)
+        trips = trip_count(lower, upper)
         longest = trips
         if any(flags.bounds):
             longest = reduce_max_p(trips, axes=(0,)) if size != 0 else np.int64(0)
-        body = stopping_body(params["body"], aval_of_example(lower, flags.bounds[0]))
+        first = aval_of_example(lower, flags.bounds[0])
+        start = 1 + params["const_count"]
+        body = stopping_body(params["body"], first, start, params["carry_count"])
         args = [0, longest, lower, trips, *values.consts, *values.carry]
         batched = [False, False, flags.bounds[0], True, *flags.consts, *flags.carry]
         new = {**params, "body": body, "const_count": params["const_count"] + 2}
@@ -210,16 +214,22 @@ def aval_of_example(x: Value, is_batched: bool) -> Aval:
     return Aval(aval.shape[1:], aval.dtype) if is_batched else aval
 
 
+def trip_count(lower: Value, upper: Value) -> Value:
+    """How often a loop runs. The difference of the bounds alone does not tell: it may overflow."""
+    count = select_p(greater_p(upper, lower), subtract_p(upper, lower), 0)
+    return convert(count, INDEX.dtype)
+
+
 @lru_cache(maxsize=512)
-def stopping_body(body: Program, lower: Aval) -> Program:
-    """(k, first index, number of iterations, consts, carry) -> carry: the body at the k-th index,
-    if there are that many.
+def stopping_body(body: Program, lower: Aval, start: int, count: int) -> Program:
+    """(k, first index, number of iterations, *the body's further parameters) -> the body's results:
+    the body at the k-th index, if there are that many; else ``count`` of its parameters from
+    ``start`` on, which are its carry, and zeros.
     """
 
     def step(k: Value, first: Value, trips: Value, *rest: Value) -> Sequence[Value]:
         index = coerce(add_p(first, k), INDEX)
-        count = len(body.results)
-        stay = kept_values(body, count)
+        stay = kept_values(body, start, count)
         return branch_p(less_p(k, trips), index, *rest, branches=(stay, body))
 
     avals = [INDEX, lower, Aval((), INDEX.dtype), *body.in_avals[1:]]
@@ -227,10 +237,14 @@ def stopping_body(body: Program, lower: Aval) -> Program:
 
 
 @lru_cache(maxsize=512)
-def kept_values(body: Program, count: int) -> Program:
-    """In place of the body: the last ``count`` of its parameters."""
-    avals = body.in_avals
-    return record(lambda *values: values[len(values) - count :], avals, "kept")[0]
+def kept_values(body: Program, start: int, count: int) -> Program:
+    """In place of the body: its carry as it is, ``count`` of its parameters, and zeros."""
+
+    def stay(*values: Value) -> Sequence[Value]:
+        rows = body.out_avals[count:]
+        return [*values[start : start + count], *(coerce(zeros_of(strong(a)), a) for a in rows)]
+
+    return record(stay, body.in_avals, "kept")[0]
 
 
 @lru_cache(maxsize=512)

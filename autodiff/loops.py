@@ -1,10 +1,8 @@
 """`for_p`: the counted loop whose bounds are operands.
 
 Where it is known how often it runs at most, its reverse mode is that of a scan: the first run
-writes what it stores to stacks of that length. Where it is not, the carried values are kept at
-SEGMENT places, evenly spread over the loop, and the iterations between two of them treated in the
-same way, down to single iterations: so every iteration runs LEVELS times more at most, and those of
-a loop of up to SEGMENT iterations twice more.
+writes what it stores to stacks of that length. Where it is not, reverse mode keeps the operands
+alone, and runs the loop again: see `sweeps`.
 """
 
 from __future__ import annotations
@@ -24,23 +22,13 @@ from .core import (
     Values,
     aval_of,
     dtype_of,
-    shape_of,
 )
-from .counted import INDEX, Counted, stopping_body
-from .errors import DifferentiationError
-from .primitives.checks import refuse_p
+from .counted import INDEX, Counted, stopping_body, trip_count
 from .primitives.elementwise import (
     add_p,
-    greater_p,
-    less_p,
-    maximum_p,
-    minimum_p,
-    multiply_p,
-    select_p,
     subtract_p,
 )
 from .primitives.indexing import gather_p, scatter_p
-from .primitives.rounding import floor_divide_p
 from .program import Program
 from .recording import record
 from .region_nodes import (
@@ -51,23 +39,19 @@ from .region_nodes import (
     wanted_flags,
 )
 from .regions import (
-    Flags,
-    Split,
     bind,
     coerce,
     marked,
     rearranged,
     record_region,
     split_at,
-    strong,
     zeros_of,
 )
 from .rules import convert
 from .scans import Plan, plan_of, scan_p
 from .structured import back_on_tape
+from .sweeps import Chain, pull_back_sweeps
 from .tape import Node, TapeTrace
-
-SEGMENT, LEVELS = 64, 4
 
 
 def _for(lower: Any, upper: Any, *operands: Any, body: Program, const_count: int, **_: Any) -> Any:
@@ -94,7 +78,8 @@ class For(Counted):
             return found
         lower, upper = map(known_numbers, values[:2])
         if lower is not None and upper is not None:
-            return _as_scan(operands, int(np.max(upper - lower, initial=0)), params)
+            trips = np.where(upper > lower, upper - lower, 0)
+            return _as_scan(operands, int(np.max(trips, initial=0)), params)
         wanted = wanted_flags(values[2:], parents[2:])
         kept = {"primitive": self, "params": params, "wanted": wanted}
         plan = plan_of(wanted, params, False)
@@ -117,13 +102,10 @@ def _as_scan(operands: Sequence[Value], length: int, params: Params) -> tuple[Va
     del new["limit"]
     if not isinstance(lower, Tracer) and not isinstance(upper, Tracer):
         return scan_p(*rest, **{**new, "body": shifted_body(params["body"], int(lower))})
-    body = stopping_body(params["body"], aval_of(lower))
+    start = 1 + params["const_count"]
+    body = stopping_body(params["body"], aval_of(lower), start, params["carry_count"])
     new |= {"body": body, "const_count": params["const_count"] + 2}
     return scan_p(lower, trip_count(lower, upper), *rest, **new)
-
-
-def trip_count(lower: Value, upper: Value) -> Value:
-    return convert(maximum_p(subtract_p(upper, lower), 0), INDEX.dtype)
 
 
 @lru_cache(maxsize=512)
@@ -243,112 +225,8 @@ class _Unwound(Looped):
         self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
     ) -> OptionalValues:
         loop = params["params"]
-        plan = plan_of(params["wanted"], loop, strong)
-        lower, upper, *rest = args
-        consts, carry = split_at(rest, loop["const_count"])
-        back = pulling_body(plan.split, loop["const_count"], len(carry), plan.active)
-        count = trip_count(lower, upper)
-        refuse_p(
-            greater_p(count, SEGMENT**LEVELS),
-            error=DifferentiationError,
-            message=f"fori_loop: reverse mode of more than {SEGMENT**LEVELS} iterations",
-        )
-        cts, sums = first_cotangents(plan, ct, ans, consts)
-        unwind = _Unwinding(loop["body"], back)
-        found = unwind(LEVELS, consts, lower, count, carry, [*cts, *sums])
-        return in_order(plan, found, len(cts))
+        chain = Chain((loop["body"],), loop["const_count"], (loop["carry_count"],), ((),))
+        return pull_back_sweeps(ct, ans, args, chain, params["wanted"], strong)
 
 
 _unwound = _Unwound()
-
-
-@lru_cache(maxsize=512)
-def pulling_body(split: Split, const_count: int, carry_count: int, active: Flags) -> Program:
-    """(index, consts, carry, cotangents of the carry, sums of those of the consts) -> (cotangents,
-    sums), one iteration further back.
-    """
-    forward, backward = split.forward, split.backward
-    arity, carried = len(forward.parameters), sum(active)
-    cts = backward.in_avals[len(split.sources) :]
-    summed = sum(split.reached[1 : 1 + const_count])
-
-    def run(*args: Value) -> Sequence[Value]:
-        given, ct, sums = split_at(args, arity, carried)
-        residuals = forward(*given)[carry_count:]
-        more, carry_out = split_at(backward(*residuals, *ct), summed)
-        return [*carry_out, *(a + b for a, b in zip(sums, more, strict=True))]
-
-    sums = [strong(v.aval) for v in backward.results[:summed]]
-    return record(run, [*forward.in_avals, *cts, *sums], backward.name)[0]
-
-
-class _Unwinding:
-    """The backward pass through ``count`` iterations from ``first`` on."""
-
-    def __init__(self, body: Program, back: Program) -> None:
-        self.body, self.back = body, back
-
-    def __call__(
-        self,
-        level: int,
-        consts: Sequence[Value],
-        first: Value,
-        count: Value,
-        carry: Sequence[Value],
-        cts: Sequence[Value],
-    ) -> list[Value]:
-        """``carry`` is from before the first iteration, ``cts`` belong to after the last; what it
-        returns, to before the first.
-        """
-        if not level:
-            return self.back(coerce(first, INDEX), *consts, *carry, *cts)
-        span = SEGMENT ** (level - 1)
-        parts = count if span == 1 else floor_divide_p(add_p(count, span - 1), span)
-        stop = add_p(first, count)
-        kept = self._kept(consts, first, stop, span, parts, carry)
-
-        def step(k: Value, given: Sequence[Value], *cts: Value) -> list[Value]:
-            (first, stop, parts), kept, consts = split_at(given, 3, len(carry))
-            part = subtract_p(subtract_p(parts, 1), k)
-            start = add_p(first, multiply_p(part, span))
-            many = minimum_p(subtract_p(stop, start), span)
-            before = [
-                coerce(gather_p(x, part), aval_of(v)) for x, v in zip(kept, carry, strict=True)
-            ]
-            return self(level - 1, consts, start, many, before, cts)
-
-        return for_values(0, parts, [first, stop, parts, *kept, *consts], cts, step, SEGMENT)
-
-    def _kept(
-        self,
-        consts: Sequence[Value],
-        first: Value,
-        stop: Value,
-        span: int,
-        parts: Value,
-        carry: Sequence[Value],
-    ) -> list[Value]:
-        """The carry from before each part, stacked."""
-        stacks = [zeros_of(Aval((SEGMENT, *shape_of(x)), dtype_of(x))) for x in carry]
-        loop = {
-            "body": self.body,
-            "const_count": len(consts),
-            "carry_count": len(carry),
-            "limit": span,
-        }
-
-        def step(part: Value, given: Sequence[Value], *state: Value) -> list[Value]:
-            (first, stop, parts), consts = split_at(given, 3)
-            stacks, carry = split_at(state, len(state) // 2)
-            stacks = [
-                scatter_p(s, convert(x, dtype_of(x)), part)
-                for s, x in zip(stacks, carry, strict=True)
-            ]
-            start = convert(add_p(first, multiply_p(part, span)), INDEX.dtype)
-            end = minimum_p(add_p(start, span), stop)
-            goes_on = less_p(add_p(part, 1), parts)  # after the last part nobody reads the carry
-            end = select_p(goes_on, end, start)
-            return [*stacks, *bind(for_p, [start, end, *consts, *carry], loop)]
-
-        given = [first, stop, parts, *consts]
-        return for_values(0, parts, given, [*stacks, *carry], step, SEGMENT)[: len(carry)]

@@ -198,6 +198,11 @@ def _group(source: int | None, const_count: int, carry_count: int) -> str:
     return "index" if source == 0 else "const" if source <= const_count else "x"
 
 
+def source_groups(split: Split, const_count: int, carry_count: int) -> list[str]:
+    """Where the backward body finds each of its residuals."""
+    return [_group(source, const_count, carry_count) for source in split.sources]
+
+
 def _stacking(
     split: Split, body: Program, const_count: int, carry_count: int
 ) -> tuple[Program, tuple[int, ...]]:
@@ -221,7 +226,7 @@ def _backward_body(split: Split, active: Flags, const_count: int, carry_count: i
     residuals, slices of xs that are read, cotangents of ys) -> (the carry's, sums, those of the
     slices of xs).
     """
-    groups = [_group(source, const_count, carry_count) for source in split.sources]
+    groups = source_groups(split, const_count, carry_count)
     avals = split.backward.in_avals
     read = {g: [a for a, h in zip(avals, groups, strict=False) if h == g] for g in groups}
     consts, stacked, xs = (read.get(g, []) for g in ("const", "stacked", "x"))
@@ -259,7 +264,7 @@ class _Scanned(Looped):
             plan = masked
         const_count, carry_count = loop["const_count"], loop["carry_count"]
         split = plan.split
-        groups = [_group(source, const_count, carry_count) for source in split.sources]
+        groups = source_groups(split, const_count, carry_count)
         sources = list(zip(split.sources, groups, strict=True))
         consts = [args[s - 1] for s, group in sources if s and group == "const"]
         xs = [args[s - 1] for s, group in sources if s and group == "x"]

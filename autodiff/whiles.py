@@ -193,7 +193,7 @@ def stopping_step(cond: Program, body: Program, cond_count: int) -> Program:
 
     def step(*args: Value) -> Sequence[Value]:
         cond_consts, body_consts, (active,), carry = split_at(args, cond_count, body_count, 1)
-        stay = kept_values(body, len(carry))
+        stay = kept_values(body, body_count, len(carry))
         carry = branch_p(active, *body_consts, *carry, branches=(stay, body))
         (goes_on,) = cond(*cond_consts, *carry)
         return logical_and_p(active, goes_on), *carry

@@ -82,3 +82,54 @@ def test_a_limit_is_one(data):
     assert all(limit is not None for limit in limits)
     if last > first:
         assert program(numpy.int64(0))[0] <= limits[0]
+
+
+U, I, TOP = numpy.uint64, numpy.int64, 2**63
+BOUNDS = [
+    (U(5), U(2)),
+    (U(2), U(5)),
+    (U(TOP + 9), U(TOP + 9)),
+    (U(TOP + 9), U(4)),
+    (U(TOP - 4), U(TOP - 1)),
+    (I(-5), U(4)),
+    (I(5), U(TOP - 1) - U(TOP - 9)),
+    (U(TOP + 9), I(-3)),
+    (I(2**62), I(-TOP)),
+    (I(TOP - 1), I(-TOP)),
+    (numpy.int32(2**31 - 3), numpy.int32(2**31 - 1)),
+    (numpy.int32(2**31 - 1), numpy.int32(-(2**31))),
+    (numpy.int8(-128), numpy.uint8(3)),
+]
+
+
+def doubled(lower, upper, x):
+    return np.fori_loop(lower, upper, lambda i, c: np.sin(c) * 2.0, x)
+
+
+@pytest.mark.parametrize(("lower", "upper"), BOUNDS, ids=str)
+def test_bounds_of_any_integer_dtype(lower, upper):
+    """Also those whose difference no integer of their dtype holds."""
+    given_bounds = numpy.array(lower), numpy.array(upper)
+    for f in (doubled, np.grad(doubled, 2), np.grad(np.grad(doubled, 2), 2)):
+        wanted = f(int(lower), int(upper), 0.5)
+        assert_allclose(np.jit(f)(*given_bounds, 0.5), wanted, rtol=1e-12)
+        assert_allclose(recorded(f)(*given_bounds, 0.5), wanted, rtol=1e-12)
+        many = np.vmap(f, (0, 0, None))
+        lists = [numpy.array([x, x]) for x in (lower, upper)]
+        assert_allclose(np.jit(many)(*lists, 0.5), [wanted] * 2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("lower", [U(TOP - 2), I(TOP - 3)])
+def test_an_index_that_int64_does_not_hold_is_an_error(lower):
+    with pytest.raises(OverflowError, match=r"fori_loop: upper is more than 2\*\*63 - 1"):
+        np.jit(doubled)(numpy.array(lower), numpy.array(U(TOP + 1)), 0.5)
+
+
+@pytest.mark.parametrize("index", [0, 1, 2, 7, TOP - 1, TOP, 2**64 - 1])
+def test_switch_by_any_uint64(index):
+    functions = [lambda x: x, lambda x: x + 1.0, lambda x: x + 2.0]
+    f = lambda i, x: np.switch(i, functions, x)
+    i = numpy.array(index, U)
+    assert np.jit(f)(i, 0.5) == recorded(f)(i, 0.5) == f(i, 0.5)
+    many = np.vmap(f, (0, None))
+    assert (np.jit(many)(numpy.array([i, U(1)]), 0.5) == [f(i, 0.5), 1.5]).all()

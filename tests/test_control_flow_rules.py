@@ -344,7 +344,7 @@ ERRORS = {
     ),
     "bound": (
         lambda x: np.fori_loop(0, x[0], lambda i, c: c, 0),
-        "fori_loop: upper is f64[], wanted an integer",
+        "fori_loop: upper is f64[], wanted an integer; write upper.astype(int).",
     ),
     "pair": (
         lambda x: np.scan(lambda c, v: c, 0.0, x),

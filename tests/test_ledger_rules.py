@@ -65,7 +65,8 @@ UNEXERCISED = {
     "narrow": "Python ints that are traced: see test_python_integers.py",
     **dict.fromkeys(("call", "called"), "jitted functions: see test_op_jit.py"),
     **dict.fromkeys(
-        ("branch", "checkpoint", "for", "scan", "while"), "regions: see test_control_flow.py"
+        ("branch", "checkpoint", "for", "scan", "sweeps", "while"),
+        "regions: see test_control_flow.py",
     ),
     "unstack": "the slices of xs in a scan that Python runs: see test_control_flow.py",
 }

@@ -63,9 +63,10 @@ class Arena:
         if self.base:
             total = self._place()
             for name, piece in self.pieces.items():
+                by = e.integer(piece.offset)  # a constant in the instruction has 32 bits
                 self.writer.head[piece.line] = (
-                    f"{name} = llvm.getelementptr {self.base}[{piece.offset}] : "
-                    "(!llvm.ptr) -> !llvm.ptr, i8"
+                    f"{name} = llvm.getelementptr {self.base}[{by}] : "
+                    "(!llvm.ptr, i64) -> !llvm.ptr, i8"
                 )
             self.writer.head[self.line] = "\n".join(self._begin(total))
             e.lines += self._end(total)

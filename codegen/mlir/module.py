@@ -17,7 +17,12 @@ from ..costs import work_of
 from ..places import CONSTANT, PARAMETER, RESULT, Buffer
 from ..plan import Cluster, Operation, Plan, Step
 from ..planner import Planner
-from . import factorizations, linear_algebra, matmul  # noqa: F401 - they enter their operations
+from . import (  # noqa: F401 - they enter their operations
+    factorizations,
+    linear_algebra,
+    matmul,
+    sweeps,
+)
 from .arena import Arena
 from .blocks import BlockNest
 from .emitter import Emitter

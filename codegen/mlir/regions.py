@@ -85,16 +85,16 @@ class Carry:
     """The carried values of a loop: their buffers, and the names that change places."""
 
     def __init__(
-        self, writer: Any, places: Sequence[Place], avals: Sequence[Aval], in_place: Collection[int]
+        self, writer: Any, starts: Sequence[str], avals: Sequence[Aval], in_place: Collection[int]
     ) -> None:
         self.writer, self.avals = writer, avals
         main = writer.main
         self.values = []
-        for number, (place, aval) in enumerate(zip(places, avals, strict=True)):
+        for number, (start, aval) in enumerate(zip(starts, avals, strict=True)):
             size = size_of(aval)
             before = main.temporary(size)
             after = before if number in in_place else main.temporary(size)
-            copy(writer, before, pointer_to(writer, place), size)
+            copy(writer, before, start, size)
             swaps = before != after and not (type(size) is int and size <= COPIED)
             self.values.append(Carried(before, after, size, swaps))
         self.swapped = [v for v in self.values if v.swaps]
@@ -116,10 +116,10 @@ class Carry:
                 copy(self.writer, v.before, v.after, v.size)
         return [name for v in inside if v.swaps for name in (v.after, v.before)]
 
-    def finish(self, names: Sequence[str], results: Sequence[Place]) -> None:
+    def finish(self, names: Sequence[str], results: Sequence[str]) -> None:
         """Writes the last values to where the region's results belong."""
-        for v, place in zip(self.renamed(names), results, strict=True):
-            copy(self.writer, pointer_to(self.writer, place), v.before, v.size)
+        for v, result in zip(self.renamed(names), results, strict=True):
+            copy(self.writer, result, v.before, v.size)
 
 
 def _block(writer: Any, names: Sequence[str]) -> tuple[list[str], str]:
@@ -128,7 +128,7 @@ def _block(writer: Any, names: Sequence[str]) -> tuple[list[str], str]:
     return fresh, ", ".join("!llvm.ptr" for _ in names)
 
 
-def _open_for(writer: Any, low: str, high: str, carry: Carry) -> tuple[str, list[str], str]:
+def open_for(writer: Any, low: str, high: str, carry: Carry) -> tuple[str, list[str], str]:
     """The counter of a loop, the names it has inside for what is carried, and its head."""
     e = writer.main.e
     counter = e.fresh()
@@ -141,7 +141,7 @@ def _open_for(writer: Any, low: str, high: str, carry: Carry) -> tuple[str, list
     return counter, inside, head + " : i64 {"
 
 
-def _close_for(writer: Any, head: str, lines: list[str], last: list[str]) -> list[str]:
+def close_for(writer: Any, head: str, lines: list[str], last: list[str]) -> list[str]:
     e = writer.main.e
     out: list[str] = []
     if last:
@@ -171,13 +171,13 @@ def _counted(
     body, consts = params["body"], params["const_count"]
     carried = params["carry_count"]
     fixed = [pointer_to(writer, p) for p in operands[:consts]]
-    starts = operands[consts : consts + carried]
+    starts = [pointer_to(writer, p) for p in operands[consts : consts + carried]]
     plan = writer.plan(body, {1 + consts + j: j for j in range(carried)})
     carry = Carry(writer, starts, body.out_avals[:carried], plan.in_place)
     xs = [(pointer_to(writer, p), row_bytes(p)) for p in operands[consts + carried :]]
     ys = [(pointer_to(writer, p), row_bytes(p)) for p in step.results[carried:]]
     slot = main.temporary(8)
-    counter, names, head = _open_for(writer, low, high, carry)
+    counter, names, head = open_for(writer, low, high, carry)
     with Inside(writer) as lines:
         index = counter
         if params.get("reverse"):
@@ -191,7 +191,8 @@ def _counted(
         results = [*(v.after for v in inside), *targets]
         write_region(writer, body, parameters, results, plan)
         last_names = carry.advance(inside)
-    carry.finish(_close_for(writer, head, lines, last_names), step.results[:carried])
+    results = [pointer_to(writer, p) for p in step.results[:carried]]
+    carry.finish(close_for(writer, head, lines, last_names), results)
 
 
 def row_bytes(place: Place) -> Any:
@@ -214,12 +215,12 @@ def _scan(writer: Any, plan: Any, step: Operation) -> bool:
 
 @operation("for")
 def _for(writer: Any, plan: Any, step: Operation) -> bool:
-    low, high = (_integer(writer, place) for place in step.operands[:2])
+    low, high = (integer_at(writer, place) for place in step.operands[:2])
     _counted(writer, step, low, high, step.operands[2:])
     return True
 
 
-def _integer(writer: Any, place: Place) -> str:
+def integer_at(writer: Any, place: Place) -> str:
     """An integer scalar in memory as an i64."""
     e = writer.main.e
     bits = place.dtype.itemsize * 8
@@ -236,7 +237,7 @@ def _while(writer: Any, _plan: Any, step: Operation) -> bool:
     params = step.equation.params
     cond_count, body_count = params["cond_count"], params["body_count"]
     fixed = [pointer_to(writer, p) for p in step.operands[: cond_count + body_count]]
-    starts = step.operands[cond_count + body_count :]
+    starts = [pointer_to(writer, p) for p in step.operands[cond_count + body_count :]]
     plan = writer.plan(params["body"], {body_count + j: j for j in range(len(starts))})
     carry = Carry(writer, starts, params["body"].out_avals, plan.in_place)
     slot = main.temporary(1)
@@ -271,7 +272,7 @@ def _while(writer: Any, _plan: Any, step: Operation) -> bool:
     entry = ", ".join(f"{name}: !llvm.ptr" for name in after)
     label = f"^bb0({entry}):" if names else "^bb0:"
     e.lines += [head, *test, "} do {", label, *body, "}"]
-    carry.finish(results, step.results)
+    carry.finish(results, [pointer_to(writer, p) for p in step.results])
     return True
 
 
@@ -279,9 +280,12 @@ def _while(writer: Any, _plan: Any, step: Operation) -> bool:
 def _branch(writer: Any, plan: Any, step: Operation) -> bool:
     e = writer.main.e
     branches = step.equation.params["branches"]
-    index = _integer(writer, step.operands[0])
-    index = e.op(f"arith.maxsi {index}, {e.integer(0)} : i64")
-    index = e.op(f"arith.minsi {index}, {e.integer(len(branches) - 1)} : i64")
+    index, last = integer_at(writer, step.operands[0]), e.integer(len(branches) - 1)
+    if step.operands[0].dtype.kind == "u":
+        index = e.op(f"arith.minui {index}, {last} : i64")
+    else:
+        index = e.op(f"arith.maxsi {index}, {e.integer(0)} : i64")
+        index = e.op(f"arith.minsi {index}, {last} : i64")
     parameters = [pointer_to(writer, p) for p in step.operands[1:]]
     results = [pointer_to(writer, p) for p in step.results]
     for number, branch in enumerate(branches):
