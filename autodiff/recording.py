@@ -26,6 +26,11 @@ from .layouts import c_order, layout_rule, reads_layouts
 from .program import Atom, Equation, Literal, Program, Variable
 from .sizes import dimension_p, size_value
 
+_AS_INDEX = (
+    " An ndarray or list a cannot be indexed by it: write xnp.array(a)[i] or xnp.take(a, i) in "
+    "place of a[i]."
+)
+
 
 class ProgramTracer(Tracer):
     """A value of which only the Aval is known."""
@@ -74,6 +79,8 @@ class ProgramTracer(Tracer):
             f"records the function{user_line()}: Python cannot branch on it, print it or use it as "
             "a size. Write np.where(condition, a, b) or xnp.cond for a choice, xnp.while_loop or "
             "xnp.fori_loop for a loop; an argument that Python must know goes into static_argnames."
+            + _AS_INDEX
+            * (self.dtype.kind in "iu")
         )
 
     def layout(self) -> Any:

@@ -31,6 +31,7 @@ from ..autodiff.views import array_of
 from .indexing import as_mask, in_range, index_array, take, take_along_axis, take_values
 from .joining import stack
 from .manipulation import at_least
+from .namespace import replaces_for_handles, replaces_inside
 
 
 @implements(np.where)
@@ -52,6 +53,7 @@ def _result_type(values: Sequence[Value]) -> Any:
     return np.result_type(*votes)
 
 
+@replaces_for_handles("select")
 @implements(np.select)
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> TracedArray:
     if len(condlist) != len(choicelist):
@@ -76,6 +78,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> TracedArray:
     return wrap(views.compact(result), ARRAY0D)
 
 
+@replaces_inside("piecewise")
 @implements(np.piecewise)
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> TracedArray:
     """As NumPy's: each function gets the elements where its condition holds. Where those are not
@@ -168,6 +171,7 @@ def extract(condition: Any, arr: Any) -> Any:
     return take(views.ravel(array_of(arr)), wrap(places, ARRAY0D))
 
 
+@replaces_inside("apply_along_axis")
 @implements(np.apply_along_axis)
 def apply_along_axis(func1d: Any, axis: Any, arr: Any, *args: Any, **kwargs: Any) -> Any:
     arr = array_of(arr)
