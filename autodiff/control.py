@@ -39,10 +39,11 @@ from .counted import INDEX
 from .dims import Dim, maximum
 from .errors import user_line
 from .handles import RESULT, WEAK, TracedArray, value_of, wrap
-from .intervals import most_trips, note_range, range_of
+from .intervals import most_trips, range_of
 from .loops import for_p
 from .primitives.elementwise import add_p
 from .primitives.manipulation import stack_values, unstack_p
+from .recording import note_range
 from .regions import bind, coerce, rearranged, record_region, split_at
 from .rules import convert
 from .scans import scan_p

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .core import Value
+from .core import Tracer, Value
 from .dims import Dim, maximum, minimum
 from .program import Atom, Literal
-from .recording import ProgramTrace, ProgramTracer
 
 Range = tuple[Any, Any]  # sizes, both included
 
@@ -24,9 +23,7 @@ def range_of(x: Value) -> Range | None:
     if type(x) is Dim or isinstance(x, (int, np.integer)):
         size = x if type(x) is Dim else int(x)
         return size, size
-    if isinstance(x, ProgramTracer) and isinstance(x.trace, ProgramTrace):
-        return _range_of_atom(x.trace, x.variable)
-    return None
+    return x.integer_range() if isinstance(x, Tracer) else None
 
 
 def most_trips(lower: Value, upper: Value) -> Any:
@@ -35,7 +32,8 @@ def most_trips(lower: Value, upper: Value) -> Any:
     return None if low is None or high is None else maximum(high[1] - low[0], 0)
 
 
-def _range_of_atom(trace: ProgramTrace, x: Atom) -> Range | None:
+def range_of_atom(trace: Any, x: Atom) -> Range | None:
+    """The range of an integer in the Program that a `ProgramTrace` records."""
     if isinstance(x, Literal):
         return None if x.aval.shape else range_of(x.value)
     if x in trace.ranges:
@@ -49,14 +47,14 @@ def _range_of_atom(trace: ProgramTrace, x: Atom) -> Range | None:
     return None
 
 
-def _range_of_result(trace: ProgramTrace, equation: Any) -> Range | None:
+def _range_of_result(trace: Any, equation: Any) -> Range | None:
     name, inputs = equation.primitive.name, equation.inputs
     if name == "dimension":
         return equation.params["dim"], equation.params["dim"]
     rule = _RULES.get(name)
     if rule is None or any(a.aval.dtype != np.int64 for a in (*inputs, *equation.results)):
         return None
-    ranges = [_range_of_atom(trace, a) for a in inputs]
+    ranges = [range_of_atom(trace, a) for a in inputs]
     known = [r for r in ranges if r is not None]
     return rule(*known) if len(known) == len(ranges) else None
 
@@ -87,9 +85,3 @@ _RULES: dict[str, Callable[..., Range | None]] = {
     "minimum": lambda a, b: (minimum(a[0], b[0]), minimum(a[1], b[1])),
     "maximum": lambda a, b: (maximum(a[0], b[0]), maximum(a[1], b[1])),
 }
-
-
-def note_range(x: Value, low: Any, high: Any) -> None:
-    """Notes the range of a loop's index, a parameter of the Program that is recorded."""
-    if isinstance(x, ProgramTracer) and isinstance(x.trace, ProgramTrace):
-        x.trace.ranges[x.variable] = (low, high)

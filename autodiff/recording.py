@@ -22,6 +22,7 @@ from .core import (
 from .dims import Dim
 from .errors import ConcretizationError, MutationError, current_line, user_line
 from .foreign import COPY_LIMIT, digest
+from .intervals import range_of_atom
 from .layouts import c_order, layout_rule, reads_layouts
 from .program import Atom, Equation, Literal, Program, Variable
 from .sizes import dimension_p, size_value
@@ -43,7 +44,7 @@ class ProgramTracer(Tracer):
         self.trace = trace
         self.variable = variable
         self.aval = variable.aval
-        self.equation = equation  # (primitive, args, params), for the layout
+        self.equation = equation  # (primitive, args, params)
         self.memory = memory
 
     @property
@@ -83,6 +84,9 @@ class ProgramTracer(Tracer):
             * (self.dtype.kind in "iu")
         )
 
+    def integer_range(self) -> tuple[Any, Any] | None:
+        return range_of_atom(self.trace, self.variable)
+
     def layout(self) -> Any:
         pending = [self]  # no recursion: what a result follows from may be thousands of steps long
         while pending:
@@ -93,8 +97,12 @@ class ProgramTracer(Tracer):
                 pending.pop()
                 if tracer.memory is None:
                     tracer.memory = tracer._layout()
-                    tracer.equation = None
+                    if tracer.ndim:
+                        tracer.equation = None
         return self.memory
+
+    def operation(self) -> tuple[Primitive, tuple[Value, ...], Params] | None:
+        return self.equation
 
     def _layout_sources(self) -> list[ProgramTracer]:
         """The arguments whose layouts have to be found first."""
@@ -264,3 +272,9 @@ def record(
         results = function(*[trace.parameter(aval) for aval in avals])
         program = trace.program(results, name)
     return program, [value for value, _ in trace.captures]
+
+
+def note_range(x: Value, low: Any, high: Any) -> None:
+    """Notes the range of a loop's index, a parameter of the Program that is recorded."""
+    if isinstance(x, ProgramTracer) and isinstance(x.trace, ProgramTrace):
+        x.trace.ranges[x.variable] = (low, high)

@@ -78,7 +78,7 @@ def asks_first(function, name, probe):
     for p in inspect.signature(function).parameters.values():
         argument = probe if p.name == name else numpy.ones(3)
         is_given = p.name == name or p.default is p.empty
-        if is_given and p.kind is p.POSITIONAL_ONLY:
+        if is_given and (p.kind is p.POSITIONAL_ONLY or (p.kind == 1 and p.default is p.empty)):
             positional.append(argument)
         elif is_given and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
             by_name[p.name] = argument
