@@ -13,6 +13,8 @@ from .dims import Dim, is_size
 from .dynamic_slices import DynamicSlice, dynamic_slice, is_known, unknown_length
 from .errors import BatchingError, ConcretizationError, user_line
 from .handles import ARRAY0D, TracedArray, has_handle, sequence_value
+from .primitives.checks import refuse_p
+from .primitives.elementwise import less_p
 from .primitives.indexing import nonzero_p
 
 FULL = slice(None)
@@ -69,8 +71,16 @@ def index_value(item: Any) -> Any:
             "arrays used as indices must be of integer (or boolean) type, got "
             f"{dtype_of(item)}{user_line()}"
         )
-    if ndim_of(item) == 0 and dtype_of(item).kind != "b" and not isinstance(item, Tracer):
-        return int(item)
+    if ndim_of(item) == 0 and dtype_of(item).kind != "b":
+        return _checked_number(item) if isinstance(item, Tracer) else int(item)
+    return item
+
+
+def _checked_number(item: Tracer) -> Tracer:
+    """A traced index, with NumPy's error for one that no signed integer holds."""
+    if dtype_of(item) == np.uint64:
+        large = less_p(np.uint64(np.iinfo(np.intp).max), item)
+        refuse_p(large, error=OverflowError, message="Python int too large to convert to C long")
     return item
 
 

@@ -42,7 +42,8 @@ from .index_forms import (
     index_value,
     raise_out_of_bounds,
 )
-from .primitives.elementwise import select_p
+from .primitives.checks import refuse_p
+from .primitives.elementwise import less_p, logical_or_p, select_p
 from .primitives.indexing import (
     gather_p,
     getitem_p,
@@ -53,6 +54,7 @@ from .primitives.indexing import (
 )
 from .primitives.manipulation import transpose_p
 from .rules import broadcast_to_p, convert, reshape_p
+from .sizes import size_value
 
 
 def _is_whole(basic: Sequence[Any]) -> bool:
@@ -67,14 +69,14 @@ def _addressed(handle: TracedArray, basic: list[Any]) -> TracedArray:
     return views.index_view(handle, tuple(basic))
 
 
-def _element_view(handle: TracedArray, arrays: list[Any]) -> TracedArray:
+def _element_view(handle: TracedArray, arrays: list[Any], named: Any) -> TracedArray:
     """``handle[i, j, ...]`` for numbers that only a trace knows."""
     count = len(arrays)
     shape = shape_of(handle.value)[count:]
     return view_of(
         handle,
-        lambda base: gather_p(base, *arrays),
-        lambda base, new: scatter_p(base, new, *arrays),
+        lambda base: gather_p(base, *arrays, **named),
+        lambda base, new: scatter_p(base, new, *arrays, **named),
         # which element does not matter for the strides
         lambda layout: layout[(0,) * count + (...,)] if layout.size else np.empty(shape, np.int8),
         exact=False,
@@ -93,18 +95,41 @@ class _Advanced:
         axes = (*index.places, *rest)
         self.view = handle if axes == tuple(range(len(axes))) else views.permuted(handle, axes)
         self.lead = max(map(ndim_of, index.arrays))
+        are_leading = index.axes == list(range(len(index.axes)))
+        self.named = {} if are_leading else {"axes": tuple(index.axes)}
         if thread_state.program is not None:
             self._check_known()
 
     def _check_known(self) -> None:
         """IndexError now, where NumPy raises it, and not when the Program runs."""
+        try:
+            shapes.broadcast(*map(shape_of, self.index.arrays))
+        except ValueError:
+            texts = " ".join(str(shape_of(i)).replace(" ", "") for i in self.index.arrays)
+            raise IndexError(
+                "shape mismatch: indexing arrays could not be broadcast together with shapes "
+                f"{texts}{user_line()}"
+            ) from None
         addressed = shape_of(self.view.value)
+        self._check_of_nothing(addressed)
         for array, axis, size in zip(self.index.arrays, self.index.axes, addressed, strict=False):
             if not isinstance(array, Tracer) and type(size) is int:
                 known = np.asarray(array)
                 bad = known[(known < -size) | (known >= size)]
                 if bad.size:
                     raise_out_of_bounds(bad.flat[0], axis, self.index.shape)
+
+    def _check_of_nothing(self, addressed: tuple[Any, ...]) -> None:
+        """Has the Program check indices that it does not read by, as no element is read."""
+        count = len(self.index.arrays)
+        if not any(type(size) is int and size == 0 for size in addressed[count:]):
+            return
+        for array, axis, size in zip(self.index.arrays, self.index.axes, addressed, strict=False):
+            bad = logical_or_p(
+                less_p(array, size_value(-size)), less_p(size_value(size - 1), array)
+            )
+            message = f"an index is out of bounds for axis {axis} with size {size}"
+            refuse_p(bad, error=IndexError, message=message)
 
     def result_axes(self, ndim: int) -> tuple[int, ...] | None:
         """The permutation for the result, or None where it changes nothing."""
@@ -115,11 +140,11 @@ class _Advanced:
 
     def element_view(self) -> TracedArray | None:
         """The result as a view, where the arrays are single numbers."""
-        return None if self.lead else _element_view(self.view, self.index.arrays)
+        return None if self.lead else _element_view(self.view, self.index.arrays, self.named)
 
     def read(self) -> Value:
         try:
-            out = gather_p(self.view.value, *self.index.arrays)
+            out = gather_p(self.view.value, *self.index.arrays, **self.named)
         except IndexError as error:
             self.index.diagnose(error)
         axes = self.result_axes(ndim_of(out))
@@ -130,7 +155,7 @@ class _Advanced:
         if ndim_of(value):
             value = self._fitted(value, shape_of(base)[len(arrays) :])
         try:
-            new = scatter(base, value, *arrays)
+            new = scatter(base, value, *arrays, **self.named)
         except IndexError as error:
             self.index.diagnose(error)
         self.view.write(new)

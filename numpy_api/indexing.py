@@ -44,7 +44,7 @@ from .namespace import replaces_for_handles
 
 def take_values(x: Value, indices: Value, axis: int) -> Value:
     """``np.take`` on Values: the axes of ``indices`` in the place of ``axis``."""
-    out = gather_p(move_axis(x, axis, 0), indices)
+    out = gather_p(move_axis(x, axis, 0), indices, **({"axes": (axis,)} if axis else {}))
     count = ndim_of(indices)
     if not axis or not count:
         return out
