@@ -51,8 +51,9 @@ class BatchTracer(Tracer):
         raise BatchingError(
             f"the {len(values)} examples of a vmapped batch disagree on a value that Python needs "
             f"as one number, as in `if`, `while`, `int(...)` or `range(...)`{user_line()}. "
-            "Write the choice with np.where(condition, a, b), write xnp.array(a)[i] in place of "
-            "a[i] for a list or ndarray a, or loop over the batch in Python."
+            "Write the choice with np.where(condition, a, b), write xnp.array(a)[i] or "
+            "xnp.take(a, i) in place of a[i] for a list or ndarray a, or loop over the batch in "
+            "Python."
         )
 
 

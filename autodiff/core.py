@@ -128,6 +128,10 @@ class Tracer:
         """The least and the greatest that an integer can be, None where nothing is known."""
         return None
 
+    def operation(self) -> tuple[Primitive, tuple[Value, ...], Params] | None:
+        """What it was computed by, where the trace knows that."""
+        return None
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({describe_type(self.shape, self.dtype)})"
 

@@ -10,8 +10,11 @@ import numpy as np
 from .batching import BatchTracer
 from .core import Tracer, deciding_value, dtype_of, ndim_of, shape_of
 from .dims import Dim, is_size
-from .errors import BatchingError, user_line
+from .dynamic_slices import DynamicSlice, dynamic_slice, is_known, unknown_length
+from .errors import BatchingError, ConcretizationError, user_line
 from .handles import ARRAY0D, TracedArray, has_handle, sequence_value
+from .primitives.checks import refuse_p
+from .primitives.elementwise import less_p
 from .primitives.indexing import nonzero_p
 
 FULL = slice(None)
@@ -19,25 +22,30 @@ FULL = slice(None)
 
 def _part(x: Any) -> Any:
     """A slice's start, stop or step as an int or None."""
-    if x is None or type(x) is Dim:
-        return x
+    return x if x is None or type(x) is Dim else operator.index(x)
+
+
+def _slice(item: slice) -> Any:
+    """A slice with traced parts: of ints and None, or at a dynamic place."""
+    if is_known(item.step) and not (is_known(item.start) and is_known(item.stop)):
+        found = dynamic_slice(item, 1 if item.step is None else _part(item.step))
+        if found is not None:
+            return found
     try:
-        return operator.index(x)
-    except BatchingError:
-        raise BatchingError(
-            f"a slice's start, stop or step differs between the examples of a vmapped batch"
-            f"{user_line()}, so the parts may differ in size. For parts of one size n write "
-            "x[i + np.arange(n)] in place of x[i : i + n]."
-        ) from None
+        return slice(_part(item.start), _part(item.stop), _part(item.step))
+    except (BatchingError, ConcretizationError) as error:
+        raise unknown_length(error) from None
 
 
 def index_value(item: Any) -> Any:
-    """One item of an index: an int, slice, None or Ellipsis, or the Value of an index array."""
+    """One item of an index: an int, slice, None, Ellipsis or `DynamicSlice`, or the Value of an
+    index array.
+    """
     if item is None or item is Ellipsis or type(item) is int or type(item) is Dim:
         return item
     if isinstance(item, slice):
         if any(type(p) is TracedArray for p in (item.start, item.stop, item.step)):
-            return slice(_part(item.start), _part(item.stop), _part(item.step))
+            return _slice(item)
         return item
     if isinstance(item, np.integer):
         return int(item)
@@ -63,8 +71,16 @@ def index_value(item: Any) -> Any:
             "arrays used as indices must be of integer (or boolean) type, got "
             f"{dtype_of(item)}{user_line()}"
         )
-    if ndim_of(item) == 0 and dtype_of(item).kind != "b" and not isinstance(item, Tracer):
-        return int(item)
+    if ndim_of(item) == 0 and dtype_of(item).kind != "b":
+        return _checked_number(item) if isinstance(item, Tracer) else int(item)
+    return item
+
+
+def _checked_number(item: Tracer) -> Tracer:
+    """A traced index, with NumPy's error for one that no signed integer holds."""
+    if dtype_of(item) == np.uint64:
+        large = less_p(np.uint64(np.iinfo(np.intp).max), item)
+        refuse_p(large, error=OverflowError, message="Python int too large to convert to C long")
     return item
 
 
@@ -79,7 +95,7 @@ def _axes_used(item: Any) -> int:
     """How many axes of the array an item from `index_value` stands for."""
     if item is None or item is Ellipsis:
         return 0
-    if is_size(item) or type(item) is slice:
+    if is_size(item) or type(item) is slice or type(item) is DynamicSlice:
         return 1
     return ndim_of(item) if dtype_of(item).kind == "b" else 1
 
@@ -208,6 +224,16 @@ def converted_items(index: Any) -> tuple[list[Any], bool]:
     if not count:
         items.append(Ellipsis)
     return items, count == 1
+
+
+def dynamic_slices(items: list[Any], ndim: int) -> list[tuple[int, DynamicSlice]]:
+    """The slices at dynamic places among converted items, with the axes that they are of."""
+    found, axis = [], 0
+    for item in items:
+        if type(item) is DynamicSlice:
+            found.append((axis, item))
+        axis += ndim - sum(map(_axes_used, items)) if item is Ellipsis else _axes_used(item)
+    return found
 
 
 def holds_array(index: Any) -> bool:

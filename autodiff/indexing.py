@@ -9,6 +9,7 @@ each example.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.exceptions import ComplexWarning
 from . import shapes, views
 from .core import Primitive, Tracer, Value, dtype_of, ndim_of, shape_of, thread_state
 from .dims import is_size
+from .dynamic_slices import DynamicSlice, at_dynamic_places
 from .errors import user_line, warn_user
 from .handles import (
     ARRAY0D,
@@ -35,11 +37,13 @@ from .index_forms import (
     FULL,
     Index,
     converted_items,
+    dynamic_slices,
     holds_array,
     index_value,
     raise_out_of_bounds,
 )
-from .primitives.elementwise import select_p
+from .primitives.checks import refuse_p
+from .primitives.elementwise import less_p, logical_or_p, select_p
 from .primitives.indexing import (
     gather_p,
     getitem_p,
@@ -49,24 +53,30 @@ from .primitives.indexing import (
     setitem_p,
 )
 from .primitives.manipulation import transpose_p
-from .rules import convert, reshape_p
+from .rules import broadcast_to_p, convert, reshape_p
+from .sizes import size_value
+
+
+def _is_whole(basic: Sequence[Any]) -> bool:
+    """Whether ``[basic]`` changes nothing."""
+    return all(type(item) is slice and item == FULL for item in basic)
 
 
 def _addressed(handle: TracedArray, basic: list[Any]) -> TracedArray:
     """The view ``[basic]``, or the handle itself where that changes nothing."""
-    if all(type(item) is slice and item == FULL for item in basic):
+    if _is_whole(basic):
         return handle
     return views.index_view(handle, tuple(basic))
 
 
-def _element_view(handle: TracedArray, arrays: list[Any]) -> TracedArray:
+def _element_view(handle: TracedArray, arrays: list[Any], named: Any) -> TracedArray:
     """``handle[i, j, ...]`` for numbers that only a trace knows."""
     count = len(arrays)
     shape = shape_of(handle.value)[count:]
     return view_of(
         handle,
-        lambda base: gather_p(base, *arrays),
-        lambda base, new: scatter_p(base, new, *arrays),
+        lambda base: gather_p(base, *arrays, **named),
+        lambda base, new: scatter_p(base, new, *arrays, **named),
         # which element does not matter for the strides
         lambda layout: layout[(0,) * count + (...,)] if layout.size else np.empty(shape, np.int8),
         exact=False,
@@ -85,18 +95,41 @@ class _Advanced:
         axes = (*index.places, *rest)
         self.view = handle if axes == tuple(range(len(axes))) else views.permuted(handle, axes)
         self.lead = max(map(ndim_of, index.arrays))
+        are_leading = index.axes == list(range(len(index.axes)))
+        self.named = {} if are_leading else {"axes": tuple(index.axes)}
         if thread_state.program is not None:
             self._check_known()
 
     def _check_known(self) -> None:
         """IndexError now, where NumPy raises it, and not when the Program runs."""
+        try:
+            shapes.broadcast(*map(shape_of, self.index.arrays))
+        except ValueError:
+            texts = " ".join(str(shape_of(i)).replace(" ", "") for i in self.index.arrays)
+            raise IndexError(
+                "shape mismatch: indexing arrays could not be broadcast together with shapes "
+                f"{texts}{user_line()}"
+            ) from None
         addressed = shape_of(self.view.value)
+        self._check_of_nothing(addressed)
         for array, axis, size in zip(self.index.arrays, self.index.axes, addressed, strict=False):
             if not isinstance(array, Tracer) and type(size) is int:
                 known = np.asarray(array)
                 bad = known[(known < -size) | (known >= size)]
                 if bad.size:
                     raise_out_of_bounds(bad.flat[0], axis, self.index.shape)
+
+    def _check_of_nothing(self, addressed: tuple[Any, ...]) -> None:
+        """Has the Program check indices that it does not read by, as no element is read."""
+        count = len(self.index.arrays)
+        if not any(type(size) is int and size == 0 for size in addressed[count:]):
+            return
+        for array, axis, size in zip(self.index.arrays, self.index.axes, addressed, strict=False):
+            bad = logical_or_p(
+                less_p(array, size_value(-size)), less_p(size_value(size - 1), array)
+            )
+            message = f"an index is out of bounds for axis {axis} with size {size}"
+            refuse_p(bad, error=IndexError, message=message)
 
     def result_axes(self, ndim: int) -> tuple[int, ...] | None:
         """The permutation for the result, or None where it changes nothing."""
@@ -107,11 +140,11 @@ class _Advanced:
 
     def element_view(self) -> TracedArray | None:
         """The result as a view, where the arrays are single numbers."""
-        return None if self.lead else _element_view(self.view, self.index.arrays)
+        return None if self.lead else _element_view(self.view, self.index.arrays, self.named)
 
     def read(self) -> Value:
         try:
-            out = gather_p(self.view.value, *self.index.arrays)
+            out = gather_p(self.view.value, *self.index.arrays, **self.named)
         except IndexError as error:
             self.index.diagnose(error)
         axes = self.result_axes(ndim_of(out))
@@ -122,7 +155,7 @@ class _Advanced:
         if ndim_of(value):
             value = self._fitted(value, shape_of(base)[len(arrays) :])
         try:
-            new = scatter(base, value, *arrays)
+            new = scatter(base, value, *arrays, **self.named)
         except IndexError as error:
             self.index.diagnose(error)
         self.view.write(new)
@@ -149,8 +182,24 @@ class _Advanced:
         return transpose_p(value, axes=shapes.inverse_permutation(axes))
 
 
+def _at_dynamic_slices(handle: TracedArray, items: list[Any]) -> tuple[TracedArray, list[Any]]:
+    """The view of the slices at dynamic places among the converted items, whole in all other axes,
+    and the index into it that is left; the handle and the items themselves if there are none.
+    """
+    shape = shape_of(handle.value)
+    slices = dynamic_slices(items, len(shape))
+    if not slices:
+        return handle, items
+    rest = [FULL if type(item) is DynamicSlice else item for item in items]
+    Index(rest, shape)  # NumPy's errors
+    return at_dynamic_places(handle, slices), rest
+
+
 def _keyed_view(handle: TracedArray, basic: tuple[Any, ...], key: Any) -> TracedArray:
-    view = views.index_view(handle, basic)
+    return _keyed(views.index_view(handle, basic), key)
+
+
+def _keyed(view: TracedArray, key: Any) -> TracedArray:
     assert view._view is not None
     view._view.key = key
     return view
@@ -189,13 +238,17 @@ def getitem(self: TracedArray, index: Any) -> TracedArray:
         except IndexError:
             pass  # diagnosed below, in terms of the user's axes
     elif shape and (type(index) is slice or (type(index) is int and -shape[0] <= index < shape[0])):
-        return _keyed_view(self, (index_value(index),), index)
+        part = index_value(index)
+        if type(part) is not DynamicSlice:
+            return _keyed_view(self, (part,), index)
     items, explicit = converted_items(index)
+    place, items = _at_dynamic_slices(self, items)
+    value, shape = place.value, shape_of(place.value)
     parts = Index(items, shape)
     kind = ARRAY0D if explicit else RESULT
     if parts.arrays:
         parts.expand_masks()
-        advanced = _Advanced(self, parts)
+        advanced = _Advanced(place, parts)
         view = advanced.element_view()
         if view is None or holds_array(index) or (kind == RESULT and not ndim_of(view.value)):
             return wrap(advanced.read(), kind)
@@ -204,7 +257,9 @@ def getitem(self: TracedArray, index: Any) -> TracedArray:
     scalar = not explicit and len(basic) == len(shape) and all(map(is_size, basic))
     if scalar or self.is_scalar() or holds_array(index):
         return wrap(getitem_p(value, index=basic), kind)
-    return _keyed_view(self, basic, index)
+    if place is not self and _is_whole(basic):
+        return _keyed(place, index)
+    return _keyed_view(place, basic, index)
 
 
 def setitem(self: TracedArray, index: Any, new: Any) -> None:
@@ -228,12 +283,13 @@ def setitem(self: TracedArray, index: Any, new: Any) -> None:
         except IndexError:
             pass  # diagnosed below, in terms of the user's axes
     items, explicit = converted_items(index)
-    parts = Index(items, shape)
+    place, items = _at_dynamic_slices(self, items)
+    parts = Index(items, shape_of(place.value))
     if parts.arrays:
-        _set_advanced(self, parts, new, alone=len(items) == 2 and not explicit)
+        _set_advanced(place, parts, new, alone=len(items) == 2 and not explicit)
         return
     basic = tuple(parts.basic)
-    target = part_shape(shape, basic)
+    target = part_shape(parts.shape, basic)
     if not target and not explicit and ndim_of(new):
         raise ValueError(
             f"setting an array element with a sequence{user_line()}: one element was given an "
@@ -241,17 +297,21 @@ def setitem(self: TracedArray, index: Any, new: Any) -> None:
         )
     if ndim_of(new):
         new = drop_lead(new, target)
-    self.write(setitem_p(value, new, index=basic))
+    if place is not self and _is_whole(basic):
+        place.write(broadcast_to_p(new, shape=target))
+    else:
+        place.write(setitem_p(place.value, new, index=basic))
 
 
 def add_at(self: TracedArray, index: Any, value: Value) -> None:
     """``np.add.at(self, index, value)``: as ``self[index] += value``, with repeats counted."""
     value = convert(value, dtype_of(self.value))
     items, _ = converted_items(index)
-    parts = Index(items, shape_of(self.value))
+    place, items = _at_dynamic_slices(self, items)
+    parts = Index(items, shape_of(place.value))
     if parts.arrays:
         parts.expand_masks()
-        _Advanced(self, parts).write(value, scatter_add_p)
+        _Advanced(place, parts).write(value, scatter_add_p)
     else:
         setitem(self, index, wrap(getitem(self, index).value + value))
 

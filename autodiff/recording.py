@@ -35,6 +35,11 @@ from .python_integers import dtype_where_large, dtypes_to_fit, is_held
 from .rules import convert
 from .sizes import dimension_p, size_value
 
+_AS_INDEX = (
+    " An ndarray or list a cannot be indexed by it: write xnp.array(a)[i] or xnp.take(a, i) in "
+    "place of a[i]."
+)
+
 
 class ProgramTracer(Tracer):
     """A value of which only the Aval is known."""
@@ -47,7 +52,7 @@ class ProgramTracer(Tracer):
         self.trace = trace
         self.variable = variable
         self.aval = variable.aval
-        self.equation = equation  # (primitive, args, params), for the layout
+        self.equation = equation  # (primitive, args, params)
         self.memory = memory
 
     @property
@@ -83,6 +88,8 @@ class ProgramTracer(Tracer):
             f"records the function{user_line()}: Python cannot branch on it, print it or use it as "
             "a size. Write np.where(condition, a, b) or xnp.cond for a choice, xnp.while_loop or "
             "xnp.fori_loop for a loop; an argument that Python must know goes into static_argnames."
+            + _AS_INDEX
+            * (self.dtype.kind in "iu")
         )
 
     def integer_range(self) -> tuple[Any, Any] | None:
@@ -98,8 +105,12 @@ class ProgramTracer(Tracer):
                 pending.pop()
                 if tracer.memory is None:
                     tracer.memory = tracer._layout()
-                    tracer.equation = None
+                    if tracer.ndim:
+                        tracer.equation = None
         return self.memory
+
+    def operation(self) -> tuple[Primitive, tuple[Value, ...], Params] | None:
+        return self.equation
 
     def _layout_sources(self) -> list[ProgramTracer]:
         """The arguments whose layouts have to be found first."""

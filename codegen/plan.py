@@ -71,6 +71,7 @@ class Store(NamedTuple):
     index: Index  # into the place
     addressed: tuple[tuple[Atom, Index], ...] = ()  # indices of its leading axes, and where to read
     adds: bool = False  # to what is there
+    axes: tuple[int, ...] | None = None  # what errors call the addressed axes
 
 
 class Cluster:

@@ -391,7 +391,8 @@ class Planner:
         index = cluster.full_index
         addressed = tuple((i, broadcast_index(i.aval.shape, index[: len(lead)])) for i in indices)
         target = index[len(lead) :]
-        cluster.stores.append(Store(value, place, FULL, target, addressed, adds))
+        axes = equation.params.get("axes")
+        cluster.stores.append(Store(value, place, FULL, target, addressed, adds, axes))
         self._finish_update(equation.results[0], place)
 
     def _index_count(self, equation: Equation) -> int:

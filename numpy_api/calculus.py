@@ -19,7 +19,10 @@ from ..autodiff.handles import (
     value_of,
     wrap,
 )
+from ..autodiff.primitives.checks import refuse_p
+from ..autodiff.primitives.elementwise import equal_p
 from ..autodiff.rules import convert
+from .namespace import replaces_for_handles
 
 FULL = slice(None)
 Index = tuple[Any, ...]
@@ -210,6 +213,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Any:
     return np.sum(width * (y[later] + y[earlier]) / 2.0, axis)
 
 
+@replaces_for_handles("interp")
 @implements(np.interp)
 def interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
@@ -224,8 +228,8 @@ def interp(
     x, xp, fp = _as_double(x), _as_double(xp), _as_double(fp)
     _check_points(xp, fp)
     if period is not None:
-        if period == 0:
-            raise ValueError("period must be a non-zero value")
+        message = "period must be a non-zero value"
+        refuse_p(equal_p(value_of(period), 0), error=ValueError, message=message)
         left = right = None
         x, xp, fp = _periodic(x, xp, fp, abs(period))
     left = fp[0] if left is None else _outside("left", left, fp)

@@ -37,6 +37,7 @@ from ..autodiff.primitives.rounding import isfinite_p, isnan_p, round_p, signbit
 from ..autodiff.primitives.sinc import sinc_derivative
 from ..autodiff.protocols import write_out
 from ..autodiff.rules import convert, imag_p, real_p, stop_gradient_p, weaken_p
+from .namespace import replaces_for_handles
 
 _NOT_GIVEN: Any = np._NoValue  # NumPy's own default
 
@@ -195,6 +196,7 @@ def _clip_with_keywords(a: Any, low: Any, high: Any, out: Any, keywords: dict[st
     return np.positive(a, out=out, **keywords)
 
 
+@replaces_for_handles("nan_to_num")
 @implements(np.nan_to_num)
 def nan_to_num(
     x: Any, copy: Any = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
@@ -298,6 +300,7 @@ def sinc(x: Any) -> Any:
     return wrap(sinc_derivative(0)(value_of(x)))
 
 
+@replaces_for_handles("unwrap")
 @implements(np.unwrap)
 def unwrap(p: Any, discont: Any = None, axis: Any = -1, *, period: Any = 2 * math.pi) -> Any:
     """Where neighbours jump by more than ``discont``, whole periods are added to what follows."""

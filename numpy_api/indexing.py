@@ -39,11 +39,12 @@ from ..autodiff.protocols import concrete_out, write_out
 from ..autodiff.rules import convert, raveled, reshape_p
 from ..autodiff.sizes import iota
 from ..autodiff.views import array_of, as_shape
+from .namespace import replaces_for_handles
 
 
 def take_values(x: Value, indices: Value, axis: int) -> Value:
     """``np.take`` on Values: the axes of ``indices`` in the place of ``axis``."""
-    out = gather_p(move_axis(x, axis, 0), indices)
+    out = gather_p(move_axis(x, axis, 0), indices, **({"axes": (axis,)} if axis else {}))
     count = ndim_of(indices)
     if not axis or not count:
         return out
@@ -79,6 +80,7 @@ def in_range(indices: Any, size: Any, mode: str) -> Any:
     raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")
 
 
+@replaces_for_handles("take")
 @implements(np.take)
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
     a = array_of(a)

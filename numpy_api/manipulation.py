@@ -35,6 +35,7 @@ from ..autodiff.rules import broadcast_to_p, convert, reshape_p, zeros
 from ..autodiff.sizes import iota, size_value
 from ..autodiff.views import array_of, as_shape
 from .indexing import take_values
+from .namespace import replaces_for_handles
 
 
 def known_int(x: Any, name: str) -> int:
@@ -240,6 +241,7 @@ def rot90(m: Any, k: Any = 1, axes: Any = (0, 1)) -> TracedArray:
     return views.flip(views.swapaxes(m, first, second), (second,))
 
 
+@replaces_for_handles("roll")
 @implements(np.roll)
 def roll(a: Any, shift: Any, axis: Any = None) -> TracedArray:
     """As NumPy's; under vmap every example may have its own shift."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.core import thread_state
+from ..autodiff.handles import has_handle
 
 OURS: dict[str, Any] = {}
 
@@ -40,5 +41,27 @@ def replaces_inside(name: str) -> Callable[[Any], Any]:
             return numpys(*args, **kwargs)
 
         return replaces(name)(switch)
+
+    return register
+
+
+def replaces_for_handles(name: str) -> Callable[[Any], Any]:
+    """Registers a function as what ``xnp.<name>`` is where any argument is a traced array.
+
+    For functions whose dispatch in NumPy does not ask all arguments: `np.take` asks the array, but
+    not the indices, which are what is traced where the array is a table of constants. Calls outside
+    of transformations, and those without traced arrays, go to NumPy as they came.
+    """
+    numpys = getattr(np, name)
+
+    def register(ours: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(numpys)
+        def switch(*args: Any, **kwargs: Any) -> Any:
+            if thread_state.level and (has_handle(args) or has_handle(list(kwargs.values()))):
+                return ours(*args, **kwargs)
+            return numpys(*args, **kwargs)
+
+        replaces(name)(switch)
+        return ours
 
     return register

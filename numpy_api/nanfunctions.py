@@ -25,6 +25,7 @@ from ..autodiff.primitives.elementwise import (
 )
 from ..autodiff.primitives.reductions import count_values, keep_axes, reduce_all_p
 from ..autodiff.rules import broadcast_to_p, convert, reshape_p
+from .namespace import replaces_for_handles
 from .reductions import NONE, finish, handle, is_set, mask_of, may_hold, reduction_axes
 from .statistics import freedom_of, masked_sum, squared
 
@@ -43,6 +44,7 @@ def replaced(x: Value, fill: complex) -> Any:
     return wrap(select_p(not_equal_p(x, x), dtype_of(x).type(fill), x))
 
 
+@replaces_for_handles("nansum")
 @implements(np.nansum)
 def nansum(
     a: Any,
@@ -56,6 +58,7 @@ def nansum(
     return np.sum(replaced(value_of(a), 0), axis, dtype, out, keepdims, initial, where)
 
 
+@replaces_for_handles("nanprod")
 @implements(np.nanprod)
 def nanprod(
     a: Any,
@@ -110,6 +113,7 @@ def _extreme(
     return finish("np.nan" + function.__name__, result, out)
 
 
+@replaces_for_handles("nanmax")
 @implements(np.nanmax)
 def nanmax(
     a: Any,
@@ -122,6 +126,7 @@ def nanmax(
     return _extreme(np.max, -np.inf, a, axis, out, keepdims, initial, where)
 
 
+@replaces_for_handles("nanmin")
 @implements(np.nanmin)
 def nanmin(
     a: Any,
@@ -169,6 +174,7 @@ def _numbers(x: Value, where: Any) -> Value:
     )
 
 
+@replaces_for_handles("nanmean")
 @implements(np.nanmean)
 def nanmean(
     a: Any,
@@ -223,6 +229,7 @@ def _nan_variance(
     return reshape_p(result, shape=shapes.reduced(shape_of(x), axes))
 
 
+@replaces_for_handles("nanvar")
 @implements(np.nanvar)
 def nanvar(
     a: Any,
@@ -245,6 +252,7 @@ def nanvar(
     return finish("np.nanvar", result, out)
 
 
+@replaces_for_handles("nanstd")
 @implements(np.nanstd)
 def nanstd(
     a: Any,

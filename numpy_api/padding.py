@@ -29,6 +29,7 @@ from ..autodiff.primitives.manipulation import concatenate_p
 from ..autodiff.rules import broadcast_to_p, convert, reshape_p
 from ..autodiff.views import array_of
 from .indexing import take_values
+from .namespace import replaces_for_handles
 
 _KEYWORDS: dict[str, tuple[str, ...]] = {
     "constant": ("constant_values",),
@@ -52,6 +53,7 @@ _STATISTICS: dict[str, Any] = {
 Pair = tuple[Any, Any]
 
 
+@replaces_for_handles("pad")
 @implements(np.pad)
 def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> TracedArray:
     array = array_of(array)

@@ -23,14 +23,16 @@ from ..autodiff.handles import (
     value_of,
     wrap,
 )
-from ..autodiff.primitives.elementwise import logical_not_p, logical_or_p, select_p
+from ..autodiff.primitives.checks import refuse_p
+from ..autodiff.primitives.elementwise import less_p, logical_not_p, logical_or_p, select_p
 from ..autodiff.primitives.indexing import nonzero_p
 from ..autodiff.protocols import write_out
 from ..autodiff.rules import broadcast_to_p, cast, convert
 from ..autodiff.views import array_of
-from .indexing import as_mask, in_range, index_array, take, take_along_axis, take_values
+from .indexing import as_mask, in_range, index_array, take, take_along_axis
 from .joining import stack
 from .manipulation import at_least
+from .namespace import replaces_for_handles, replaces_inside
 
 
 @implements(np.where)
@@ -52,6 +54,7 @@ def _result_type(values: Sequence[Value]) -> Any:
     return np.result_type(*votes)
 
 
+@replaces_for_handles("select")
 @implements(np.select)
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> TracedArray:
     if len(condlist) != len(choicelist):
@@ -76,6 +79,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> TracedArray:
     return wrap(views.compact(result), ARRAY0D)
 
 
+@replaces_inside("piecewise")
 @implements(np.piecewise)
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> TracedArray:
     """As NumPy's: each function gets the elements where its condition holds. Where those are not
@@ -144,12 +148,10 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     shape = shapes.broadcast(shape_of(places.value), *[shape_of(c.value) for c in pieces])
     places: Any = views.broadcast_to(places, shape)
     stacked = stack([views.broadcast_to(c, shape) for c in pieces])
-    try:
-        take_values(np.zeros(len(pieces)), abs(places).value, 0)
-        take_values(np.zeros(1), np.maximum(-places, 0).value, 0)  # no counting from the end
-    except IndexError:
-        raise ValueError("invalid entry in choice array") from None
-    chosen = take_along_axis(stacked, views.expand_dims(places, 0), 0)
+    outside = logical_or_p(less_p(places.value, 0), less_p(len(pieces) - 1, places.value))
+    refuse_p(outside, error=ValueError, message="invalid entry in choice array")
+    inside = in_range(views.expand_dims(places, 0), len(pieces), "clip")
+    chosen = take_along_axis(stacked, inside, 0)
     return write_out("np.choose", out, wrap(chosen[0].value))
 
 
@@ -169,6 +171,7 @@ def extract(condition: Any, arr: Any) -> Any:
     return take(views.ravel(array_of(arr)), wrap(places, ARRAY0D))
 
 
+@replaces_inside("apply_along_axis")
 @implements(np.apply_along_axis)
 def apply_along_axis(func1d: Any, axis: Any, arr: Any, *args: Any, **kwargs: Any) -> Any:
     arr = array_of(arr)

@@ -37,6 +37,10 @@ class AbstractTracer(Tracer):
     def layout(self) -> Any:
         return self.memory
 
+    def operation(self) -> Any:
+        made = (e for e in self.trace.equations if any(x is self for x in e.results))
+        return next(((e.primitive, e.args, e.params) for e in made), None)
+
     def __str__(self) -> str:
         return f"{self.name}:{self.aval}"
 

@@ -38,7 +38,7 @@ FIXED = {
             *("setitem_broadcast", "setitem_masks", "setitem_repeated", "setitem_repeated_rows"),
             *("setitem_slice", "std_options", "sum_where", "sum_where_row", "var_options"),
             *("lexsort_rows", "windows", "reshape", "repeat", "ndarray.item", "pinv_rtol"),
-            *("histogram_edges", "histogram_on_edges", "piecewise_with_arguments"),
+            *("histogram_edges", "histogram_on_edges"),
         ],
         CONSTANT,
     ),

@@ -158,11 +158,29 @@ setitem_p = JointlyLinear(
 )
 
 
-def _gather(x: Any, *indices: Any) -> Any:
-    return x[indices]
+Axes = tuple[int, ...] | None
+"""The user's axes that index arrays address, for errors; None where they are the leading ones."""
 
 
-def _gather_shape(x: Aval, *indices: Aval) -> Aval:
+def _raise_at(error: IndexError, shape: Sequence[Any], indices: Sequence[Any], axes: Axes) -> None:
+    """NumPy's error in terms of the user's axes."""
+    for index, size, axis in zip(indices, shape, axes or (), strict=False):
+        bad = [i for i in np.ravel(index) if not -size <= i < size]
+        if bad:
+            raise IndexError(
+                f"index {bad[0]} is out of bounds for axis {axis} with size {size}"
+            ) from None
+    raise error
+
+
+def _gather(x: Any, *indices: Any, axes: Axes = None) -> Any:
+    try:
+        return x[indices]
+    except IndexError as error:
+        _raise_at(error, x.shape, indices, axes)
+
+
+def _gather_shape(x: Aval, *indices: Aval, axes: Axes = None) -> Aval:
     lead = shapes.broadcast(*(i.shape for i in indices))
     return Aval((*lead, *x.shape[len(indices) :]), x.dtype)
 
@@ -180,35 +198,54 @@ def _batch_indices(
     return out
 
 
-def _gather_batch(primitive: Primitive, size: Any, args: Any, batched: Any) -> Any:
+def _axes_in_batch(axes: Axes, count: int, x_batched: bool) -> dict[str, Axes]:
+    """The parameter for a batched gather or scatter: the batch axis does not count."""
+    if not x_batched:
+        return {} if axes is None else {"axes": axes}
+    return {"axes": (0, *(range(count) if axes is None else axes))}
+
+
+def _gather_batch(
+    primitive: Primitive, size: Any, args: Any, batched: Any, *, axes: Axes = None
+) -> Any:
     x, *indices = args
-    return gather_p(x, *_batch_indices(size, batched[0], indices, batched[1:])), True
+    named = _axes_in_batch(axes, len(indices), batched[0])
+    return gather_p(x, *_batch_indices(size, batched[0], indices, batched[1:]), **named), True
 
 
 # x[i, j, ...] with integer arrays on the leading axes.
 gather_p = Linear(
     "gather",
     _gather,
-    lambda ct, x, *indices: accumulate_p(ct, *indices, shape=shape_of(x)),
+    lambda ct, x, *indices, **axes: accumulate_p(ct, *indices, shape=shape_of(x), **axes),
     shape=_gather_shape,
     batch=_gather_batch,
 )
 
 
-def _accumulate(value: Any, *indices: Any, shape: tuple[Any, ...]) -> Any:
+def _accumulate(value: Any, *indices: Any, shape: tuple[Any, ...], axes: Axes = None) -> Any:
     out = np.zeros(shape, dtype_of(value))
-    np.add.at(out, indices, value)
+    try:
+        np.add.at(out, indices, value)
+    except IndexError as error:
+        _raise_at(error, shape, indices, axes)
     return out
 
 
-def _written(x: Aval, value: Aval, *indices: Aval) -> Aval:
+def _written(x: Aval, value: Aval, *indices: Aval, axes: Axes = None) -> Aval:
     """The shape rule of what writes ``value`` to ``x[indices]``."""
     shapes.check_broadcast(value.shape, _gather_shape(x, *indices).shape, "a value")
     return Aval(x.shape, x.dtype)
 
 
 def _accumulate_batch(
-    primitive: Primitive, size: Any, args: Any, batched: Any, *, shape: tuple[Any, ...]
+    primitive: Primitive,
+    size: Any,
+    args: Any,
+    batched: Any,
+    *,
+    shape: tuple[Any, ...],
+    axes: Axes = None,
 ) -> tuple[Value, bool]:
     value, *indices = args
     lead = max(ndim_of(i) - b for i, b in zip(indices, batched[1:], strict=True))
@@ -216,7 +253,8 @@ def _accumulate_batch(
     places = _batch_indices(size, True, indices, batched[1:])
     if not batched[0]:  # every example adds the same value at its own places
         value = broadcast_to_p(value, shape=(size, *shape_of(value)))
-    return accumulate_p(value, *places, shape=(size, *shape)), True
+    named = _axes_in_batch(axes, len(indices), True)
+    return accumulate_p(value, *places, shape=(size, *shape), **named), True
 
 
 # Zeros of ``shape`` to which value is added at [i, j, ...], repeated indices counted. ``value`` has
@@ -224,33 +262,41 @@ def _accumulate_batch(
 accumulate_p = Linear(
     "accumulate",
     _accumulate,
-    lambda ct, value, *indices, shape: gather_p(ct, *indices),
-    shape=lambda value, *indices, shape: _written(Aval(shape, value.dtype), value, *indices),
+    lambda ct, value, *indices, shape, **axes: gather_p(ct, *indices, **axes),
+    shape=lambda value, *indices, shape, axes=None: _written(
+        Aval(shape, value.dtype), value, *indices
+    ),
     batch=_accumulate_batch,
 )
 
 
-def _scatter_add(x: Any, value: Any, *indices: Any) -> Any:
+def _scatter_add(x: Any, value: Any, *indices: Any, axes: Axes = None) -> Any:
     out = np.array(x)
     lead = np.broadcast_shapes(*(np.shape(i) for i in indices))
     if np.ndim(value) == 1 and len(lead) > 1:
         # np.add.at (of NumPy 2.4 still) does not broadcast these: it reads on behind the value.
         value = np.broadcast_to(value, lead + out.shape[len(indices) :])
-    np.add.at(out, indices, value)
+    try:
+        np.add.at(out, indices, value)
+    except IndexError as error:
+        _raise_at(error, out.shape, indices, axes)
     return out
 
 
-def _scatter_add_transpose(i: int, ct: Value, args: Sequence[Any]) -> Value:
+def _scatter_add_transpose(i: int, ct: Value, args: Sequence[Any], *, axes: Axes = None) -> Value:
     return ct if i == 0 else unbroadcast(gather_p(ct, *args[2:]), shape_of(args[1]))
 
 
-def _scatter_batch(primitive: Primitive, size: Any, args: Any, batched: Any) -> Any:
+def _scatter_batch(
+    primitive: Primitive, size: Any, args: Any, batched: Any, *, axes: Axes = None
+) -> Any:
     x, value, *indices = args
     inner = shape_of(x)[1:] if batched[0] else shape_of(x)
     lead = max(ndim_of(i) - b for i, b in zip(indices, batched[2:], strict=True))
     value = _widened(value, batched[1], lead + len(inner) - len(indices))
     places = _batch_indices(size, True, indices, batched[2:])
-    return primitive(lead_batch(x, size, batched[0]), value, *places), True
+    named = _axes_in_batch(axes, len(indices), True)
+    return primitive(lead_batch(x, size, batched[0]), value, *places, **named), True
 
 
 # x[i, j, ...] += value with every repeated index counted, as np.add.at.
@@ -271,13 +317,16 @@ def _in_order(indices: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(np.ascontiguousarray(i) if np.ndim(i) else i for i in indices)
 
 
-def _scatter(x: Any, value: Any, *indices: Any) -> Any:
+def _scatter(x: Any, value: Any, *indices: Any, axes: Axes = None) -> Any:
     out = np.array(x)
-    out[_in_order(indices)] = value
+    try:
+        out[_in_order(indices)] = value
+    except IndexError as error:
+        _raise_at(error, out.shape, indices, axes)
     return out
 
 
-def _scatter_transpose(i: int, ct: Value, args: Sequence[Any]) -> Value:
+def _scatter_transpose(i: int, ct: Value, args: Sequence[Any], *, axes: Axes = None) -> Value:
     x, value, *indices = args
     zero = dtype_of(ct).type(0)
     if i == 0:

@@ -40,13 +40,17 @@ def checked(nest: Any, index: Any, axis: int, size: Any) -> Any:
 
 
 def _addresses(
-    nest: Any, place: Place, indices: Sequence[Any], rest: Index
+    nest: Any, place: Place, indices: Sequence[Any], rest: Index, axes: Sequence[int] | None
 ) -> tuple[Any, Affine, int, bool]:
     """The bytes that index arrays add to an address (SSA names, by lane), the form of what is left,
-    the depth, and whether lanes have addresses of their own.
+    the depth, and whether lanes have addresses of their own. ``axes``: what errors call the axes.
     """
     e = nest.e
-    found = [checked(nest, index, axis, place.shape[axis]) for axis, index in enumerate(indices)]
+    names = range(len(indices)) if axes is None else axes
+    found = [
+        checked(nest, index, name, size)
+        for index, name, size in zip(indices, names, place.shape, strict=False)
+    ]
     depth = max((f.depth for f in found), default=0)
     vector = any(f.is_vector for f in found)
     total = ""
@@ -66,7 +70,7 @@ def _gather(nest: Any, equation: Equation, index: Index) -> Any:
     rest_count = len(place.shape) - len(atoms)
     lead, rest = index[: len(index) - rest_count], index[len(index) - rest_count :]
     indices = [nest.value(a, broadcast_index(a.aval.shape, lead)) for a in atoms]
-    total, form, depth, vector = _addresses(nest, place, indices, rest)
+    total, form, depth, vector = _addresses(nest, place, indices, rest, equation.params.get("axes"))
     base = nest.context.pointer(place.buffer)
     if not vector:
         with nest.at(depth, vector=False):
@@ -111,7 +115,7 @@ def store_addressed(nest: Any, store: Store) -> None:
     e, place = nest.e, store.place
     value = nest.stored_value(store, nest.full_index)
     indices = [nest.value(a, at) for a, at in store.addressed]
-    total, form, _, vector = _addresses(nest, place, indices, store.index)
+    total, form, _, vector = _addresses(nest, place, indices, store.index, store.axes)
     depth = len(nest.blocks) - 1
     pointer, _ = nest.pointer(nest.context.pointer(place.buffer), form, place.buffer)
     stride = nest.lane_stride(form)

@@ -98,7 +98,41 @@ def _fill_diagonals(x, value):
     return y * x, z * z
 
 
+def _windows(x, i, j):
+    return (
+        x[i : i + 2],
+        x[:, j - 1 : j + 2 : 2, None],
+        x[2 * i : 2 * i + 2, ..., j],
+        x[i + 2 : i : -1, j : j + 1],
+        x[i : i + 2, [0, 1]],
+        x[i:i],
+        x[i + 1 : i + 3][j - 1 : j, 0],
+    )
+
+
+def _set_windows(x, i, value):
+    y = np.array(x)
+    y[i : i + 2] = value
+    y[i - 1 : i + 2, i : i + 2] += y[i : i + 3, :2] * value
+    y[i + 2 : i : -1, 0] *= 2.0
+    row = y[i : i + 2]
+    row[:, 1] = y[0, 0] * value
+    y[i + 1 : i + 3, [2, 0]] = value
+    np.add.at(y, (slice(i, i + 2), [1, 1]), value)
+    return y * x, row * x[:2]
+
+
 ROWS: list[Op] = [
+    Op(
+        "getitem_windows",
+        lambda x, i, j: _windows(np.array(x), i, j),
+        [(R(5, 4), I(0, 2), I(1, 3)), (C(6, 3), I(1, 2), I(1, 2)), (R(6, 4, 2), I(0, 3), I(1, 3))],
+    ),
+    Op(
+        "setitem_windows",
+        _set_windows,
+        [(R(5, 4), I(1, 3), R()), (C(5, 3), I(1, 2), C()), (R(6, 3, dtype=F4), I(1, 2), R())],
+    ),
     Op(
         "getitem_forms",
         lambda x: (
