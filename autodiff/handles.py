@@ -254,6 +254,12 @@ def value_of(x: Any) -> Value:
     return foreign.enter(array)  # it may be the object's own memory
 
 
+def array_value(x: Any) -> Value:
+    """The Value of ``np.asarray(x)``: the dtype of a Python number is not weak in an array."""
+    value = value_of(x)
+    return convert(value, dtype_of(value))
+
+
 def _item_value(x: Any, dtype: np.dtype[Any] | None) -> Value:
     if isinstance(x, (list, tuple)):
         return sequence_value(x, dtype)

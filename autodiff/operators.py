@@ -13,8 +13,8 @@ from . import dispatch, foreign
 from .core import (
     PYTHON_DTYPES,
     Tracer,
+    Value,
     concrete_value,
-    deciding_value,
     dtype_of,
     ndim_of,
     noted,
@@ -40,20 +40,23 @@ from .handles import (
     value_of,
     wrap,
 )
+from .operands import (
+    check_number,
+    is_operand,
+    is_repetition,
+    plain_number,
+    refuses_arrays,
+    repeated,
+)
 from .python_numbers import python_comparison, python_int, python_result, python_rounded
 from .rules import weaken_p
 
 
-def _is_operand(x: Any) -> bool:
-    """What an operator converts, as ndarray's do: of classes that do not want to be asked."""
-    if isinstance(x, (np.generic, list, tuple)):
-        return True
-    if getattr(x, "__array_ufunc__", _MISSING) is None or foreign.overrides_ufuncs(x):
-        return False
-    return isinstance(x, np.ndarray) or hasattr(type(x), "__array__")
-
-
-_MISSING = object()
+def _beside(handle: TracedArray, other: Any) -> tuple[Value, bool]:
+    """The Value of what an operator converts, and whether both are Python numbers."""
+    if handle._kind == WEAK and (number := plain_number(other)) is not None:
+        return number, True
+    return value_of(other), False
 
 
 def _binary(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> Callable[..., Any]:
@@ -67,17 +70,16 @@ def _binary(ufunc: Any, python: Callable[..., Any], swapped: bool = False) -> Ca
             y, weak = other.value, self._kind == WEAK and other._kind == WEAK
         elif kind is Dim:
             y, weak = value_of(other), self._kind == WEAK
-        elif kind is list or kind is tuple:
-            if ufunc is np.multiply and self.is_scalar() and dtype_of(self.value).kind in "biu":
-                return other * operator.index(deciding_value(self.value, "a length"))
-            if self._kind == WEAK:
-                return NotImplemented
-            y, weak = value_of(other), False
-        elif _is_operand(other):
-            y, weak = value_of(other), False
+        elif is_repetition(ufunc, self, other):
+            return repeated(other, self)
+        elif refuses_arrays(self._kind == WEAK, other):
+            return NotImplemented
+        elif is_operand(other):
+            y, weak = _beside(self, other)
         elif foreign.overrides_ufuncs(other):
             return ufunc(other, self) if swapped else ufunc(self, other)
         else:
+            check_number(other)
             return NotImplemented
         x = self._value if self._view is None else self.value
         if swapped:
@@ -108,12 +110,15 @@ def _comparison(ufunc: Any, unequal: bool | None = None) -> Callable[..., Any]:
         if type(other) is TracedArray:
             other, weak = other.value, weak and other._kind == WEAK
         elif type(other) not in PYTHON_DTYPES:
-            if type(other) is not Dim and not _is_operand(other):
+            if refuses_arrays(weak, other):
+                return NotImplemented
+            if type(other) is not Dim and not is_operand(other):
+                check_number(other)
                 if unequal is None or not (other is None or isinstance(other, str)):
                     return NotImplemented
                 shape = shape_of(self.value)
                 return wrap(np.full(shape, unequal)) if shape else unequal
-            other, weak = value_of(other), False
+            other, weak = _beside(self, other)
         if weak:
             return python_comparison(python, ufunc, (self.value, other))
         return wrap(dispatch.UFUNCS[ufunc](self.value, other))
@@ -179,10 +184,18 @@ for _name, _, _ufunc, _python in _BINARY:
     setattr(TracedArray, f"__i{_name}__", _inplace(_name, _ufunc))
 
 
+# Where the base is an array, and only in the operator, NumPy takes these for a power: they differ
+# for complex numbers, and bool ** 2 has another dtype.
+_SHORTER_POWERS = {(int, -1): np.reciprocal, (int, 2): np.square, (float, 0.5): np.sqrt}
+
+
 def _power(general: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
-        if type(other) is int and other == 2 and self.dtype.kind == "b" and not self.is_scalar():
-            return np.square(self)  # as NumPy, where the dtype is int8
+        kind = type(other)
+        if (kind is int or kind is float) and (kind, other) in _SHORTER_POWERS:
+            base = self.dtype.kind
+            if not self.is_scalar() and (base in "fc" or (base == "b" and other == 2)):
+                return _SHORTER_POWERS[kind, other](self)
         return general(self, other)
 
     return method

@@ -14,9 +14,26 @@ from typing import Any
 import numpy as np
 
 from . import dims
-from .core import PYTHON_DTYPES, Aval, Params, Primitive, Value, aval_of, shape_of
-from .errors import UserLine
+from .core import (
+    PYTHON_DTYPES,
+    Aval,
+    Params,
+    Primitive,
+    Tracer,
+    Value,
+    Values,
+    aval_of,
+    dtype_of,
+    is_weak,
+    ndim_of,
+    shape_of,
+)
+from .errors import UserLine, user_line
+from .handles import TracedArray, value_of, wrap
+from .rules import convert, weaken_p
 from .size_structures import substituted, symbols_of
+
+_VALUES = (Tracer, np.ndarray, np.generic, *PYTHON_DTYPES)
 
 
 class Variable:
@@ -76,7 +93,7 @@ class Equation:
 
 class Program:
     """Parameters, equations, results. Calling it evaluates it: ``program(*values)`` is a list of
-    Values, one for each result.
+    Values, one for each result; of handles, if handles are given.
     """
 
     __slots__ = ("__weakref__", "equations", "name", "parameters", "results")
@@ -101,14 +118,57 @@ class Program:
     def out_avals(self) -> tuple[Aval, ...]:
         return tuple(v.aval for v in self.results)
 
-    def __call__(self, *values: Value) -> list[Value]:
-        """The results for these Values; tracers among them see every primitive."""
+    def __call__(self, *values: Any) -> list[Any]:
+        """The results for these values; tracers among them see every primitive. TypeError where a
+        value has another type than its parameter: the equations are right for that one only.
+        """
         if len(values) != len(self.parameters):
             raise TypeError(
                 f"{self.name} takes {len(self.parameters)} values, {len(values)} were given"
             )
-        known: dict[Atom, Value] = dict(zip(self.parameters, values, strict=True))
+        has_handles = any(type(x) is TracedArray for x in values)
+        values = tuple(x if isinstance(x, _VALUES) else value_of(x) for x in values)
+        for i, x in enumerate(values):
+            aval = self.parameters[i].aval
+            if dtype_of(x) != aval.dtype or ndim_of(x) != aval.ndim:
+                raise self._refusal(i, x)
         sizes = self._sizes(values) if dims.in_use else None
+        if sizes:
+            self._check_guards(sizes)
+        values = tuple(self._given(i, x, sizes) for i, x in enumerate(values))
+        found = self._evaluated(values, sizes)
+        return [wrap(x) for x in found] if has_handles else found
+
+    def _refusal(self, i: int, x: Value) -> TypeError:
+        return TypeError(
+            f"{self.name}: parameter {i} is {self.parameters[i].aval}, got {aval_of(x)}"
+            f"{user_line()}. A Program is right for the types only that it shows; record one for "
+            "these arguments: jit(f).trace(...)"
+        )
+
+    def _given(self, i: int, x: Value, sizes: Any) -> Value:
+        """The Value of parameter i, which must have its type."""
+        aval, given = self.parameters[i].aval, shape_of(x)
+        shape = substituted(aval.shape, sizes) if sizes else aval.shape
+        if all(type(dim) is int for dim in (*shape, *given)) and shape != given:
+            raise self._refusal(i, x)
+        if aval.weak == is_weak(x):
+            return x
+        return weaken_p(x) if aval.weak else convert(x, aval.dtype)
+
+    def _check_guards(self, sizes: Mapping[dims.Symbol, Any]) -> None:
+        """ValueError for sizes at which the function would have taken another course."""
+        numbers = {s.name: size for s, size in sizes.items() if type(size) is int}
+        for scope in {s.scope for s in sizes}:
+            if numbers.keys() >= scope.symbols.keys() and not scope.holds(numbers):
+                guards = ", ".join(map(str, scope.guards))
+                raise ValueError(
+                    f"{self.name} is not right for the sizes {numbers}{user_line()}: it was "
+                    f"recorded with {guards}. Record one for them: jit(f).trace(...)"
+                )
+
+    def _evaluated(self, values: Values, sizes: Any) -> list[Value]:
+        known: dict[Atom, Value] = dict(zip(self.parameters, values, strict=True))
         last_reads = self._last_reads()
         for number, equation in enumerate(self.equations):
             args = [x.value if type(x) is Literal else known[x] for x in equation.inputs]

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from ..autodiff import shapes, views
-from ..autodiff.core import PYTHON_DTYPES, Value, dtype_of, is_weak, ndim_of, shape_of
+from ..autodiff.core import PYTHON_DTYPES, Value, aval_of, dtype_of, is_weak, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.handles import (
     WEAK,
@@ -30,6 +30,7 @@ from ..autodiff.primitives.elementwise import (
     minimum_p,
     not_equal_p,
     select_p,
+    ufunc_dtype,
 )
 from ..autodiff.primitives.math import arctan2_p, isinf_p
 from ..autodiff.primitives.parts import join_parts_p
@@ -138,12 +139,23 @@ def clip(
     low, high = _clip_bounds(a_min, a_max, min, max)
     a = handle_of(a)
     low, high = _drop_idle_bounds(dtype_of(a.value), low, high)
+    if low is not None and high is not None and kwargs.get("dtype") is None:
+        a, low, high = _in_one_dtype(a, low, high)
     if out is not None or kwargs:
         return _clip_with_keywords(a, low, high, out, kwargs)
     x = a.value
+    if low is not None and high is not None:  # the order of arguments keeps the sign of a zero
+        return wrap(minimum_p(value_of(high), maximum_p(value_of(low), x)))
     if low is not None:
-        x = maximum_p(x, value_of(low))
-    return wrap(x if high is None else minimum_p(x, value_of(high)))
+        return wrap(maximum_p(x, value_of(low)))
+    return np.positive(a) if high is None else wrap(minimum_p(x, value_of(high)))
+
+
+def _in_one_dtype(*operands: Any) -> list[TracedArray]:
+    """Array and bounds as NumPy's clip compares them: all three decide about the dtype."""
+    values = [value_of(x) for x in operands]
+    dtype = ufunc_dtype(np._core.umath.clip, *map(aval_of, values))  # pyright: ignore[reportAttributeAccessIssue] - a ufunc without a public name
+    return [wrap(convert(x, dtype)) for x in values]
 
 
 def _clip_bounds(a_min: Any, a_max: Any, low: Any, high: Any) -> tuple[Any, Any]:
@@ -188,7 +200,7 @@ def _clip_with_keywords(a: Any, low: Any, high: Any, out: Any, keywords: dict[st
     """The last operation takes ``out`` and ``where``, all take ``dtype`` and ``casting``."""
     first = {name: value for name, value in keywords.items() if name != "where"}
     if low is not None and high is not None:
-        return np.minimum(np.maximum(a, low, **first), high, out=out, **keywords)
+        return np.minimum(high, np.maximum(low, a, **first), out=out, **keywords)
     if low is not None:
         return np.maximum(a, low, out=out, **keywords)
     if high is not None:

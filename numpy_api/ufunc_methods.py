@@ -13,12 +13,20 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes
-from ..autodiff.core import Value, aval_of, deciding_value, dtype_of, ndim_of, shape_of
+from ..autodiff.core import Value, deciding_value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, name_of
 from ..autodiff.errors import user_line
-from ..autodiff.handles import TracedArray, fit_shape, has_handle, unwrap_known, value_of, wrap
+from ..autodiff.handles import (
+    TracedArray,
+    array_value,
+    fit_shape,
+    has_handle,
+    unwrap_known,
+    value_of,
+    wrap,
+)
 from ..autodiff.indexing import add_at
-from ..autodiff.primitives.elementwise import negative_p, select_p, ufunc_dtype
+from ..autodiff.primitives.elementwise import negative_p, select_p
 from ..autodiff.primitives.indexing import gather_p, getitem_p, scatter_p, slice_axis
 from ..autodiff.primitives.manipulation import concatenate_p
 from ..autodiff.protocols import concrete_out, write_out
@@ -183,12 +191,20 @@ def _folded_left(
 # --- accumulate, reduceat, outer
 
 
+def _one_axis(method: str, axis: Any, ndim: int) -> int:
+    """The axis that a method with one axis works along: None, or a tuple, may name one too."""
+    axes = reduction_axes(axis, ndim)
+    if len(axes) != 1:
+        raise ValueError(f"{method} does not allow multiple axes: axis={axis} names {len(axes)}")
+    return axes[0]
+
+
 def accumulate(ufunc: Any, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
     _check_binary(ufunc, "accumulate")
     x = value_of(array)
     if not ndim_of(x):
         raise TypeError(f"cannot accumulate on a scalar: {ufunc.__name__}.accumulate got {array!r}")
-    axis = shapes.axis_index(axis, ndim_of(x))
+    axis = _one_axis("accumulate", axis, ndim_of(x))
     known = _SCANS.get(ufunc)
     if known is not None:
         return FUNCTIONS[known](array, axis, dtype, out)
@@ -220,7 +236,7 @@ def reduceat(
 ) -> Any:
     _check_binary(ufunc, "reduceat")
     x = value_of(array)
-    axis = shapes.axis_index(axis, ndim_of(x))
+    axis = _one_axis("reduceat", axis, ndim_of(x))
     size = shape_of(x)[axis]
     starts = np.asarray(unwrap_known(indices, "reduceat: indices"))
     outside = (starts < 0) | (starts >= size)
@@ -242,7 +258,7 @@ def outer(ufunc: Any, A: Any, B: Any, **keywords: Any) -> Any:
         raise RuntimeError(f"outer is not defined on {ufunc.__name__}, which has a signature")
     if ufunc.nin != 2:
         raise ValueError(f"outer product only supported for binary functions, not {ufunc.__name__}")
-    x, y = value_of(A), value_of(B)
+    x, y = array_value(A), array_value(B)
     x = reshape_p(x, shape=(*shape_of(x), *(1,) * ndim_of(y)))
     return ufunc(wrap(x), wrap(y), **keywords)
 
@@ -258,23 +274,30 @@ def at(ufunc: Any, a: Any, indices: Any, *operands: Any) -> None:
         raise ValueError(f"{ufunc.__name__}.at wants {ufunc.nin} operands, got {len(operands) + 1}")
     if type(a) is not TracedArray:
         raise concrete_out(f"{name_of(ufunc)}.at", a)
-    values = [value_of(operand) for operand in operands]
+    values = [array_value(operand) for operand in operands]
     _check_cast(ufunc, a.value, values)
-    if ufunc is np.add:
+    if ufunc is np.add and _adds_up(a.value, values):
         add_at(a, indices, values[0])
-    elif ufunc is np.subtract:
+    elif ufunc is np.subtract and _adds_up(a.value, values):
         add_at(a, indices, negative_p(convert(values[0], dtype_of(a.value))))
     else:
         _in_rounds(ufunc, a, indices, values)
 
 
 def _check_cast(ufunc: Any, x: Value, operands: list[Value]) -> None:
-    result, wanted = ufunc_dtype(ufunc, aval_of(x), *map(aval_of, operands)), dtype_of(x)
-    if not np.can_cast(result, wanted, "same_kind"):
-        raise TypeError(
-            f"Cannot cast ufunc '{ufunc.__name__}' output from {result} to {wanted} with casting "
-            f"rule 'same_kind'{user_line()}"
-        )
+    wanted = dtype_of(x)
+    for operand in operands:
+        have = dtype_of(operand)
+        if have.kind in "fc" and not np.can_cast(have, wanted, "same_kind"):
+            raise TypeError(
+                f"Cannot cast ufunc '{ufunc.__name__}' output from {have} to {wanted} with casting "
+                f"rule 'same_kind'{user_line()}"
+            )
+
+
+def _adds_up(x: Value, operands: list[Value]) -> bool:
+    """Whether sums do not depend on when they are cast to the dtype of ``x``: those of bools do."""
+    return dtype_of(x).kind != "b" or dtype_of(operands[0]).kind == "b"
 
 
 def _in_rounds(ufunc: Any, a: TracedArray, indices: Any, operands: list[Value]) -> None:

@@ -278,7 +278,12 @@ class Jit(NativeEntry):
         del self._log[:-COMPILES], self._past[:-ENVIRONMENTS]
 
     def trace(self, *args: Any, **kwargs: Any) -> Program:
-        """The Program of a call with these arguments; printing it shows one equation a line."""
+        """The Program of a call with these arguments; printing it shows one equation a line.
+
+        It can be called with values of the types that it shows, also under transformations, and
+        gives a list of what it computes: arrays as they lie in memory, those written to among the
+        arguments, no views. So it is to be read, and checked; what computes is the jitted function.
+        """
         return self._compiled(self._call(args, kwargs)).traced.program
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:

@@ -164,6 +164,7 @@ class _Recorder:
         self.numbers: dict[tuple[int, int], tuple[int, TracedArray]] = {}  # by id and kind of roots
 
     def begin(self, given: Sequence[TracedArray]) -> None:
+        self.given = given
         self.bases = [_root_of(h)[0] for h in given]
         self.first = [base.value for base in self.bases]
         self.guards = [h._view is not None for h in given]  # the views that make them read-only
@@ -212,8 +213,9 @@ class _Recorder:
 
     def writes(self) -> list[Write]:
         found = []
-        for i, (base, first) in enumerate(zip(self.bases, self.first, strict=True)):
-            value = base.value
+        arguments = zip(self.given, self.bases, self.first, strict=True)
+        for i, (handle, base, first) in enumerate(arguments):
+            value = handle.value  # of the view, if that is what makes it read-only
             if base._version:
                 self.outputs.append(value)
                 found.append(Write(i, len(self.outputs) - 1, shape_of(value)))

@@ -259,6 +259,48 @@ def test_what_is_no_function():
         np.explain(documented)
 
 
+def test_a_program_is_called_with_the_types_it_shows():
+    program = np.jit(lambda x, k: np.sum(x * k)).trace(numpy.ones(4), 2.0)
+    assert program(numpy.ones(4), 3.0) == program([1.0] * 4, 3.0) == [12.0]
+    assert np.jit(program)(numpy.ones(4), 3.0) == [12.0]
+    assert np.vmap(program)(numpy.ones((2, 4)), numpy.ones(2))[0].tolist() == [4.0, 4.0]
+    slope = np.grad(lambda x: program(x, 3.0)[0])
+    numpy.testing.assert_array_equal(slope(numpy.ones(4)), [3.0] * 4)
+    with pytest.raises(np.DifferentiationError, match=r"returned list .*, wanted a scalar"):
+        np.grad(program)(numpy.ones(4), 3.0)
+    assert (
+        np.jit(lambda x, k: x * k)
+        .trace(numpy.ones(2, "f4"), 2.0)(numpy.ones(2, "f4"), numpy.float64(3))[0]
+        .dtype
+        == numpy.float32
+    )
+
+
+@pytest.mark.parametrize(
+    "x", [numpy.ones(7), numpy.ones(4, "f4"), numpy.ones((1, 4)), [1, 2, 3, 4], 1.0]
+)
+def test_a_program_refuses_other_types(x):
+    program = np.jit(lambda x: np.sum(x * 2)).trace(numpy.ones(4))
+    with pytest.raises(TypeError, match=r"parameter 0 is f64\[4\], got .*; record one for these"):
+        program(x)
+    with pytest.raises(TypeError, match="parameter 0 is"):
+        np.jit(program)(np.asarray(x))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_program_for_any_size_refuses_sizes_against_its_guards():
+    f = np.jit(lambda x, y: np.sum(x * 2 if x.size > 4 else x) + np.sum(y))
+    for n in (5, 6, 7):
+        f(numpy.ones(n), numpy.ones((n, n)))
+    program = f.trace(numpy.ones(8), numpy.ones((8, 8)))
+    assert "[n0]" in str(program)
+    assert program(numpy.ones(9), numpy.ones((9, 9))) == [99.0]
+    with pytest.raises(ValueError, match=r"not right for the sizes .*'n0': 3.* n0 >= 5"):
+        program(numpy.ones(3), numpy.ones((3, 3)))
+    with pytest.raises(TypeError, match=r"parameter 1 is f64\[n1,n2\], got f64\[9\]"):
+        program(numpy.ones(9), numpy.ones(9))
+
+
 def test_trace_and_lower():
     assert str(decorated.trace(numpy.ones(3))) == (
         "decorated(a:f64[3]) {\n  b:f64[3] = add a 1\n  return b\n}"

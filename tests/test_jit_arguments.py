@@ -421,6 +421,30 @@ def test_an_argument_gets_another_shape():
     assert x.tolist() == [[1, 1], [0, 0], [0, 0]]
 
 
+def reshaped_view(x):
+    x.shape = (3, 2)
+    return np.moveaxis(x, 0, -1), x
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of NumPy 2.5
+@pytest.mark.parametrize("f", [reshaped_view, lambda x: setattr(x, "shape", 6)])
+@pytest.mark.parametrize("order", "CF")
+def test_a_read_only_argument_gets_another_shape(f, order):
+    x = numpy.array(numpy.arange(6.0).reshape(1, 6), order=order)
+    x.flags.writeable = False
+    check(f, x)
+
+    def shape_inside(y):
+        view = (y * 2).reshape(1, 6)
+        view.flags.writeable = False
+        np.jit(f)(view)
+        return np.sum(view), view.shape
+
+    wanted = copied(x)
+    f(wanted)
+    assert np.grad(shape_inside, has_aux=True)(x)[1] == wanted.shape
+
+
 shapes = st.lists(st.integers(0, 3), max_size=3).map(tuple)
 
 

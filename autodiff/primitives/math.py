@@ -156,16 +156,17 @@ power_p = Elementwise("power", np.power, _power_base, _power_exponent, masks=Tru
 
 
 def power(x: Value, y: Value) -> Value:
-    """``x ** y``; the exponents that NumPy's ``**`` has a shorter way for take it here too."""
-    if type(y) is int or type(y) is float:
-        kind = dtype_of(x).kind
-        if y == 2 and kind in "fc":
+    """``x ** y``; the exponents of real numbers that NumPy has a shorter way for take it here too.
+    Complex powers are no products: they differ where those overflow, and in the signs of zeros.
+    """
+    if (type(y) is int or type(y) is float) and dtype_of(x).kind == "f":
+        if y == 2:
             return square_p(x)
-        if y == 1 and kind in "fc":
+        if y == 1:
             return positive_p(x)
-        if y == 0.5 and kind == "f" and ndim_of(x):
+        if y == 0.5 and ndim_of(x) and dtype_of(x) != np.float16:
             return sqrt_p(x)
-        if y == -1 and kind == "f":
+        if y == -1:
             return reciprocal_p(x)
     return power_p(x, y)
 

@@ -127,7 +127,7 @@ def small_power(rewriter: Rewriter, equation: Equation) -> Atom | None:
         primitive = square_p
     elif exponent == -1 and aval.dtype.kind == "f":
         primitive = reciprocal_p
-    elif exponent == 0.5 and aval.dtype.kind == "f" and _root_is_power():
+    elif exponent == 0.5 and aval.dtype.char in "fd" and _root_is_power():
         primitive = sqrt_p
     else:
         return None

@@ -237,7 +237,23 @@ ROUNDING = [
             (U(-2, 2, 4, dtype="f4"), -1.0, 1.0),
             (I(0, 100, 3, dtype="i1"), -300, 50),
             (U(-2, 2), -1, 1),
+            (B(3), -1, numpy.float32(1.5)),
+            (B(3), -1, numpy.int8(1)),
+            (I(0, 9, 3, dtype="u1"), 2, numpy.float16(4.5)),
+            (I(-9, 9, 3, dtype="i1"), numpy.uint8(1), 5.5),
         ],
+        covers=(numpy.clip,),
+    ),
+    Op(
+        "clip_zero",
+        lambda x: np.copysign(1, np.clip(x, 0, 1)),
+        [
+            (numpy.array([-0.0, 0.0] * 5),),
+            (numpy.array([-0.0, 0.0], "f4"),),
+            (numpy.float64(-0.0),),
+        ],
+        diff=(),
+        reason="a kink",
         covers=(numpy.clip,),
     ),
     Op(

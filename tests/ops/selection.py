@@ -58,6 +58,16 @@ ROWS: list[Op] = [
         covers=(numpy.select,),
     ),
     Op(
+        "select_wider_default",
+        lambda x: (
+            np.select([x[:1] > 0], [x[:1]], x),
+            np.select([np.sum(x) > 9], [np.sum(x)], x[:1]),
+            np.select([x[:1] > 0, x > 1], [x[:1], np.sum(x)], x[:, None]),
+        ),
+        [(R(3),), (C(1).real,), (R(4, dtype=F4),)],
+        covers=(numpy.select,),
+    ),
+    Op(
         "piecewise",
         _piecewise,
         [(R(5),), (R(2, 3),), (R(),), (R(4, dtype=F4),), (R(0),)],
