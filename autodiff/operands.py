@@ -15,7 +15,8 @@ from .errors import user_line
 from .handles import WEAK, TracedArray, describe
 
 _MISSING = object()
-_PYTHON_NUMBERS: tuple[Any, ...] = (int, float, complex)  # and subclasses of them: members of an IntEnum
+# And subclasses of them: members of an IntEnum.
+_PYTHON_NUMBERS: tuple[Any, ...] = (int, float, complex)
 _SEQUENCES = (list, tuple)
 _REPEATED = (*_SEQUENCES, str, bytes, bytearray)
 
