@@ -15,7 +15,7 @@ from ..autodiff.primitives.indexing import part_shape
 from ..autodiff.program import Atom, Equation, Literal, Program, Variable, regions
 from .affine import INDEX_OPERATIONS
 from .passes.atoms import is_known
-from .reuse import reusable
+from .reuse import UPDATES, reusable
 
 
 class Kernel(NamedTuple):
@@ -50,7 +50,8 @@ class _Traffic:
 
     def __init__(self, program: Program, groups: Sequence[Sequence[Equation]]) -> None:
         self.groups, self.views = groups, views_of(program)
-        self.in_place = reusable(program)
+        found = reusable(program)
+        self.in_place = {e: i[0] for e, i in found.items() if e.primitive.name in UPDATES}
         self.readers: dict[Atom, set[int]] = {}
         for number, equations in enumerate(groups):
             for x in self._reads(equations):

@@ -25,6 +25,8 @@ from .affine import (
 # Kinds of buffers.
 PARAMETER, RESULT, CONSTANT, TEMPORARY = "parameter", "result", "constant", "temporary"
 
+COPIED = 512  # bytes up to which regions copy what they carry: LLVM makes registers of the copies
+
 
 class Buffer:
     """A piece of memory. ``number`` counts within its kind."""
@@ -82,6 +84,11 @@ def dense(buffer: Buffer, dtype: np.dtype[Any], shape: Shape, offset: Any = 0) -
 
 def nbytes(shape: Shape, dtype: np.dtype[Any]) -> Any:
     return product(shape) * dtype.itemsize
+
+
+def is_small(size: Any) -> bool:
+    """Whether regions copy a value of so many bytes."""
+    return type(size) is int and size <= COPIED
 
 
 def view(equation: Equation, place: Place) -> Place | None:

@@ -25,6 +25,7 @@ from .places import (
     Buffer,
     Place,
     dense,
+    is_small,
     is_whole,
     nbytes,
     view,
@@ -373,11 +374,16 @@ class Planner:
         (out,) = equation.results
         if equation in self.reusable:
             place = self.place_of(x)
-            if is_whole(place) and (place.buffer.kind == TEMPORARY or place.buffer in self.donated):
+            if self._is_ours(place):
                 return place
         place = self._new_place(out)
         self.store(x, place)
         return place
+
+    def _is_ours(self, place: Place) -> bool:
+        """Whether a place is a whole buffer that may be written to."""
+        writable = place.buffer.kind == TEMPORARY or place.buffer in self.donated
+        return writable and is_whole(place)
 
     def _scatter_into(self, equation: Equation, place: Place, value: Atom, adds: bool) -> None:
         """Writes ``value``, broadcast, to the elements that index arrays address."""
@@ -450,12 +456,29 @@ class Planner:
                 x if type(x) is Literal and not x.aval.shape else self.place_of(x)
                 for x in equation.inputs
             ]
-        results = [self._new_place(v) for v in equation.results]
+        pairs = self.reusable.get(equation, {})
+        results = [
+            self._place_taken(v, equation.inputs[pairs[j]]) if j in pairs else self._new_place(v)
+            for j, v in enumerate(equation.results)
+        ]
         step = Operation(len(self.steps), equation, operands, results)
         self.steps.append(step)
         for v, place in zip(equation.results, results, strict=True):
             self.places[v] = place
             self.home[v] = step
+
+    def _place_taken(self, v: Variable, x: Atom) -> Place:
+        """The place of a region's result: that of an operand which nothing reads any more. A result
+        of the Program that does not belong there is written to where it does at once; small ones
+        have places of their own, which LLVM turns into registers.
+        """
+        place = self.place_of(x)
+        number = self.result_of.get(v)
+        fits = number is None or self.donated.get(place.buffer) == number
+        same = place.shape == v.aval.shape and place.dtype == v.aval.dtype
+        if fits and same and self._is_ours(place) and not is_small(place.buffer.nbytes):
+            return place
+        return self._new_place(v)
 
     def _add_result(self, number: int, x: Atom) -> None:
         place = self.places.get(x)

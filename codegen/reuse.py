@@ -1,9 +1,11 @@
-"""Updates in place: which equations may write into the storage of their first operand."""
+"""Updates in place: which equations may write into the storage of an operand."""
 
 from __future__ import annotations
 
 from collections.abc import Container
+from functools import lru_cache
 
+from ..autodiff.counted import Counted
 from ..autodiff.program import Atom, Equation, Literal, Program, Variable
 from .affine import INDEX_OPERATIONS
 
@@ -11,8 +13,8 @@ from .affine import INDEX_OPERATIONS
 UPDATES = {"setitem": 0, "scatter": 0, "scatter_add": 0}
 
 
-def reusable(program: Program, donated: Container[Variable] = ()) -> dict[Equation, int]:
-    """{equation: number of the operand whose storage its result may take}.
+def reusable(program: Program, donated: Container[Variable] = ()) -> dict[Equation, dict[int, int]]:
+    """{equation: {number of a result: number of the operand whose storage it may take}}.
 
     An operand dies at its equation: nothing reads it later, nor any view of it, and the equation
     reads it once. Literals and parameters are not overwritten, but for the parameters in
@@ -29,16 +31,67 @@ def reusable(program: Program, donated: Container[Variable] = ()) -> dict[Equati
         last[roots[x]] = len(program.equations)
     found = {}
     for number, equation in enumerate(program.equations):
-        operand = UPDATES.get(equation.primitive.name)
-        if operand is None:
-            continue
-        x = equation.inputs[operand]
-        root = roots[x]
-        reads = [y for y in equation.inputs if roots[y] is root]
-        fresh = type(x) is Variable and roots.owns_whole(x)
-        ours = root not in roots.given or root in donated
-        if fresh and ours and len(reads) == 1 and last[root] == number:
-            found[equation] = operand
+        pairs = {}
+        for result, operand in updated_operands(equation).items():
+            x = equation.inputs[operand]
+            root = roots[x]
+            reads = [y for y in equation.inputs if roots[y] is root]
+            fresh = type(x) is Variable and roots.owns_whole(x)
+            ours = root not in roots.given or root in donated
+            if fresh and ours and len(reads) == 1 and last[root] == number:
+                pairs[result] = operand
+        if pairs:
+            found[equation] = pairs
+    return found
+
+
+def updated_operands(equation: Equation) -> dict[int, int]:
+    """{number of a result: number of the operand that it is, but for what was written to it}.
+
+    Of a loop these are the carried values. Of a branch each is a result that one of the branches
+    makes so of an operand; another branch may have to write all of it.
+    """
+    name, params = equation.primitive.name, equation.params
+    if name in UPDATES:
+        return {0: UPDATES[name]}
+    if name == "branch":
+        return {j: 1 + i for j, i in _updated_by_some(params["branches"]).items()}
+    if isinstance(equation.primitive, Counted):
+        first = equation.primitive.bound_count + params["const_count"]
+        return {j: first + j for j in range(params["carry_count"])}
+    if name == "while":
+        first = params["cond_count"] + params["body_count"]
+        return {j: first + j for j in range(len(equation.results))}
+    return {}
+
+
+def _updated_by_some(branches: tuple[Program, ...]) -> dict[int, int]:
+    """The parameters that results are updates of, in all branches where they are one's at all, and
+    no two results of the same.
+    """
+    found: dict[int, set[int]] = {}
+    for branch in branches:
+        for j, i in _updated_parameters(branch).items():
+            found.setdefault(j, set()).add(i)
+    pairs = {j: i for j, (i, *more) in found.items() if not more}
+    taken = list(pairs.values())
+    return {j: i for j, i in pairs.items() if taken.count(i) == 1}
+
+
+@lru_cache(maxsize=512)
+def _updated_parameters(program: Program) -> dict[int, int]:
+    """{number of a result: number of the parameter that it is, but for what was written to it}."""
+    before: dict[Atom, Atom] = {}
+    for equation in program.equations:
+        for j, i in updated_operands(equation).items():
+            before[equation.results[j]] = equation.inputs[i]
+    numbers: dict[Atom, int] = {v: i for i, v in enumerate(program.parameters)}
+    found = {}
+    for j, x in enumerate(program.results):
+        while x in before:
+            x = before[x]
+        if x in numbers:
+            found[j] = numbers[x]
     return found
 
 

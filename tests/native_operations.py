@@ -393,11 +393,81 @@ def sorted_order(m: Maker) -> None:
 
 
 def _body(m: Maker, avals: Sequence[Aval], samples: Sequence[Any]) -> Maker:
-    inner = Maker(m.rng, m.sizes, m.depth + 1)
+    inner = Maker(m.rng, m.sizes, m.depth + 1, m.more_writes)
     for aval, sample in zip(avals, samples, strict=True):
         inner.parameter(aval, sample)
     inner.grow(m.rng.choice((1, 2, 4, 6)))
     return inner
+
+
+def _result(m: Maker, aval: Aval, number: int) -> Known:
+    """A value of exactly this type; often what the parameter of this number is after writes to it,
+    which may be done where it lies.
+    """
+    given = [x for x in m.known if x.atom is m.parameters[number]]
+    kind = m.rng.random() if given and aval.shape else 1.0
+    if kind < 0.2:  # nothing of it may be overwritten before it is read
+        return m.add("flip", given[0], axes=_axes(m, given[0]))
+    return _written(m, given[0]) if kind < 0.7 else _matching(m, aval)
+
+
+def _written(m: Maker, x: Known) -> Known:
+    """The array after writes to it. What it was before is not often read again."""
+    for _ in range(m.rng.choice((0, 1, 1, 2))):
+        before, kind = x, m.rng.random()
+        if kind < 0.5 or m.depth > 2:
+            x = _written_in_part(m, x)
+        elif kind < 0.8:
+            x = _written_by_branches(m, x)
+        else:
+            x = _written_by_a_loop(m, x)
+        if m.rng.random() < 0.85:
+            m.known = [y for y in m.known if y is not before]
+    return x
+
+
+def _written_in_part(m: Maker, x: Known) -> Known:
+    index = basic_index(m, x.shape)
+    if m.rng.random() < 0.4:
+        value = m.number(x.dtype)
+    else:  # a number of the array itself, or of another
+        y = x if m.rng.random() < 0.5 else m.array(lambda y: y.dtype == x.dtype)
+        value = m.add("reduce_max", y, axes=tuple(range(y.ndim)))
+    return m.add("setitem", x, value, index=index)
+
+
+def writes(m: Maker) -> None:
+    """A new array, and writes to it."""
+    x = m.array(lambda x: x.dtype.kind in "iuf" and not x.atom.aval.weak)
+    one = x.dtype.type(1)
+    x = m.add("maximum", x, Known(Literal(one), one))
+    m.known.append(_written(m, _written(m, x)))
+
+
+def _written_by_branches(m: Maker, x: Known) -> Known:
+    index = m.pick(lambda y: not y.ndim and y.dtype.kind in "biu")
+    operands = [x, *_operands(m, m.rng.choice((0, 1, 2)))]
+    order = list(range(len(operands)))
+    m.rng.shuffle(order)
+    operands = [operands[i] for i in order]
+    branches = []
+    for number in range(2 if index.dtype.kind == "b" else m.rng.choice((1, 2, 3))):
+        inner = _body(m, _avals(operands), [y.sample for y in operands])
+        result = _result(inner, x.atom.aval, order.index(0))
+        branches.append(inner.program([result], f"branch{number}"))
+    return m.add("branch", index, *operands, branches=tuple(branches))
+
+
+def _written_by_a_loop(m: Maker, x: Known) -> Known:
+    carry = [x, *_operands(m, m.rng.choice((0, 0, 1)))]
+    index, number = _index(m)
+    inner = _body(m, [index, *_avals(carry)], [number, *(y.sample for y in carry)])
+    results = [_result(inner, y.atom.aval, 1 + i) for i, y in enumerate(carry)]
+    low, high = _bound(m, (0, 1)), _bound(m, (0, 1, 3))
+    return m.add(
+        "for", low, high, *carry, body=inner.program(results, "body"),
+        const_count=0, carry_count=len(carry), limit=None,
+    )  # fmt: skip
 
 
 def _matching(m: Maker, aval: Aval) -> Known:
@@ -466,7 +536,8 @@ def scan(m: Maker) -> None:
         [index, *_avals(consts), *_avals(carry), *slices],
         [number, *(x.sample for x in (*consts, *carry)), *rows],
     )
-    results = [_matching(inner, x.atom.aval) for x in carry]
+    first = 1 + len(consts)
+    results = [_result(inner, x.atom.aval, first + i) for i, x in enumerate(carry)]
     results += [inner.pick(lambda x: not x.atom.aval.weak) for _ in range(m.rng.choice((0, 1)))]
     m.add_all(
         "scan", *consts, *carry, *xs, body=inner.program(results, "body"),
@@ -490,7 +561,8 @@ def for_loop(m: Maker) -> None:
         [index, *_avals(consts), *_avals(carry)],
         [number, *(x.sample for x in (*consts, *carry))],
     )
-    results = [_matching(inner, x.atom.aval) for x in carry]
+    first = 1 + len(consts)
+    results = [_result(inner, x.atom.aval, first + i) for i, x in enumerate(carry)]
     low, high = _bound(m, (0, 1, -2)), _bound(m, (0, 1, 3, 4))
     m.add_all(
         "for", low, high, *consts, *carry, body=inner.program(results, "body"),
@@ -516,7 +588,10 @@ def while_loop(m: Maker) -> None:
     )
     one = INTP.type(1)
     following = inner.add("add", inner.known[len(consts)], Known(Literal(one), one))
-    results = [following, *(_matching(inner, x.atom.aval) for x in carry)]
+    first = len(consts) + 1
+    results = [
+        following, *(_result(inner, x.atom.aval, first + i) for i, x in enumerate(carry)),
+    ]  # fmt: skip
     m.add_all(
         "while", *consts, Known(Literal(counter), counter), *carry,
         cond=test.program([goes_on], "cond"), body=inner.program(results, "body"),
@@ -554,4 +629,5 @@ OPERATIONS: dict[Callable[[Maker], None], float] = {
     concatenate: 3, setitem: 6, embed: 2, embed_diagonal: 1, gather: 2, scatter: 3, accumulate: 1,
     iota: 1, dimension: 1, matmul: 2, sorted_order: 1,
     scan: 3, for_loop: 3, while_loop: 1.5, branch: 2, call: 1,
+    writes: 5,
 }  # fmt: skip

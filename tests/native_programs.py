@@ -182,8 +182,11 @@ def is_same(a: Any, b: Any) -> bool:
 class Maker:
     """Grows one Program, or a region of one."""
 
-    def __init__(self, rng: random.Random, sizes: Sequence[Any], depth: int = 0) -> None:
+    def __init__(
+        self, rng: random.Random, sizes: Sequence[Any], depth: int = 0, more_writes: int = 0
+    ) -> None:
         self.rng, self.sizes, self.depth = rng, sizes, depth
+        self.more_writes = more_writes  # how much more often writes to arrays come than usual
         self.equations: list[Equation] = []
         self.known: list[Known] = []
         self.parameters: list[Variable] = []
@@ -268,9 +271,10 @@ class Maker:
         return self.pick(lambda y: fits(y.shape, x.shape))
 
     def grow(self, count: int) -> None:
-        from native_operations import OPERATIONS  # which are functions of a Maker
+        from native_operations import OPERATIONS, writes  # which are functions of a Maker
 
-        names, weights = zip(*((f, w) for f, w in OPERATIONS.items()), strict=True)
+        weights = {**OPERATIONS, writes: OPERATIONS[writes] + self.more_writes}
+        names, weights = zip(*((f, w) for f, w in weights.items()), strict=True)
         left = 8 * count
         while count and left:
             left -= 1
@@ -292,7 +296,9 @@ def fits(small: Sequence[Any], large: Sequence[Any]) -> bool:
     )
 
 
-def sample_of(seed: int, *, symbolic: bool = False, length: int = 0) -> Sample:
+def sample_of(
+    seed: int, *, symbolic: bool = False, length: int = 0, more_writes: int = 0
+) -> Sample:
     """A random Program with arguments."""
     rng = random.Random(seed)
     scope = Scope() if symbolic else None
@@ -302,7 +308,7 @@ def sample_of(seed: int, *, symbolic: bool = False, length: int = 0) -> Sample:
         sizes = [scope.symbol(f"n{i}", max(n, 2), 2) for i, n in enumerate(numbers)]
         numbers = [max(n, 2) for n in numbers]
     hints = dict(zip(map(id, sizes), numbers, strict=True))
-    maker = Maker(rng, sizes)
+    maker = Maker(rng, sizes, more_writes=more_writes)
     values = []
     for _ in range(rng.choice((1, 2, 3, 4))):
         shape = [rng.choice((*sizes, *sizes, 1)) for _ in range(rng.choice((0, 1, 1, 2, 2, 2, 3)))]

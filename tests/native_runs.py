@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from xnp.autodiff.size_structures import substituted
-from xnp.codegen.mlir import loops, module, nest_shape, nest_values, regions, tiles
+from xnp.codegen import places
+from xnp.codegen.mlir import loops, module, nest_shape, nest_values, tiles
 from xnp.runtime import compile as compiling
 from xnp.runtime import recipe
 from xnp.runtime.compile import Compiled
@@ -43,6 +44,7 @@ FORMS = {
     form.name: form
     for form in (
         Form("usual"),
+        Form("in place", copied=0),
         Form("shared", shared_work=1, piece_work=1, tiny=0, shared_product=1),
         Form("shared in pieces", shared_work=1, piece_work=200, tiny=0, many=0),
         Form("arena", stack_bytes=0, copied=0, many_steps=0),
@@ -77,12 +79,12 @@ def forced(form: Form) -> Iterator[None]:
         patch.setattr(recipe, "save", lambda *args: None)
         if form.vector_bytes is not None:
             patch.setattr(compiling, "vector_bytes", lambda: form.vector_bytes)
-        places = {
+        thresholds = {
             "shared_work": (module, "SHARED_WORK"),
             "piece_work": (module, "PIECE_WORK"),
             "stack_bytes": (module, "STACK_BYTES"),
             "tiny": (nest_shape, "TINY"),
-            "copied": (regions, "COPIED"),
+            "copied": (places, "COPIED"),
             "row_bytes": (nest_shape, "ROW_BYTES"),
             "column_bytes": (nest_shape, "COLUMN_BYTES"),
             "far": (nest_values, "FAR"),
@@ -91,7 +93,7 @@ def forced(form: Form) -> Iterator[None]:
             "shared_product": (tiles, "SHARED_WORK"),
             "long_panel": (tiles, "LONG_PANEL"),
         }
-        for field, (where, name) in places.items():
+        for field, (where, name) in thresholds.items():
             value = getattr(form, field)
             if value is not None:
                 patch.setattr(where, name, value)

@@ -26,6 +26,10 @@ v = np.linalg.solve(np.eye(3) * 3 + 0.3 * w, v)
 v = np.scan(lambda c, z: (c + z, c * z), s, v)[1]
 v = np.cond(s > 0.2, lambda v: np.exp(-v * v), lambda v: v * u, v)
 v = np.switch(n % 4, [np.sin, lambda v: v, lambda v: v * s], v)
+v = np.cond(v[i % 3] > 0, lambda v: written(v, i % 3, s), lambda v: v, v)
+v = np.cond(s > 0, lambda v: written(v, n % 3, v[0] * s), lambda v: v[::-1], v)
+v = np.fori_loop(0, 3, lambda j, v: written(v, j, v[j - 1] * s), v)
+v = np.fori_loop(i, 3, lambda j, v: np.cond(j > n, lambda v: written(v, j, s), np.cos, v), v)
 v = np.checkpoint(lambda v: np.sin(v) * u)(v)
 v = np.map(lambda z: np.cond(z > 0, lambda: np.sqrt(z), lambda: z * s), v)
 w, v = w, v * 0.5
@@ -44,6 +48,12 @@ n = np.cond(s > 0.3, lambda n: n + 2, lambda n: 0, n)
 FORWARD_ONLY = ["s = np.while_loop(lambda t: t * t > 0.05, lambda t: t * 0.6, s)"]
 
 
+def written(v: Any, place: Any, value: Any) -> Any:
+    v = np.copy(v)
+    v[place] = value
+    return v
+
+
 class Bodies(NamedTuple):
     """One random body in three loops, functions of (x, w, v, s)."""
 
@@ -56,7 +66,7 @@ def bodies(statements: list[str], reverse: bool) -> Bodies:
     lines = "\n        ".join([*statements, "v, s = np.tanh(v), np.tanh(s)"])
     order = "reversed(range(len(x)))" if reverse else "range(len(x))"
     index = "len(x) - 1 - i" if reverse else "i"
-    scope: dict[str, Any] = {"np": np}
+    scope: dict[str, Any] = {"np": np, "written": written}
     source = f"""
 def plain(x, w, v, s):
     v, n, ys = v + 0.0, 1, []

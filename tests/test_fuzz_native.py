@@ -14,9 +14,9 @@ from native_runs import FORMS, Watched, forced, run_watched
 from xnp.runtime.compile import Compiled
 
 
-def check(seed):
+def check(seed, form=None, more_writes=0):
     """One Program: the same results, no byte changed beside them; or the same error."""
-    sample = sample_of(seed)
+    sample = sample_of(seed, more_writes=more_writes)
     error = wanted = None
     try:
         wanted = sample.wanted()
@@ -24,7 +24,7 @@ def check(seed):
         return
     except IndexError as found:
         error = found
-    form = list(FORMS.values())[seed % len(FORMS)]
+    form = form or list(FORMS.values())[seed % len(FORMS)]
     with forced(form), warnings.catch_warnings(), numpy.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         compiled = Compiled(sample.program)
@@ -41,6 +41,13 @@ def check(seed):
 def test_programs(group):
     for seed in range(group * 25, group * 25 + 25):
         check(seed)
+
+
+@pytest.mark.parametrize("group", range(12))
+def test_writes_in_place(group):
+    """Branches and loops that update small arrays as they would large ones: where these lie."""
+    for seed in range(10_000 + group * 25, 10_000 + group * 25 + 25):
+        check(seed, FORMS["in place"], more_writes=200)
 
 
 @pytest.mark.slow

@@ -233,7 +233,7 @@ def test_updates_in_place():
     program = program_of(f, (X[0],))
     writes = [e for e in program.equations if e.primitive.name == "setitem"]
     found = reusable(program)
-    assert [found.get(e) for e in writes] == [0, None]
+    assert [found.get(e) for e in writes] == [{0: 0}, None]
 
 
 def test_parameters_and_literals_are_not_overwritten():

@@ -14,12 +14,10 @@ from typing import Any, NamedTuple
 from ...autodiff.core import Aval
 from ...autodiff.program import Program
 from ..affine import product
-from ..places import PARAMETER, RESULT, Place, nbytes
+from ..places import PARAMETER, RESULT, Place, is_small, nbytes
 from ..plan import Operation, Plan
 from .memory import shifted
 from .operations import operation
-
-COPIED = 512  # bytes up to which a carried value is copied
 
 
 class Carried(NamedTuple):
@@ -82,20 +80,29 @@ class Inside:
 
 
 class Carry:
-    """The carried values of a loop: their buffers, and the names that change places."""
+    """The carried values of a loop: their buffers, and the names that change places. ``in_place``:
+    those that the body updates where they are; ``taken``: those that take the memory that they
+    start from, in which their last values will be wanted.
+    """
 
     def __init__(
-        self, writer: Any, starts: Sequence[str], avals: Sequence[Aval], in_place: Collection[int]
+        self,
+        writer: Any,
+        starts: Sequence[str],
+        avals: Sequence[Aval],
+        in_place: Collection[int],
+        taken: Collection[int] = (),
     ) -> None:
         self.writer, self.avals = writer, avals
         main = writer.main
         self.values = []
         for number, (start, aval) in enumerate(zip(starts, avals, strict=True)):
             size = size_of(aval)
-            before = main.temporary(size)
+            before = start if number in taken else main.temporary(size)
             after = before if number in in_place else main.temporary(size)
-            copy(writer, before, start, size)
-            swaps = before != after and not (type(size) is int and size <= COPIED)
+            if number not in taken:
+                copy(writer, before, start, size)
+            swaps = before != after and not is_small(size)
             self.values.append(Carried(before, after, size, swaps))
         self.swapped = [v for v in self.values if v.swaps]
 
@@ -119,7 +126,14 @@ class Carry:
     def finish(self, names: Sequence[str], results: Sequence[str]) -> None:
         """Writes the last values to where the region's results belong."""
         for v, result in zip(self.renamed(names), results, strict=True):
-            copy(self.writer, result, v.before, v.size)
+            if v.before != result:
+                copy(self.writer, result, v.before, v.size)
+
+
+def taken_places(starts: Sequence[Place], results: Sequence[Place]) -> dict[int, int]:
+    """{number of a result: number of the operand in whose place it lies}."""
+    numbers = {place.buffer: i for i, place in enumerate(starts)}
+    return {j: numbers[place.buffer] for j, place in enumerate(results) if place.buffer in numbers}
 
 
 def _block(writer: Any, names: Sequence[str]) -> tuple[list[str], str]:
@@ -171,9 +185,11 @@ def _counted(
     body, consts = params["body"], params["const_count"]
     carried = params["carry_count"]
     fixed = [pointer_to(writer, p) for p in operands[:consts]]
-    starts = [pointer_to(writer, p) for p in operands[consts : consts + carried]]
+    places = operands[consts : consts + carried]
+    taken = taken_places(places, step.results[:carried])
+    starts = [pointer_to(writer, p) for p in places]
     plan = writer.plan(body, {1 + consts + j: j for j in range(carried)})
-    carry = Carry(writer, starts, body.out_avals[:carried], plan.in_place)
+    carry = Carry(writer, starts, body.out_avals[:carried], plan.in_place, taken)
     xs = [(pointer_to(writer, p), row_bytes(p)) for p in operands[consts + carried :]]
     ys = [(pointer_to(writer, p), row_bytes(p)) for p in step.results[carried:]]
     slot = main.temporary(8)
@@ -237,9 +253,11 @@ def _while(writer: Any, _plan: Any, step: Operation) -> bool:
     params = step.equation.params
     cond_count, body_count = params["cond_count"], params["body_count"]
     fixed = [pointer_to(writer, p) for p in step.operands[: cond_count + body_count]]
-    starts = [pointer_to(writer, p) for p in step.operands[cond_count + body_count :]]
+    places = step.operands[cond_count + body_count :]
+    taken = taken_places(places, step.results)
+    starts = [pointer_to(writer, p) for p in places]
     plan = writer.plan(params["body"], {body_count + j: j for j in range(len(starts))})
-    carry = Carry(writer, starts, params["body"].out_avals, plan.in_place)
+    carry = Carry(writer, starts, params["body"].out_avals, plan.in_place, taken)
     slot = main.temporary(1)
     names = carry.starts()
     before, types = _block(writer, names)
@@ -286,14 +304,31 @@ def _branch(writer: Any, plan: Any, step: Operation) -> bool:
     else:
         index = e.op(f"arith.maxsi {index}, {e.integer(0)} : i64")
         index = e.op(f"arith.minsi {index}, {last} : i64")
-    parameters = [pointer_to(writer, p) for p in step.operands[1:]]
-    results = [pointer_to(writer, p) for p in step.results]
     for number, branch in enumerate(branches):
         mine = e.op(f"arith.cmpi eq, {index}, {e.integer(number)} : i64")
         with Inside(writer) as lines:
-            write_region(writer, branch, parameters, results)
+            _write_branch(writer, branch, step.operands[1:], step.results)
         e.lines += [f"scf.if {mine} {{", *lines, "}"]
     return True
+
+
+def _write_branch(
+    writer: Any, branch: Program, operands: Sequence[Place], places: Sequence[Place]
+) -> None:
+    """A branch, some of whose results lie where operands do: what is not written there as an update
+    is computed elsewhere, and copied at the end.
+    """
+    taken = taken_places(operands, places)
+    plan = writer.plan(branch, {i: j for j, i in taken.items()})
+    parameters = [pointer_to(writer, p) for p in operands]
+    targets = [pointer_to(writer, p) for p in places]
+    moved = {
+        j: writer.main.temporary(size_of(branch.out_avals[j])) for j in taken.keys() - plan.in_place
+    }
+    results = [moved.get(j, target) for j, target in enumerate(targets)]
+    write_region(writer, branch, parameters, results, plan)
+    for j, source in sorted(moved.items()):
+        copy(writer, targets[j], source, size_of(branch.out_avals[j]))
 
 
 @operation("checkpoint")
