@@ -8,7 +8,16 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from ..autodiff import shapes, views
-from ..autodiff.core import PYTHON_DTYPES, Value, aval_of, dtype_of, is_weak, ndim_of, shape_of
+from ..autodiff.core import (
+    PYTHON_DTYPES,
+    Tracer,
+    Value,
+    aval_of,
+    dtype_of,
+    is_weak,
+    ndim_of,
+    shape_of,
+)
 from ..autodiff.dispatch import implements
 from ..autodiff.handles import (
     WEAK,
@@ -53,8 +62,10 @@ def _constant(x: Any) -> Value:
 
 
 def _all(truth: Value) -> Any:
+    """Whether all are true, as Python's bool."""
     handle: Any = wrap(truth)
-    return np.all(handle)
+    found = value_of(np.all(handle))
+    return wrap(weaken_p(found), WEAK) if isinstance(found, Tracer) else bool(found)
 
 
 # --- complex numbers
@@ -255,7 +266,7 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: Any =
 @implements(np.allclose)
 def allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: Any = False) -> Any:
     """A traced bool: `if` takes it where the value is known, vmap maps over it."""
-    return np.all(isclose(a, b, rtol, atol, equal_nan))
+    return _all(value_of(isclose(a, b, rtol, atol, equal_nan)))
 
 
 @implements(np.array_equal)
