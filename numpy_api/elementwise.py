@@ -22,6 +22,7 @@ from ..autodiff.dispatch import implements
 from ..autodiff.handles import (
     WEAK,
     TracedArray,
+    array_value,
     assign,
     handle_of,
     unwrap_known,
@@ -145,7 +146,7 @@ def clip(
     **kwargs: Any,
 ) -> Any:
     low, high = _clip_bounds(a_min, a_max, min, max)
-    a = handle_of(a)
+    a = a if type(a) is TracedArray and a._kind != WEAK else wrap(array_value(a))
     low, high = _drop_idle_bounds(dtype_of(a.value), low, high)
     if low is not None and high is not None and kwargs.get("dtype") is None:
         a, low, high = _in_one_dtype(a, low, high)
