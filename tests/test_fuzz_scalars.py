@@ -16,16 +16,9 @@ pytestmark = pytest.mark.usefixtures("interpreted")
 DTYPES = ["?", "i1", "u1", "i2", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16"]
 SHAPES = [(), (1,), (3,), (2, 1), (2, 3)]
 UFUNCS = [
-    "add",
-    "subtract",
-    "multiply",
-    "maximum",
-    "minimum",
-    "logical_and",
-    "logical_xor",
-    "fmax",
+    "add", "subtract", "multiply", "maximum", "minimum", "logical_and", "logical_xor", "fmax",
     "hypot",
-]
+]  # fmt: skip
 TEMPLATES = """
 {a} + {b}|{a} - {b}|{a} * {b}|{a} / {b}|{a} < {b}|{a} == {b}|{a} != {b}
 np.{u}({a}, {b})|np.{u}.outer({a}, {b})|np.{u}.outer({b}, {c})|np.{u}.reduce({a}, axis=None)

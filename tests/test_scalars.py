@@ -87,6 +87,15 @@ def test_axes_of_methods_with_one(axis, shape, ufunc):
     check(lambda x: ufunc.reduceat(x, [0, 1], axis=axis), x)
 
 
+@pytest.mark.parametrize("x", [numpy.float32(2), numpy.array(2.0), ones("i4", 3), ones("u1", 2, 2)])
+def test_reductions_of_every_element_alone(x):
+    for ufunc in (np.subtract, np.divide, np.add, np.hypot):
+        check(lambda x, f=ufunc: f.reduce(x, axis=()), x)
+        check(lambda x, f=ufunc: f.reduce(x, axis=(), initial=5), x)
+        check(lambda x, f=ufunc: f.reduce(x, axis=(), initial=5, where=x > 1), x)
+        check(lambda x, f=ufunc: f.reduce(x, axis=(), where=x > 1), x)
+
+
 # -- clip --
 
 BOUNDS = [
