@@ -8,7 +8,7 @@ from typing import Any
 from . import shapes, views
 from .core import Value, dtype_of, ndim_of, shape_of
 from .errors import UnsupportedError, user_line
-from .handles import TracedArray, assign, value_of, view_of, wrap
+from .handles import LIKE_ARRAYS, TracedArray, assign, value_of, view_of, wrap
 from .primitives.indexing import gather_p
 from .primitives.rounding import remainder_p
 from .rules import convert, raveled, reshape_p
@@ -92,6 +92,9 @@ class FlatIterator:
     def copy(self) -> TracedArray:
         """The elements as a new one-dimensional array."""
         return wrap(self._elements.value)
+
+
+LIKE_ARRAYS[FlatIterator] = lambda iterator: iterator.copy().value
 
 
 def assign_flat(handle: TracedArray, new: Any) -> None:

@@ -36,6 +36,9 @@ from .rules import broadcast_to_p, convert, reshape_p
 from .sizes import size_value
 from .symbolic_layouts import strided
 
+# What is no handle, but stands for an array: how to read its Value.
+LIKE_ARRAYS: dict[type, Callable[[Any], Value]] = {}
+
 RESULT, ARRAY0D, WEAK = 0, 1, 2  # kinds: see TracedArray
 
 
@@ -240,6 +243,8 @@ def value_of(x: Any) -> Value:
         return sequence_value(x)
     if kind is Dim:
         return size_value(x)
+    if kind in LIKE_ARRAYS:
+        return LIKE_ARRAYS[kind](x)
     if isinstance(x, Tracer):
         raise TypeError("a Tracer reached user code; this is a bug in xnp")
     try:

@@ -15,8 +15,7 @@ from .errors import user_line
 from .handles import WEAK, TracedArray, describe
 
 _MISSING = object()
-# And subclasses of them: members of an IntEnum.
-_PYTHON_NUMBERS: tuple[Any, ...] = (int, float, complex)
+_PYTHON_NUMBERS: tuple[Any, ...] = (int, float, complex)  # and subclasses: an IntEnum's members
 _SEQUENCES = (list, tuple)
 _REPEATED = (*_SEQUENCES, str, bytes, bytearray)
 

@@ -306,7 +306,7 @@ def cross(
         )
     out = _cross(wrap(x), wrap(y), shape_of(x)[-1], shape_of(y)[-1])
     if not isinstance(out, list):
-        return out
+        return wrap(value_of(out), ARRAY0D)
     stacked = value_of(out)
     last = ndim_of(stacked) - 1
     axisc = shapes.axis_index(axisc, last + 1, "axisc")

@@ -8,11 +8,21 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from ..autodiff import shapes, views
-from ..autodiff.core import PYTHON_DTYPES, Value, aval_of, dtype_of, is_weak, ndim_of, shape_of
+from ..autodiff.core import (
+    PYTHON_DTYPES,
+    Tracer,
+    Value,
+    aval_of,
+    dtype_of,
+    is_weak,
+    ndim_of,
+    shape_of,
+)
 from ..autodiff.dispatch import implements
 from ..autodiff.handles import (
     WEAK,
     TracedArray,
+    array_value,
     assign,
     handle_of,
     unwrap_known,
@@ -54,10 +64,10 @@ def _constant(x: Any) -> Value:
 
 
 def _all(truth: Value) -> Any:
-    """Whether all is true, as a bool of Python's, which `np.allclose` and its like return."""
+    """Whether all are true, as Python's bool."""
     handle: Any = wrap(truth)
-    found: Any = np.all(handle)
-    return wrap(weaken_p(found.value), WEAK)
+    found = value_of(np.all(handle))
+    return wrap(weaken_p(found), WEAK) if isinstance(found, Tracer) else bool(found)
 
 
 # --- complex numbers
@@ -137,7 +147,7 @@ def clip(
     **kwargs: Any,
 ) -> Any:
     low, high = _clip_bounds(a_min, a_max, min, max)
-    a = handle_of(a)
+    a = a if type(a) is TracedArray and a._kind != WEAK else wrap(array_value(a))
     low, high = _drop_idle_bounds(dtype_of(a.value), low, high)
     if low is not None and high is not None and kwargs.get("dtype") is None:
         a, low, high = _in_one_dtype(a, low, high)

@@ -111,6 +111,8 @@ class _Columns(NamedTuple):
 def _columns(x: Value, axes: tuple[int, ...], without_nans: bool) -> _Columns:
     line = axes_to_front(x, axes)
     n, *rest = shape_of(line)
+    if type(n) is int and n == 0 and not without_nans:
+        raise IndexError(f"index -1 is out of bounds for axis 0 with size 0{user_line()}")
     matrix = reshape_p(line, shape=(n, shapes.prod(rest)))
     order = argsort_p(matrix, axis=0, kind="stable")
     ordered = permute_p(matrix, order, axis=0)

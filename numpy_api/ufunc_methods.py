@@ -121,7 +121,11 @@ def _reduced(
                 f"reduction operation '{ufunc.__name__}' is not reorderable, so at most one axis "
                 "may be specified"
             )
-        return _folded_left(ufunc, x, axes, mask, start) if axes else x
+        if not axes:  # of every element alone
+            x = reshape_p(x, shape=(1, *shape_of(x)))
+            mask = mask if mask is None else broadcast_to_p(mask, shape=shape_of(x))
+            axes = (0,)
+        return _folded_left(ufunc, x, axes, mask, start)
     if mask is not None:
         x = select_p(mask, x, _neutral(ufunc, start, dtype_of(x)))
     for axis in reversed(axes):

@@ -87,6 +87,15 @@ def test_axes_of_methods_with_one(axis, shape, ufunc):
     check(lambda x: ufunc.reduceat(x, [0, 1], axis=axis), x)
 
 
+@pytest.mark.parametrize("x", [numpy.float32(2), numpy.array(2.0), ones("i4", 3), ones("u1", 2, 2)])
+def test_reductions_of_every_element_alone(x):
+    for ufunc in (np.subtract, np.divide, np.add, np.hypot):
+        check(lambda x, f=ufunc: f.reduce(x, axis=()), x)
+        check(lambda x, f=ufunc: f.reduce(x, axis=(), initial=5), x)
+        check(lambda x, f=ufunc: f.reduce(x, axis=(), initial=5, where=x > 1), x)
+        check(lambda x, f=ufunc: f.reduce(x, axis=(), where=x > 1), x)
+
+
 # -- clip --
 
 BOUNDS = [
@@ -261,3 +270,48 @@ def test_derivatives_of_complex_powers(exponent):
     for f in (lambda z: z**exponent, lambda z: np.power(z, exponent)):
         slope = np.vjp(f, z)[1](numpy.ones(2, complex))[0]
         numpy.testing.assert_allclose(slope, exponent * z ** (exponent - 1), rtol=1e-14)
+
+
+# -- results without dimensions, and nothing at all --
+
+
+@pytest.mark.parametrize("same", [np.allclose, np.array_equal, np.array_equiv])
+def test_answers_about_whole_arrays_are_pythons(same):
+    x = numpy.arange(3.0)
+    for y in (x, x + 1, x[:1], x[:2]):
+        check(same, x, y)
+    check(lambda x: same(x, x) + same(x, x + 1) + same(x, x), x)
+    seen = []
+    np.grad(lambda x: seen.append((same(x, x), same(x, x + 1))) or np.sum(x))(x)
+    assert repr(seen) == "[(True, False)]"
+    assert np.vmap(lambda x: same(x, numpy.zeros(1)))(numpy.eye(3, 1)).tolist() == [
+        False,
+        True,
+        True,
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_product_of_plane_vectors_is_an_array():
+    check(np.cross, numpy.array([1.0, 2.0]), numpy.array([3.0, 5.0]))
+    check(np.cross, numpy.ones((3, 2)), numpy.array([3.0, 5.0]))
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
+@pytest.mark.parametrize("axis", [None, 0, -1])
+def test_quantiles_of_nothing(shape, axis):
+    for q in (0.5, [0.25, 0.5]):
+        check(lambda x, q=q: np.quantile(x, q, axis), numpy.ones(shape))
+
+
+def test_iterators_are_assigned_as_arrays():
+    def f(x):
+        a, b, c = np.zeros(4), np.zeros((2, 4)), np.zeros(3)
+        a.flat[:] = x.flat
+        b[...] = x.flat
+        c.flat = x.T.flat
+        return a, b, c, x.flat == x.flat
+
+    check(f, numpy.arange(4.0).reshape(2, 2))
+    slope = np.grad(lambda x: np.sum(f(x)[0] * f(x)[1]))(numpy.ones((2, 2)))
+    assert slope.tolist() == [[4.0, 4.0], [4.0, 4.0]]
