@@ -128,8 +128,8 @@ class Jit(NativeEntry):
             return found.run(call)
         result = found.run(call)
         if not found.is_fast and found.executable is not None:
-            found.is_fast = True  # or cannot be
             signature = signature_of(found, call)
+            found.is_fast = True  # or cannot be
             if signature is not None:
                 self.add(signature)
         return result
