@@ -323,6 +323,14 @@ def is_traced(x: Any) -> bool:
     return type(x) is TracedArray and isinstance(x.value, Tracer)
 
 
+_LOST = {
+    "vmap": "have one number for all examples",
+    "jit": "return the numbers of its first call for ever",
+}
+_NEEDS_NONE = "For a number that needs no derivative write xnp.stop_gradient(x)."
+_STATIC = "What Python has to know are static arguments: xnp.jit(f, static_argnames=...)."
+
+
 def constant_of(x: TracedArray, what: str, instead: str = "") -> Any:
     """The value of a handle that no transformation traces; ``what`` would lose a derivative."""
     value = x.value
@@ -331,11 +339,11 @@ def constant_of(x: TracedArray, what: str, instead: str = "") -> Any:
         if value.of_sizes:
             return concrete_value(value)
         name = value.trace.name
-        lost = "have one number for all examples" if name == "vmap" else "lose its derivative"
+        lost = _LOST.get(name, "lose its derivative")
         raise ConcretizationError(
             f"{what} of a traced array ({describe(x)}){user_line()}: the result would be a "
             f"constant and {name} would {lost} without a word. {instead}"
-            "For a number that needs no derivative write xnp.stop_gradient(x)."
+            f"{_STATIC if name == 'jit' else _NEEDS_NONE}"
         )
     return value
 

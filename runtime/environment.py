@@ -88,7 +88,7 @@ class Environment:
         self.generators = reader.generators
         self.names = reader.names
         self.unwatched = reader.unwatched
-        self.hidden = reader.hidden
+        self.hidden = reader.hidden()
 
     def unchanged(self) -> bool:
         """Whether all is as it was, by a fast look. False may be a false alarm."""
@@ -117,7 +117,9 @@ class _Reader:
         self.waiting: collections.deque[tuple[Any, str]] = collections.deque()
         self.modules: set[int] = set()  # of which all has been looked at
         self.unwatched: str | None = None
-        self.hidden: str | None = None
+        self.hiding: list[tuple[Any, str]] = []  # functions that read what is not in their code
+        self.methods: dict[int, str] = {}  # names in classes, by id of the function
+        self.mentioned: set[str] = set()  # all names in all code
         self.home = ""
 
     def run(self, function: Any, objects: Iterable[Any]) -> None:
@@ -131,6 +133,14 @@ class _Reader:
         while self.waiting:  # no recursion: a list of lists of lists may be long
             x, name = self.waiting.popleft()
             self.contents(x, type(x), name)
+
+    def hidden(self) -> str | None:
+        """What reads unknown variables; not a method that no code calls by its name."""
+        for function, text in self.hiding:
+            method = self.methods.get(id(function))
+            if method is None or method in self.mentioned or "getattr" in self.mentioned:
+                return text
+        return None
 
     # -- values --
 
@@ -262,6 +272,8 @@ class _Reader:
             members = {k: v for k, v in vars(cls).items() if k not in CLASS_NOISE}
             self.probes.append((functools.partial(same_members, cls), members, True))
             for key, item in members.items():
+                if type(item) is types.FunctionType and not key.startswith("__"):
+                    self.methods[id(item)] = key
                 self.value(item, f"{name}.{key}")
 
     def context_variable(self, x: Any, name: str) -> None:
@@ -314,8 +326,9 @@ class _Reader:
         if self.is_users(f.__globals__.get("__name__")):
             self.token(id(f.__globals__), "")
             self.refs.append(f.__globals__)
+            self.mentioned |= mentions(f.__code__)
             if (hiding := hides(f.__code__)) is not None and hiding not in f.__globals__:
-                self.hidden = self.hidden or f"{hiding} in {f.__name__}"
+                self.hiding.append((f, f"{hiding} in {f.__name__}"))
             for variable, chains in global_reads(f.__code__).items():
                 self.global_name(f.__globals__, variable, chains)
             for name in imports(f.__code__):

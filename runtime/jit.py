@@ -20,25 +20,24 @@ from ..autodiff.boundary import function_name
 from ..autodiff.errors import warn_user
 from ..autodiff.program import Program
 from ..codegen.inspection import Inspection
+from .argument_names import Names, modes_of
 from .containers import ContainerWriteError
 from .debug import show
 from .entries import Entry
 from .entry import Entry as NativeEntry
 from .environment import NODES, Environment
-from .explanation import Compile, Description, Explanation, describe, parameter_names, reason_of
+from .explanation import Compile, Description, Explanation, describe, reason_of
 from .families import FAILURES, Family, has_symbolic_sizes, key_without_sizes
 from .fast_path import signature_of
 from .inspecting import inspection_of
 from .randomness import RandomState
-from .signature import DYNAMIC, STATIC, TREE, Call
+from .signature import TREE, Call
 from .uncompiled import UNRECORDABLE, Uncompiled, check_reads
 
 KEYS = 256  # signatures that a function keeps, and environments of each
 ENVIRONMENTS = 8
 COMPILES = 1000  # that `explain` remembers
 LONG = 300  # characters of a signature that it shows
-
-Names = str | int | Sequence[str | int]
 
 
 def jit(
@@ -103,7 +102,7 @@ class Jit(NativeEntry):
         super().__init__(self._missed, function_name(fun))
         self._fun = fun
         self._options = (static, dynamic)
-        self._modes = _modes(fun, static, dynamic)
+        self._modes = modes_of(fun, static, dynamic)
         self._warned: set[str] = set()
         self.clear_cache()
         functools.update_wrapper(self, fun, updated=())
@@ -128,8 +127,8 @@ class Jit(NativeEntry):
             return found.run(call)
         result = found.run(call)
         if not found.is_fast and found.executable is not None:
-            found.is_fast = True  # or cannot be
             signature = signature_of(found, call)
+            found.is_fast = True  # or cannot be
             if signature is not None:
                 self.add(signature)
         return result
@@ -437,39 +436,3 @@ def explain(fun: Any) -> Explanation:
 def _shorten(cache: dict[Any, Any]) -> None:
     while len(cache) > KEYS:
         cache.pop(next(iter(cache)), None)
-
-
-def _modes(fun: Callable[..., Any], static: Names, dynamic: Names) -> dict[int | str, int]:
-    """How each argument that is named is taken, by position and by name."""
-    found: dict[int | str, int] = {}
-    for what, wanted, mode in (
-        ("static_argnames", static, STATIC),
-        ("dynamic_argnames", dynamic, DYNAMIC),
-    ):
-        for name in (wanted,) if isinstance(wanted, (str, int)) else tuple(wanted):
-            for place in _places(fun, what, name):
-                if found.setdefault(place, mode) != mode:
-                    raise ValueError(f"jit: {name!r} is both static and dynamic")
-    return found
-
-
-def _places(fun: Callable[..., Any], what: str, name: Any) -> list[int | str]:
-    if isinstance(name, bool) or not isinstance(name, (str, int)):
-        raise TypeError(f"jit: {what} holds {name!r}; wanted names or positions of arguments")
-    names = parameter_names(fun)
-    if isinstance(name, int):
-        place = name + len(names) if name < 0 else name
-        return [place, *names[place : place + 1]]
-    if name in names:
-        return [name, names.index(name)]
-    if names and not _takes(fun, name):
-        raise ValueError(
-            f"jit: {what} names {name!r}, but the parameters of {function_name(fun)} are "
-            f"{', '.join(names)}"
-        )
-    return [name]
-
-
-def _takes(fun: Callable[..., Any], name: str) -> bool:
-    parameters = inspect.signature(fun).parameters
-    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())

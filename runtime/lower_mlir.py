@@ -92,7 +92,12 @@ def _leftover(module: Any) -> Any:
         found.append(operation)
         return ir.WalkResult.INTERRUPT
 
-    module.operation.walk(visit)
+    try:
+        module.operation.walk(visit)
+    except RuntimeError as error:  # MLIR's own, of whatever came through its C++ code
+        if str(error).rstrip().rpartition("\n")[2].startswith(KeyboardInterrupt.__name__):
+            raise KeyboardInterrupt from None
+        raise
     return found[0] if found else None
 
 

@@ -6,6 +6,7 @@ its type, of every static leaf its value. Calls with one key may share a Program
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, NamedTuple
 
@@ -207,7 +208,7 @@ class _UnhashableError(Exception):
 def _check_hashable(x: Any) -> None:
     try:
         hash(x)
-    except TypeError:
+    except (TypeError, ValueError):  # ValueError: a writable memoryview
         raise _UnhashableError(x) from None
 
 
@@ -219,6 +220,8 @@ def _unhashable_text(place: int | str, x: Any, mode: int) -> str:
             "tuple in place of a list, a frozenset in place of a set, or leave it out of "
             "static_argnames."
         )
+    if isinstance(x, (memoryview, bytearray, array)):
+        return f"jit: {name} holds {describe_any(x)}. Pass an array of it: np.asarray(x)."
     return (
         f"jit: {name} holds {describe_any(x)}, which is neither an array, a number nor hashable. "
         "Pass its arrays as a tuple or dict, make its class a tree "

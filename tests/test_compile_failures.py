@@ -1,9 +1,11 @@
 """Where there is no compiler, or it fails, the results are the same and one warning says so."""
 
 import os
+import signal
 import subprocess
 import sys
 import warnings
+from typing import Any
 
 import numpy
 import pytest
@@ -110,3 +112,59 @@ def test_what_is_kept_tells_which_arrays_are_one():
     second = xnp.jit(lambda x: x * a * b * b)
     assert first(x)[0] == 40.0
     assert second(x)[0] == 200.0
+
+
+@needs_compiler
+def test_an_interrupt_while_compiling(monkeypatch):
+    """It comes out as it is, wherever it falls, and the next call compiles."""
+
+    monkeypatch.setenv("XNP_CACHE_DIR", "off")
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # for one in a __del__
+
+    def interrupted(k: float, delay: float) -> bool:
+        f = xnp.jit(lambda x: xnp.sum(xnp.exp(x * k) / xnp.sin(x)))
+        was_interrupted = False
+        try:
+            signal.setitimer(signal.ITIMER_REAL, delay)
+            f(x)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            was_interrupted = True
+        assert f(x) == pytest.approx(f.__wrapped__(x), rel=1e-12)
+        (entries,) = f._entries.values()
+        assert type(entries[0].executable) is compiler.Compiled
+        return was_interrupted
+
+    x = numpy.linspace(0.1, 1.0, 50)
+    interrupted(0.5, 0.0)  # loads the compiler
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = [interrupted(1.0 + i / 1000, (2 * i + 1) / 1000) for i in range(30)]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert any(found)
+
+
+@needs_compiler
+def test_an_interrupt_in_mlirs_walk(monkeypatch):
+    """MLIR makes a RuntimeError of what its callback raises."""
+
+    monkeypatch.setenv("XNP_CACHE_DIR", "off")
+
+    def press(frame: Any, event: str, _: Any) -> None:
+        code = frame.f_code
+        if event == "call" and (code.co_filename, code.co_name) == (lower_mlir.__file__, "visit"):
+            raise KeyboardInterrupt
+
+    f, x = xnp.jit(lambda x: xnp.cos(x) + 0.123), numpy.ones(5)
+    sys.setprofile(press)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            f(x)
+    finally:
+        sys.setprofile(None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        numpy.testing.assert_allclose(f(x), f.__wrapped__(x), rtol=1e-14)

@@ -220,3 +220,14 @@ def test_copies_stay_traced():
         return np.sum(x + y + z)
 
     numpy.testing.assert_array_equal(under_grad(f, TWO), [2, 3])
+
+
+def test_jit_gives_its_own_reason():
+    """A plain recording loses no derivative: its results would be those of the first call."""
+    for f in (float, complex, math.sin, numpy.asarray, hash):
+        with pytest.raises(np.ConcretizationError) as error:
+            np.jit(f)(1.0)
+        text = text_of(error.value)
+        assert "jit would return the numbers of its first call for ever" in text
+        assert "static_argnames" in text
+        assert "derivative" not in text

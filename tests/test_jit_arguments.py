@@ -111,11 +111,32 @@ def test_static_and_dynamic_names():
     assert [type(x) for x in i(6)] == [int, int, float]
 
 
-def test_names_that_do_not_exist():
-    with pytest.raises(ValueError, match="names 'm', but the parameters of <lambda> are x, n"):
-        np.jit(lambda x, n: x, static_argnames="m")
-    with pytest.raises(TypeError, match="wanted names or positions"):
-        np.jit(lambda x: x, static_argnames=(1.5,))
+NOT_ARGUMENTS = [
+    (lambda x, n: x, "m", ValueError, "names 'm', but the parameters of <lambda> are x, n"),
+    (lambda x, n: x, 7, ValueError, "names 7, but the parameters of <lambda> are x, n"),
+    (lambda x, n: x, -9, ValueError, "names -9, but the parameters of <lambda> are x, n"),
+    (lambda *, n: n, "m", ValueError, "names 'm', but the parameters of <lambda> are n"),
+    (lambda: 1.0, 0, ValueError, "names 0, but the parameters of <lambda> are none"),
+    (lambda *rest: 1.0, "rest", ValueError, r"parameters of <lambda> are \*rest"),
+    (lambda x, n: x, (1.5,), TypeError, r"of <lambda> is \(1.5,\); wanted names or positions"),
+    (lambda x, n: x, 1.5, TypeError, "<lambda> is 1.5; wanted names or .* parameters x, n"),
+    (lambda x, n: x, None, TypeError, "static_argnames of <lambda> is None; wanted names"),
+    (lambda x, n: x, True, TypeError, "static_argnames of <lambda> is True; wanted names"),
+    (min, -1, ValueError, "min does not tell its parameters; count them from 0"),
+]
+
+
+@pytest.mark.parametrize(("f", "names", "error", "text"), NOT_ARGUMENTS)
+def test_names_that_do_not_exist(f, names, error, text):
+    with pytest.raises(error, match=text):
+        np.jit(f, static_argnames=names)
+    with pytest.raises(error, match=text.replace("static", "dynamic")):
+        np.jit(f, dynamic_argnames=names)
+
+
+def test_names_of_further_arguments():
+    f = np.jit(lambda x, *rest, **more: (x, rest, more), static_argnames=(2, "k", -1))
+    assert str(f.trace(1.0, 2.0, 3.0, k=4.0, m=5.0).parameters).count("f64") == 2
     with pytest.raises(ValueError, match="both static and dynamic"):
         np.jit(lambda n: n, static_argnames="n", dynamic_argnames=0)
     assert np.jit(lambda x, **k: x * k["m"], static_argnames="m")(2.0, m=3) == 6
@@ -153,6 +174,9 @@ def test_what_cannot_be_hashed():
         f(1.0, [1, 2])
     with pytest.raises(TypeError, match="argument 'options' is static"):
         f(1.0, options={"a": 1})
+    for buffer in (bytearray(b"ab"), memoryview(bytearray(b"ab"))):
+        with pytest.raises(TypeError, match=r"argument 0 holds .* of it: np.asarray\(x\)"):
+            np.jit(lambda x: x)(buffer)
     with pytest.raises(TypeError, match=r"argument 0 holds set \{1\}.*nor hashable"):
         np.jit(lambda x: 1.0)([1.0, {1}])
 

@@ -203,6 +203,46 @@ def test_globals_by_name(name, monkeypatch):
     assert "Read variables by their names" in np.explain(f)[0].note
 
 
+class Settled:
+    rate = 2.0
+
+    def debug(self):
+        print(globals()["RATE"])
+
+    @np.jit
+    def scaled(self, x):
+        return x * self.rate
+
+
+class Calling:
+    def named(self, x):
+        return x * eval("RATE")
+
+    @np.jit
+    def called(self, x):
+        return self.named(x)
+
+
+class Choosing(Calling):
+    @np.jit
+    def chosen(self, x):
+        return getattr(self, "na" + "med")(x)
+
+
+def test_methods_that_are_not_called_hide_nothing(monkeypatch):
+    Settled.scaled.clear_cache()
+    assert Settled().scaled(1.5) == 3.0
+    assert np.explain(Settled.scaled)[0].note == ""
+    for method in (Calling().called, Choosing().chosen):
+        method.clear_cache()
+        monkeypatch.setitem(globals(), "RATE", 2.0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            assert method(1.5) == 3.0
+        monkeypatch.setitem(globals(), "RATE", 3.0)
+        assert method(1.5) == 4.5
+
+
 def test_what_vars_and_locals_read_is_seen():
     module = types.ModuleType("settings_by_vars")
     module.rate, local = 2.0, 3.0
