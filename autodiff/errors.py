@@ -148,6 +148,11 @@ def _is_users(name: str) -> bool:
     return not inside and not any(mark in name for mark in _LIBRARY_MARKS)
 
 
+def advised(error: Exception, advice: str) -> Exception:
+    """The error, saying besides what to write."""
+    return type(error)(f"{error} {advice}")
+
+
 def error_line(error: BaseException) -> str:
     """`` (at file.py:12: a += b)``: the user's innermost line that an exception came through."""
     found, trace = "", error.__traceback__

@@ -31,6 +31,21 @@ def _no_memory(name: str, instead: str) -> UnsupportedError:
     )
 
 
+def _instead_of_view(kind: str, wanted: np.dtype[Any]) -> str:
+    """What to write for an array of that kind seen as one of another dtype."""
+    if kind == "c" and wanted.kind == "f":
+        return "write np.stack((a.real, a.imag), -1)"
+    if kind == "f" and wanted.kind == "c":
+        return "write a[..., ::2] + 1j * a[..., 1::2]"
+    if "f" in (kind, wanted.kind):
+        return (
+            "write a.astype(dtype) for the numbers; sign, exponent and mantissa are np.signbit(a) "
+            "and np.frexp(a), put together by np.copysign and np.ldexp; bits of an argument can be "
+            "shown before the call"
+        )
+    return "write a.astype(dtype) for the numbers, a >> 8 * k & 0xFF for their bytes"
+
+
 def astype(
     self: TracedArray,
     dtype: Any,
@@ -217,8 +232,7 @@ class Methods:
         if dtype in (np.ndarray, TracedArray):  # the type may come first
             dtype = None
         if dtype is not None and np.dtype(dtype) != self.dtype:
-            instead = "write a.astype(dtype), or np.stack((a.real, a.imag), -1) for complex numbers"
-            raise _no_memory("view(dtype)", instead)
+            raise _no_memory("view(dtype)", _instead_of_view(self.dtype.kind, np.dtype(dtype)))
         return views.whole(self)
 
     def copy(self: Any, order: Any = "C") -> TracedArray:

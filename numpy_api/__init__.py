@@ -8,6 +8,7 @@ from ..autodiff import indexing as _indexing  # noqa: F401 - these four complete
 from ..autodiff import ndarray_methods, operators, protocols  # noqa: F401
 from . import (  # noqa: F401 - importing a chapter enters its functions
     array_types,
+    bits,
     calculus,
     contraction,
     creation,

@@ -24,7 +24,7 @@ from ..autodiff.core import (
     shape_of,
 )
 from ..autodiff.dispatch import implements
-from ..autodiff.errors import BatchingError, user_line
+from ..autodiff.errors import BatchingError, ConcretizationError, advised, user_line
 from ..autodiff.handles import TracedArray, unwrap_known, value_of, wrap
 from ..autodiff.primitives.checks import refuse_p
 from ..autodiff.primitives.elementwise import (
@@ -325,7 +325,14 @@ def _length(x: Value, minlength: Any) -> int:
     message = "'list' argument must have no negative elements"
     refuse_p(less_p(x, 0), error=ValueError, message=message)
     longest = np.max(handle(x)) + 1
-    return int(np.maximum(longest, least))
+    try:
+        return int(np.maximum(longest, least))
+    except (BatchingError, ConcretizationError) as error:
+        advice = (
+            "np.bincount has as many bins as the largest number asks for. For n bins write "
+            "counts = np.zeros(n, int); np.add.at(counts, x, 1), with weights in place of 1."
+        )
+        raise advised(error, advice) from None
 
 
 @implements(np.bincount)

@@ -24,10 +24,6 @@ _DATES = (
     "dates have no derivative",
     "convert them to numbers outside of the transformation: x / np.timedelta64(1, 's')",
 )
-_BITS = (
-    "bits have no derivative",
-    "pack and unpack outside of the transformation, or compare with x & mask",
-)
 _RECORDS = (
     "a traced array holds numbers of one dtype, no named fields",
     "keep the fields as separate arrays, in a dict",
@@ -47,7 +43,6 @@ def _declare(entry: tuple[str, str], module: Any, names: Iterable[str]) -> None:
 
 _declare(_FILES, np, ["save", "savez", "savez_compressed", "savetxt"])
 _declare(_DATES, np, ["busday_count", "busday_offset", "is_busday", "datetime_as_string", "isnat"])
-_declare(_BITS, np, ["packbits", "unpackbits"])
 
 _STRINGS = [
     *("capitalize", "center", "decode", "encode", "expandtabs", "ljust", "lower", "mod"),

@@ -18,6 +18,7 @@ from ..autodiff.dispatch import implements
 from ..autodiff.handles import (
     ARRAY0D,
     TracedArray,
+    describe,
     is_traced,
     laid_out_as,
     unwrap_known,
@@ -25,7 +26,13 @@ from ..autodiff.handles import (
     view_of,
     wrap,
 )
-from ..autodiff.primitives.elementwise import not_equal_p, select_p
+from ..autodiff.primitives.elementwise import (
+    less_equal_p,
+    less_p,
+    not_equal_p,
+    select_p,
+    subtract_p,
+)
 from ..autodiff.primitives.indexing import getitem_p
 from ..autodiff.primitives.manipulation import concatenate_p, windows_p
 from ..autodiff.primitives.matrices import tri
@@ -369,21 +376,35 @@ def diagonal(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> TracedA
     return views.diagonal(array_of(a), offset, axis1, axis2)
 
 
+def _below_diagonal(rows: Any, columns: Any, k: Value, strictly: bool) -> Value:
+    """What `tri` gives, for a k that only a trace knows."""
+    if ndim_of(k) or dtype_of(k).kind not in "iu":
+        raise TypeError(f"k must be an integer, got {describe(k)}")
+    row = reshape_p(iota(rows), shape=(rows, 1))
+    compare = less_p if strictly else less_equal_p
+    return compare(subtract_p(iota(columns), row), k)
+
+
 def _triangle(m: Any, k: Any, lower: bool) -> TracedArray:
     x = value_of(m)
     if not ndim_of(x):
         raise TypeError(f"np.{'tril' if lower else 'triu'} of a scalar; wanted a matrix")
     rows, columns = (*shape_of(x), *shape_of(x))[-2:]  # of a vector NumPy makes a square
-    mask = tri(rows, columns, known_int(k, "k") - (not lower), np.dtype(bool))
+    if is_traced(k):
+        mask = _below_diagonal(rows, columns, k.value, not lower)
+    else:
+        mask = tri(rows, columns, known_int(k, "k") - (not lower), np.dtype(bool))
     zero = dtype_of(x).type(0)
     return wrap(select_p(mask, x, zero) if lower else select_p(mask, zero, x), ARRAY0D)
 
 
+@replaces_for_handles("tril")
 @implements(np.tril)
 def tril(m: Any, k: Any = 0) -> TracedArray:
     return _triangle(m, k, True)
 
 
+@replaces_for_handles("triu")
 @implements(np.triu)
 def triu(m: Any, k: Any = 0) -> TracedArray:
     return _triangle(m, k, False)

@@ -13,7 +13,13 @@ import numpy as np
 from ..autodiff.batching import BatchTracer
 from ..autodiff.core import Tracer, Value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
-from ..autodiff.errors import UnsupportedError, user_line
+from ..autodiff.errors import (
+    BatchingError,
+    ConcretizationError,
+    UnsupportedError,
+    advised,
+    user_line,
+)
 from ..autodiff.handles import (
     ARRAY0D,
     TracedArray,
@@ -162,7 +168,14 @@ def _trimmed(p: Any, name: str) -> Handle:
     if ndim_of(p.value) > 1:
         raise ValueError("Polynomial must be 1d only.")
     nonzero = p != 0
-    first = int(np.argmax(nonzero)) if bool(np.any(nonzero)) else shape_of(p.value)[0] - 1
+    try:
+        first = int(np.argmax(nonzero)) if bool(np.any(nonzero)) else shape_of(p.value)[0] - 1
+    except (BatchingError, ConcretizationError) as error:
+        advice = (
+            "np.polymul cuts off leading zeros, so that its size depends on the coefficients. "
+            "Write np.convolve(a1, a2), which keeps them."
+        )
+        raise advised(error, advice) from None
     if first > 0 and _carries_derivative(p.value):
         raise UnsupportedError(
             f"np.polymul: {name} is {describe(p)} with {first} leading zero"

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib import scimath
 
 from ..autodiff.dispatch import implements
+from ..autodiff.errors import BatchingError, ConcretizationError, advised
 from .creation import asarray
 
 
@@ -20,14 +21,27 @@ def _to_complex(x: Any) -> Any:
     return x.astype(np.complex64 if single else np.complex128)
 
 
+def _complex_if(outside: Any, x: Any) -> Any:
+    """Complex numbers if any element is real and outside of the real domain."""
+    try:
+        leaves = bool(np.any(np.isreal(x) & outside))
+    except (BatchingError, ConcretizationError) as error:
+        advice = (
+            "np.emath's results are real or complex as the numbers are. For complex ones write "
+            "np.sqrt(x.astype(complex)), for real ones np.sqrt(x), and so for the other functions."
+        )
+        raise advised(error, advice) from None
+    return _to_complex(x) if leaves else x
+
+
 def _complex_where_negative(x: Any) -> Any:
     x = asarray(x)
-    return _to_complex(x) if np.any(np.isreal(x) & (x < 0)) else x
+    return _complex_if(x < 0, x)
 
 
 def _complex_beyond_one(x: Any) -> Any:
     x = asarray(x)
-    return _to_complex(x) if np.any(np.isreal(x) & (abs(x) > 1)) else x
+    return _complex_if(abs(x) > 1, x)
 
 
 @implements(scimath.sqrt)

@@ -15,7 +15,7 @@ import numpy as np
 from ..autodiff import shapes
 from ..autodiff.core import Value, deciding_value, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, name_of
-from ..autodiff.errors import user_line
+from ..autodiff.errors import BatchingError, ConcretizationError, advised, user_line
 from ..autodiff.handles import (
     TracedArray,
     array_value,
@@ -308,7 +308,18 @@ def _in_rounds(ufunc: Any, a: TracedArray, indices: Any, operands: list[Value]) 
     """The first occurrences of all elements at once, then the second ones, and so on."""
     x = a.value
     numbers = np.arange(shapes.prod(shape_of(x))).reshape(shape_of(x))
-    places = np.asarray(numbers[_known_index(indices)])
+    try:
+        known = _known_index(indices)
+    except (BatchingError, ConcretizationError) as error:
+        name = name_of(ufunc)
+        call = f"{name}(a[i], b)" if ufunc.nin == 2 else f"{name}(a[i])"
+        advice = (
+            f"{name}.at goes through repeated indices one after the other, so that it must know "
+            f"them; np.add.at and np.subtract.at need not. Where none is repeated write a[i] = "
+            f"{call}; else a loop, xnp.fori_loop, over the elements of i and b."
+        )
+        raise advised(error, advice) from None
+    places = np.asarray(numbers[known])
     operands = [reshape_p(fit_shape(b, places.shape), shape=(places.size,)) for b in operands]
     flat = reshape_p(x, shape=(places.size if not ndim_of(x) else numbers.size,))
     places = places.ravel()

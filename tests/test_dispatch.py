@@ -177,6 +177,8 @@ OF_INTEGERS = {
     "take of a list": lambda k: np.take(TABLE, [k, 0], axis=0),
     "take of a list of numbers": lambda k: np.take([1.0, 2.0, 3.0], k),
     "roll": lambda k: np.roll(TABLE, k, axis=1),
+    "tril": lambda k: np.tril(TABLE, k - 1),
+    "triu": lambda k: np.triu(TABLE, k=k),
 }
 
 

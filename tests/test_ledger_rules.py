@@ -29,9 +29,10 @@ RULES = ("numpy", "shape", "jvp", "vjp", "batch", "cpu")
 CALLED = (
     *("argpartition", "argsort", "eig", "fft_c2c", "fft_c2r", "fft_r2c", "householder", "i0"),
     *("inverse_order", "largest_mask", "last_writer", "lexsort", "lstsq", "matrix_scale", "norm2"),
-    *("nullity", "overlap_add", "partition_order", "permute", "pinv", "qr_complete", "qr_raw"),
+    *("nullity", "overlap_add", "packbits", "partition_order", "permute", "pinv", "qr_complete"),
+    "qr_raw",
     *("rank", "ravel_multi_index", "recurrence", "refuse", "searchsorted", "singular_bases"),
-    *("slide", "unravel_index", "warn"),
+    *("slide", "unpackbits", "unravel_index", "warn"),
 )
 CALLED_OF_SCIPY = tuple(
     f"scipy.{name}"

@@ -146,7 +146,7 @@ def test_the_ledger_names_only_functions_that_numpy_dispatches():
 
 # Functions written in C, whose signatures Python knows from NumPy 2.4 on: how many arguments.
 C_FUNCTIONS = {
-    **dict.fromkeys(["datetime_as_string", "is_busday", "packbits", "unpackbits"], 1),
+    **dict.fromkeys(["datetime_as_string", "is_busday"], 1),
     **dict.fromkeys(["busday_count", "busday_offset"], 2),
 }
 

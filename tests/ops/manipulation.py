@@ -2,7 +2,7 @@
 
 import numpy
 from numpy.lib.stride_tricks import sliding_window_view
-from op_row import C, D, I, Op, R
+from op_row import B, C, D, I, Op, R
 
 import xnp as np
 
@@ -322,6 +322,28 @@ ROWS: list[Op] = [
         numpy.vsplit,
     ),
     _unary("dsplit", lambda x: tuple(np.dsplit(x, [1, 2])), STACKED, numpy.dsplit),
+    Op(
+        "packbits",
+        lambda x: (np.packbits(x), np.packbits(x, -1), np.packbits(x, axis=0, bitorder="little")),
+        [(B(11),), (B(3, 9),), (I(0, 2, 2, 8, dtype="u1"),), (I(-1, 2, 4),), (B(2, 0),)],
+        covers=(numpy.packbits,),
+    ),
+    Op(
+        "unpackbits",
+        lambda x: (
+            np.unpackbits(x),
+            np.unpackbits(x, axis=-1, count=11),
+            np.unpackbits(x, axis=0, count=-3, bitorder="little"),
+        ),
+        [(I(0, 256, 3, dtype="u1"),), (I(0, 256, 2, 3, dtype="u1"),)],
+        covers=(numpy.unpackbits,),
+    ),
+    Op(
+        "triangles_from_a_number",
+        lambda x, k: (np.tril(x, k), np.triu(x, k) * x, np.tril(x * x, k - 2)),
+        [(R(3, 4), I(0, 2)), (C(4, 3), I(-2, 0)), (R(3), I(0, 1)), (R(2, 3, 3), I(-1, 0))],
+        covers=(numpy.tril, numpy.triu),
+    ),
     _pad("constant"),
     _pad("constant", constant_values=2.5),
     _pad("edge"),

@@ -1,0 +1,107 @@
+"""What `jit` cannot record because a size or a dtype depends on values says what to write."""
+
+import numpy
+import pytest
+
+import xnp as np
+
+X = numpy.arange(1.0, 5.0)
+K = numpy.array([0, 2, 2])
+
+ADVICE = {  # a function, two examples that it treats differently, and what to write
+    "emath.sqrt": (np.emath.sqrt, [[1.0], [-1.0]], "write np.sqrt(x.astype(complex))"),
+    "emath.log": (np.emath.log, [[1.0], [-1.0]], "for real ones np.sqrt(x)"),
+    "emath.arcsin": (np.emath.arcsin, [[0.5], [2.0]], "as the numbers are"),
+    "polymul": (lambda x: np.polymul(x, x), [[1.0, 2.0], [0.0, 2.0]], "Write np.convolve(a1, a2)"),
+    "bincount": (lambda k: np.bincount(k, None, 3), [[0, 1], [9, 1]], "np.add.at(counts, x, 1)"),
+}
+
+
+@pytest.mark.parametrize("name", ADVICE)
+def test_values_that_decide(name):
+    f, examples, advice = ADVICE[name]
+    with pytest.raises(np.ConcretizationError) as of_jit:
+        np.jit(f).trace(numpy.array(examples[0]))
+    with pytest.raises(np.BatchingError) as of_vmap:
+        np.vmap(f)(numpy.array(examples))
+    assert advice in str(of_jit.value)
+    assert advice in str(of_vmap.value)
+
+
+def test_the_advice_is_right():
+    same = numpy.testing.assert_array_equal
+    same(np.jit(lambda x: np.sqrt(x.astype(complex)))(-X), numpy.emath.sqrt(-X))
+    same(np.jit(np.convolve)(X, X), numpy.polymul(X, X))
+
+    def counted(k):
+        counts = np.zeros(3, int)
+        np.add.at(counts, k, 1)
+        return counts
+
+    same(np.jit(counted)(K), numpy.bincount(K, minlength=3))
+    z = X[:2] + 1j * X[2:]
+    same(np.jit(lambda a: np.stack((a.real, a.imag), -1))(z).ravel(), z.view("f8"))
+    same(np.jit(lambda a: a[..., ::2] + 1j * a[..., 1::2])(X), X.view("c16"))
+    k = numpy.array([258, 3])
+    octets = np.jit(lambda a: np.stack([a >> 8 * k & 0xFF for k in range(8)], -1))(k)
+    same(octets.ravel(), k.astype("<i8").view("u1"))
+
+
+VIEWS = {
+    "complex as real": ("c16", "f8", r"np\.stack\(\(a\.real, a\.imag\), -1\)"),
+    "real as complex": ("f8", "c16", r"a\[\.\.\., ::2\] \+ 1j \* a\[\.\.\., 1::2\]"),
+    "real as integers": ("f8", "i8", r"np\.signbit\(a\) and np\.frexp\(a\)"),
+    "integers as bytes": ("i8", "u1", r"a >> 8 \* k & 0xFF"),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_views_of_another_dtype(name):
+    given, wanted, advice = VIEWS[name]
+    with pytest.raises(np.UnsupportedError, match=advice):
+        np.jit(lambda x: x.view(wanted))(X.astype(given))
+
+
+def at(ufunc, *operands):
+    def f(i):
+        x = np.array(X)
+        ufunc.at(x, i, *operands)
+        return x
+
+    return f
+
+
+@pytest.mark.parametrize("ufunc", [np.multiply, np.divide, np.maximum, np.negative, np.power])
+def test_indices_of_ufunc_at(ufunc):
+    f = at(ufunc, *[2.0] * (ufunc.nin - 1))
+    for run, error in ((np.jit(f).trace, np.ConcretizationError), (np.vmap(f), np.BatchingError)):
+        with pytest.raises(error) as caught:
+            run(numpy.stack([K, K + 1]))
+        call = f"np.{ufunc.__name__}(a[i]{', b' * (ufunc.nin - 1)})"
+        assert f"Where none is repeated write a[i] = {call}" in str(caught.value)
+        assert "xnp.fori_loop" in str(caught.value)
+    numpy.testing.assert_array_equal(np.jvp(lambda x: f(K), (X,), (X,))[0], f(K))
+
+
+def test_what_ufunc_at_advises():
+    def unique(i):
+        x = np.array(X)
+        x[i] = np.multiply(x[i], 3.0)
+        return x
+
+    def repeated(i, b):
+        def body(k, x):
+            x[i[k]] = np.multiply(x[i[k]], b[k])
+            return x
+
+        return np.fori_loop(0, len(i), body, np.array(X))
+
+    wanted = X.copy()
+    numpy.multiply.at(wanted, K[:2], 3.0)
+    numpy.testing.assert_array_equal(np.jit(unique)(K[:2]), wanted)
+    wanted = X.copy()
+    numpy.multiply.at(wanted, K, X[:3])
+    numpy.testing.assert_array_equal(np.jit(repeated)(K, X[:3]), wanted)
+    for name in ("add", "subtract"):
+        f = at(getattr(np, name), 2.0)
+        numpy.testing.assert_array_equal(np.jit(f)(K), f(K))
