@@ -39,9 +39,8 @@ def _instead_of_view(kind: str, wanted: np.dtype[Any]) -> str:
         return "write a[..., ::2] + 1j * a[..., 1::2]"
     if "f" in (kind, wanted.kind):
         return (
-            "write a.astype(dtype) for the numbers; sign, exponent and mantissa are np.signbit(a) "
-            "and np.frexp(a), put together by np.copysign and np.ldexp; bits of an argument can be "
-            "shown before the call"
+            "write a.astype(dtype) for the numbers, np.signbit(a) and np.frexp(a) for their sign, "
+            "mantissa and exponent, np.copysign and np.ldexp to put these together"
         )
     return "write a.astype(dtype) for the numbers, a >> 8 * k & 0xFF for their bytes"
 

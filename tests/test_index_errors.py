@@ -60,7 +60,7 @@ def test_jit_raises_numpys_error(name):
     assert error_of(np.jit(np.grad(lambda x, i: np.sum(f(x, i) ** 2))), x, i) == wanted
 
 
-@pytest.mark.parametrize("name", set(CASES) - {"shapes"})
+@pytest.mark.parametrize("name", sorted(set(CASES) - {"shapes"}))
 def test_vmap_raises_numpys_error(name):
     f, x, i = CASES[name]
     wanted = error_of(f, x, i)

@@ -126,7 +126,7 @@ REFUSED = {
 }
 # Programs that jit runs uncompiled: a size, or a range of indices, depends on values.
 UNCOMPILED = {
-    *("lennard_jones_with_cutoff", "kernel_density_and_mode", "interpolated_table"),
+    *("lennard_jones_with_cutoff", "interpolated_table"),
     *("cloth_of_springs", "smoothed_particles", "image_filter_by_loops"),
     *("polynomial_fit", "k_means_loss"),
 }
