@@ -25,7 +25,7 @@ from .core import (
     shape_of,
 )
 from .dims import Dim, is_size, maximum, minimum
-from .errors import BatchingError, ConcretizationError, user_line
+from .errors import BatchingError, ConcretizationError, reworded, user_line
 from .handles import TracedArray, value_of, view_of
 from .intervals import range_of
 from .primitives.checks import refuse_p
@@ -233,14 +233,15 @@ def unknown_length(error: Exception) -> Exception:
     the number itself raised.
     """
     if isinstance(error, BatchingError):
-        return BatchingError(
+        return reworded(
+            error,
             f"a slice's start, stop or step differs between the examples of a vmapped batch"
             f"{user_line()}, so the parts may differ in size. For parts of one size n write "
-            "x[i + np.arange(n)] in place of x[i : i + n]."
+            "x[i + np.arange(n)] in place of x[i : i + n].",
         )
-    assert isinstance(error, ConcretizationError)
-    return type(error)(
+    return reworded(
+        error,
         f"a slice's length depends on values that are not known here{user_line()}. For a part of "
         "one size n write x[i : i + n] with a constant n, or x[i + np.arange(n)]; to leave out "
-        "elements, np.where(np.arange(len(x)) < i, x, 0.0)."
+        "elements, np.where(np.arange(len(x)) < i, x, 0.0).",
     )

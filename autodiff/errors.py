@@ -150,7 +150,13 @@ def _is_users(name: str) -> bool:
 
 def advised(error: Exception, advice: str) -> Exception:
     """The error, saying besides what to write."""
-    return type(error)(f"{error} {advice}")
+    return reworded(error, f"{error} {advice}")
+
+
+def reworded(error: Exception, text: str) -> Exception:
+    """The error with another text. It stays the one that a trace may have noted."""
+    error.args = (text,)
+    return error
 
 
 def error_line(error: BaseException) -> str:

@@ -63,7 +63,6 @@ GAPS = {
 UNEXERCISED = {
     **dict.fromkeys(("dimension", "iota"), "symbolic sizes: see test_symbolic_shapes.py"),
     "round_number": "Python numbers that are traced: see test_python_numbers.py",
-    "narrow": "Python ints that are traced: see test_python_integers.py",
     **dict.fromkeys(("call", "called"), "jitted functions: see test_op_jit.py"),
     **dict.fromkeys(
         ("branch", "checkpoint", "for", "scan", "sweeps", "while"),
