@@ -7,6 +7,7 @@ from typing import Any
 
 from . import dims
 from . import size_algebra as algebra
+from .errors import UserLine, current_line
 from .size_algebra import Polynomial
 from .size_bounds import Symbol, polynomial_of
 from .size_structures import substituted, symbols_of
@@ -26,6 +27,7 @@ class Scope:
         self.noted: dict[tuple[str, Any], dims.Guard] = {}
         self.floors: dict[Any, int] = {}  # lower bounds of non-constant parts, from the guards
         self.unequal: set[Any] = set()  # keys of what is not 0, by the guards
+        self.fixed_at: UserLine | str = ""  # the user's line that first took a size for a number
         self.is_open = True
 
     def symbol(
@@ -67,6 +69,9 @@ class Scope:
         self.is_open = False
 
     def note(self, guard: dims.Guard) -> None:
+        is_number = guard.relation == "==" and len(guard.dim.symbols()) == 1
+        if is_number and not self.fixed_at:
+            self.fixed_at = current_line()
         self.noted.setdefault((guard.relation, guard.dim.key), guard)
         self._learn(guard.relation, guard.dim)
         if guard.relation == "==" and self._solve(guard.dim):

@@ -30,6 +30,7 @@ class Family:
         self.uncompiled: Uncompiled | None = None  # where recording has failed, the last time
         self.failures = 0
         self.is_fixed = False  # the function takes its sizes for numbers
+        self.why = ""  # as `explain` tells it
 
     def fail(self, entry: Uncompiled) -> None:
         """Notes that the function cannot be recorded."""

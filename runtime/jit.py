@@ -238,7 +238,9 @@ class Jit(NativeEntry):
         """For any size, if sizes have varied and it is possible; else for the sizes at hand."""
         symbolic = family.symbolic_types(call)
         if symbolic is None:
-            return Entry(self._fun, call, environment)
+            entry = Entry(self._fun, call, environment)
+            entry.note = family.why
+            return entry
         try:
             entry = Entry(self._fun, call, environment, *symbolic)
         except ContainerWriteError:
@@ -252,6 +254,10 @@ class Jit(NativeEntry):
         before.restore()
         entry = Entry(self._fun, call, environment)  # what this raises says nothing of other sizes
         family.is_fixed = True
+        if symbolic[0].fixed_at:
+            family.why = entry.note = (
+                f"for these sizes: one is taken for a number{symbolic[0].fixed_at}"
+            )
         return entry
 
     def _keep(self, call: Call, entry: Entry, family: Family) -> None:

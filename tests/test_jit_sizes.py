@@ -119,3 +119,18 @@ def test_a_failed_call_says_nothing_of_other_sizes():
         numpy.testing.assert_array_equal(f(numpy.ones(n), numpy.ones(n)), numpy.full(n, 2.0))
     assert len(np.explain(f)) == 2
     assert "for any size" in np.explain(f)[1].note
+
+
+def test_explain_tells_where_a_size_is_taken_for_a_number():
+    def mean(x):
+        return np.sum(x) / len(x)
+
+    f = np.jit(mean)
+    for n in (3, 4, 5):
+        assert f(numpy.ones(n)) == 1.0
+    first, *others = [compiled.note for compiled in np.explain(f)]
+    assert first == ""
+    assert len(others) == 2
+    for note in others:
+        assert note.startswith("for these sizes: one is taken for a number (at test_jit_sizes.py:")
+        assert note.endswith("return np.sum(x) / len(x))")
