@@ -26,7 +26,6 @@ from .core import (
     ndim_of,
     thread_state,
 )
-from .forward import JVPTrace
 from .primitives.elementwise import Elementwise, Test, equal_p, maximum_p, minimum_p, select_p
 from .primitives.indexing import gather_p
 from .primitives.reductions import argmax_p, reduce_any_p
@@ -42,7 +41,6 @@ from .regions import (
     dependent,
     jvp_region,
     marked,
-    paired,
     split_at,
     split_region,
     strong,
@@ -81,11 +79,6 @@ class Branch(Structured):
         return branches[0].out_avals
 
     # -- forward mode --
-
-    def process_jvp(
-        self, trace: JVPTrace, primals: Values, x_dots: OptionalValues, params: Params
-    ) -> tuple[Value, ...]:
-        return paired(trace, *self.with_tangents(primals, x_dots, params))
 
     def with_tangents(
         self, primals: Values, x_dots: OptionalValues, params: Params

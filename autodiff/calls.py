@@ -36,7 +36,7 @@ from .program import Atom, Equation, Program, Variable, regions
 from .recording import ProgramTrace
 from .rules import broadcast_to_p, zeros_like
 from .size_structures import SizeKey
-from .structured import Structured, back_on_tape, enter_tape, is_traced_by
+from .structured import Structured, back_on_tape, enter_tape, is_traced_by, paired
 from .tape import Node, OutputNode, TapeTrace, TapeTracer, pull_back
 
 
@@ -68,12 +68,7 @@ class Call(Structured):
             return evaluated([x if d is None else JVPTracer(trace, x, d) for x, d in pairs], params)
         (both, has_dot), sizes = made
         found = self(*primals, *(x for x in x_dots if x is not None), program=both, **sizes)
-        count = len(params["program"].results)
-        dots = iter(found[count:])
-        return tuple(
-            JVPTracer(trace, out, next(dots)) if has else out
-            for out, has in zip(found[:count], has_dot, strict=True)
-        )
+        return paired(trace, found, has_dot)
 
     def process_tape(
         self, trace: TapeTrace, values: Values, parents: Sequence[Node | None], params: Params

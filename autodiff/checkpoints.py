@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any
 
 from .core import Aval, OptionalValues, Params, Value, Values, aval_of
-from .forward import JVPTrace
 from .program import Program
 from .recording import record
 from .region_nodes import Looped, given_cotangents, on_tape, wanted_flags
@@ -17,7 +16,6 @@ from .regions import (
     check_avals,
     jvp_region,
     marked,
-    paired,
     split_region,
     strong,
 )
@@ -42,11 +40,6 @@ class Checkpoint(Structured):
     def _result_avals(self, *avals: Aval, program: Program) -> tuple[Aval, ...]:
         check_avals(self.name, "the parameters of the Program", program.in_avals, avals)
         return program.out_avals
-
-    def process_jvp(
-        self, trace: JVPTrace, primals: Values, x_dots: OptionalValues, params: Params
-    ) -> tuple[Value, ...]:
-        return paired(trace, *self.with_tangents(primals, x_dots, params))
 
     def with_tangents(
         self, primals: Values, x_dots: OptionalValues, params: Params

@@ -32,7 +32,6 @@ from .core import (
     Values,
     aval_of,
 )
-from .forward import JVPTrace
 from .primitives.elementwise import add_p, greater_p, less_p, select_p, subtract_p
 from .primitives.manipulation import move_axis
 from .primitives.reductions import reduce_max_p
@@ -48,7 +47,6 @@ from .regions import (
     jvp_region,
     marked,
     moving_carry,
-    paired,
     rearranged,
     split_at,
     strong,
@@ -113,11 +111,6 @@ class Counted(Structured):
         return (*carry, *found)
 
     # -- forward mode --
-
-    def process_jvp(
-        self, trace: JVPTrace, primals: Values, x_dots: OptionalValues, params: Params
-    ) -> tuple[Value, ...]:
-        return paired(trace, *self.with_tangents(primals, x_dots, params))
 
     def with_tangents(
         self, primals: Values, x_dots: OptionalValues, params: Params

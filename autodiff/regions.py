@@ -234,16 +234,6 @@ def tangent_operands(
     ]
 
 
-def paired(trace: JVPTrace, found: Sequence[Value], has_dot: Flags) -> tuple[Value, ...]:
-    """Results as tracers, from the results followed by the tangents that there are."""
-    dots = iter(found[len(has_dot) :])
-    outs = found[: len(has_dot)]
-    return tuple(
-        JVPTracer(trace, out, next(dots)) if has else out
-        for out, has in zip(outs, has_dot, strict=True)
-    )
-
-
 # -- reverse mode --
 
 

@@ -19,8 +19,8 @@ from .tape import Node, TapeTrace, TapeTracer
 class Structured(Primitive):
     """A primitive with Programs among its parameters; it always returns a tuple.
 
-    ``process_jvp`` and ``process_tape`` return the results as tracers of the trace (or plain
-    Values, where a result carries no derivative).
+    Forward mode is its ``with_tangents``. ``process_tape`` returns the results as tracers of the
+    trace (or plain Values, where a result carries no derivative).
     """
 
     def __init__(self, name: str, impl: Callable[..., Any], *, shape: Callable[..., Any]) -> None:
@@ -56,12 +56,28 @@ class Structured(Primitive):
     def process_jvp(
         self, trace: JVPTrace, primals: Values, x_dots: OptionalValues, params: Params
     ) -> tuple[Value, ...]:
+        return paired(trace, *self.with_tangents(primals, x_dots, params))
+
+    def with_tangents(
+        self, primals: Values, x_dots: OptionalValues, params: Params
+    ) -> tuple[Sequence[Value], Sequence[bool]]:
+        """The results, then the tangents of those that have one; and which have."""
         raise NotImplementedError(f"{self.name} has no forward rule")
 
     def process_tape(
         self, trace: TapeTrace, values: Values, parents: Sequence[Node | None], params: Params
     ) -> tuple[Value, ...]:
         raise NotImplementedError(f"{self.name} has no reverse rule")
+
+
+def paired(trace: JVPTrace, found: Sequence[Value], has_dot: Sequence[bool]) -> tuple[Value, ...]:
+    """Results as tracers, from the results followed by the tangents that there are."""
+    dots = iter(found[len(has_dot) :])
+    outs = found[: len(has_dot)]
+    return tuple(
+        JVPTracer(trace, out, next(dots)) if has else out
+        for out, has in zip(outs, has_dot, strict=True)
+    )
 
 
 def enter_tape(

@@ -18,7 +18,6 @@ import numpy as np
 
 from .core import Aval, OptionalValues, Params, Value, Values, aval_of
 from .counted import INDEX, aval_of_example, jvp_body, stopping_body, trip_count
-from .forward import JVPTrace
 from .primitives.reductions import reduce_max_p
 from .program import Program
 from .recording import record
@@ -30,7 +29,6 @@ from .regions import (
     batched_operands,
     check_avals,
     marked,
-    paired,
     split_at,
     strong,
     tangent_operands,
@@ -108,11 +106,6 @@ class Sweeps(Structured):
         return tuple(a for state in states for a in state)
 
     # -- forward mode --
-
-    def process_jvp(
-        self, trace: JVPTrace, primals: Values, x_dots: OptionalValues, params: Params
-    ) -> tuple[Value, ...]:
-        return paired(trace, *self.with_tangents(primals, x_dots, params))
 
     def with_tangents(
         self, primals: Values, x_dots: OptionalValues, params: Params

@@ -12,7 +12,6 @@ from .branches import branch_p
 from .core import Aval, OptionalValues, Params, Value, Values
 from .counted import kept_values
 from .errors import user_line
-from .forward import JVPTrace
 from .primitives.elementwise import logical_and_p
 from .primitives.reductions import reduce_any_p
 from .program import Program
@@ -26,7 +25,6 @@ from .regions import (
     check_avals,
     jvp_region,
     moving_carry,
-    paired,
     rearranged,
     split_at,
     tangent_operands,
@@ -74,11 +72,6 @@ class While(Structured):
         check_avals(self.name, "the parameters of the body", body.in_avals, wanted)
         check_avals(self.name, "the results of the body", body.out_avals, given.carry)
         return tuple(given.carry)
-
-    def process_jvp(
-        self, trace: JVPTrace, primals: Values, x_dots: OptionalValues, params: Params
-    ) -> tuple[Value, ...]:
-        return paired(trace, *self.with_tangents(primals, x_dots, params))
 
     def with_tangents(
         self, primals: Values, x_dots: OptionalValues, params: Params

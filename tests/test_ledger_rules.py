@@ -117,7 +117,7 @@ def rules_of(primitive: Primitive) -> set[str]:
     found = {"numpy"} if callable(primitive.impl) else set()
     if primitive.shape_rule is not None or overrides(primitive, "shape"):
         found.add("shape")
-    if not primitive.differentiable or overrides(primitive, "push", "process_jvp"):
+    if not primitive.differentiable or overrides(primitive, "push", "process_jvp", "with_tangents"):
         found.add("jvp")
     if not primitive.differentiable or overrides(primitive, "pull", "process_tape"):
         found.add("vjp")
