@@ -10,8 +10,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from .emitter import Emitter
+from .emitter import Emitter, Operand, element_type
 from .libraries import Code
+from .loop import DType
+from .memory import load, shifted, store
 
 _ARGUMENTS = (
     "target", "left", "right", "depth", "target_row", "left_row", "left_column", "right_row",
@@ -39,8 +41,9 @@ class Kernel(NamedTuple):
 
 
 @lru_cache(256)
-def kernel_of(element: str, rows: int, vectors: int, lanes: int) -> Kernel:
+def kernel_of(dtype: DType, rows: int, vectors: int, lanes: int) -> Kernel:
     """The kernel for tiles of so many rows and vectors of ``lanes`` numbers."""
+    element = element_type(dtype)
     name = f"xnp_tile_{element}_{rows}x{vectors}x{lanes}"
     e = Emitter()
     e.lanes = lanes
@@ -55,25 +58,24 @@ def kernel_of(element: str, rows: int, vectors: int, lanes: int) -> Kernel:
         f"iter_args({pairs}) -> ({types}) : i64 {{"
     )
     right, left = _at(e, "%right", k, "%right_row"), _at(e, "%left", k, "%left_column")
+    e.lanes = lanes
     row = [
-        _loaded(e, _vector(e, right, i, vectors, kind, "%right_last"), kind) for i in range(vectors)
+        load(e, _vector(e, right, i, vectors, dtype, "%right_last"), dtype).name
+        for i in range(vectors)
     ]
     found = []
     for i in range(rows):
-        one = _loaded(e, _at(e, left, e.integer(i), "%left_row"), element)
-        e.lanes = lanes
+        with e.scalar():
+            one = load(e, _at(e, left, e.integer(i), "%left_row"), dtype).name
         wide, mine = e.splat(one, element), sums[i * vectors : (i + 1) * vectors]
         found += [e.fma(wide, x, s, element) for x, s in zip(row, mine, strict=True)]
-        e.lanes = 1
     e.effect(f"scf.yield {', '.join(found)} : {types}")
     e.effect("}")
-    queue = iter(range(len(sums)))
     for i in range(rows):
         start = _at(e, "%target", e.integer(i), "%target_row")
         for j in range(vectors):
-            at = _vector(e, start, j, vectors, kind, "%target_last")
-            stored = f"{bundle}#{next(queue)}, {at} {_ALIGNED[element]}"
-            e.effect(f"llvm.store {stored} : {kind}, !llvm.ptr")
+            at = _vector(e, start, j, vectors, dtype, "%target_last")
+            store(e, Operand(f"{bundle}#{i * vectors + j}", dtype), at)
     signature = ", ".join(
         f"%{x}: {kind}" for x, kind in zip(_ARGUMENTS, _TYPES.split(", "), strict=True)
     )
@@ -81,21 +83,12 @@ def kernel_of(element: str, rows: int, vectors: int, lanes: int) -> Kernel:
     return Kernel(name, "\n".join([head, *e.prologue, *e.lines, "return", "}"]))
 
 
-_ALIGNED = {"f64": "{alignment = 8 : i64}", "f32": "{alignment = 4 : i64}"}
-
-
 def _at(e: Emitter, pointer: str, index: str, stride: str) -> str:
-    by = e.op(f"arith.muli {index}, {stride} : i64")
-    return e.op(f"llvm.getelementptr {pointer}[{by}] : (!llvm.ptr, i64) -> !llvm.ptr, i8")
+    return shifted(e, pointer, e.op(f"arith.muli {index}, {stride} : i64"))
 
 
-def _vector(e: Emitter, pointer: str, number: int, count: int, kind: str, last: str) -> str:
+def _vector(e: Emitter, pointer: str, number: int, count: int, dtype: DType, last: str) -> str:
     """The address of a vector of a row."""
     if number and number == count - 1:
-        return e.op(f"llvm.getelementptr {pointer}[{last}] : (!llvm.ptr, i64) -> !llvm.ptr, i8")
-    return e.op(f"llvm.getelementptr {pointer}[{number}] : (!llvm.ptr) -> !llvm.ptr, {kind}")
-
-
-def _loaded(e: Emitter, pointer: str, kind: str) -> str:
-    align = _ALIGNED[kind[-4:-1] if kind.endswith(">") else kind]
-    return e.op(f"llvm.load {pointer} {align} : !llvm.ptr -> {kind}")
+        return shifted(e, pointer, last)
+    return shifted(e, pointer, e.integer(number * e.lanes * dtype.itemsize))

@@ -250,7 +250,7 @@ class Tiled:
             left = code.at(code.stack(self.lead, a, indices, 2), (row, a.strides[-2]))
             right = code.stack(self.lead, columns, indices, 3)
             right = code.at(right, (panel, columns.strides[-3]))
-            kernel = kernel_of(element_type(self.dtype), form.rows, len(offsets), form.lanes)
+            kernel = kernel_of(self.dtype, form.rows, len(offsets), form.lanes)
             kernel.call(
                 code, target, left, right, self.k, c.strides[-2], *a.strides[-2:],
                 columns.strides[-2], form.offsets[-1] * item, offsets[-1] * item,
