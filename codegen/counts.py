@@ -14,6 +14,7 @@ from ..autodiff.core import Aval
 from ..autodiff.primitives.indexing import part_shape
 from ..autodiff.program import Atom, Equation, Literal, Program, Variable, regions
 from .affine import INDEX_OPERATIONS
+from .batches.pieces import Form
 from .passes.atoms import is_known
 from .reuse import UPDATES, reusable
 
@@ -141,6 +142,9 @@ def operations(equation: Equation) -> int:
     if counted is not None:
         return int(counted(equation))
     inner = [sum(map(operations, region.equations)) for region in regions(equation)]
+    if name == "pieces":
+        first, *last = inner
+        return (Form(**equation.params).count - len(last)) * first + sum(last)
     if inner:
         return _iterations(equation) * (max(inner) if name == "branch" else sum(inner))
     return max((size(v.aval) for v in equation.results), default=0)

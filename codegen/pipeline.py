@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..autodiff.program import Program
+from .batches.cutting import cut_batches
 from .passes.checks import reduce_checks
 from .passes.common import merge_common
 from .passes.dead import drop_dead
@@ -73,5 +74,8 @@ def _optimized(program: Program, hook: Hook | None, check: bool) -> Program:
     if program is not before:
         program = run("simplify", simplify, program)
         program = run("drop dead", drop_dead, program)
-    expanded = run("expand products", expand_products, program)
-    return expanded if expanded is program else run("drop dead", drop_dead, expanded)
+    for name, function in (("expand products", expand_products), ("cut batches", cut_batches)):
+        before, program = program, run(name, function, program)
+        if program is not before:
+            program = run("drop dead", drop_dead, program)
+    return program

@@ -69,6 +69,12 @@ class Place(NamedTuple):
         )
 
 
+def has_dense_rows(place: Place) -> bool:
+    """Whether what one index of the first axis addresses lies in C order without gaps."""
+    row = place._replace(shape=place.shape[1:], strides=place.strides[1:])
+    return bool(place.shape) and row.is_dense
+
+
 def dense_strides(shape: Shape, dtype: np.dtype[Any]) -> tuple[Any, ...]:
     strides: list[Any] = []
     step: Any = dtype.itemsize

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ..autodiff.counted import Counted
 from ..autodiff.program import Atom, Equation, Program, Variable
 from .affine import (
     ZERO,
@@ -163,6 +164,15 @@ class Plan(NamedTuple):
     producers: dict[Variable, Equation]
     outside: list[Buffer]  # of parameters and results
     in_place: set[int]  # results that lie where the parameters did that they come after
+
+
+def first_stack(equation: Equation) -> tuple[int, int]:
+    """From which operand on, and from which result on, those of a loop are stacks of rows."""
+    if not isinstance(equation.primitive, Counted):
+        return len(equation.inputs), len(equation.results)
+    carried = equation.params["carry_count"]
+    consts = equation.primitive.bound_count + equation.params["const_count"]
+    return consts + carried, carried
 
 
 def broadcast_index(shape: Shape, index: Index) -> Index:

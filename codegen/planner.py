@@ -25,6 +25,7 @@ from .places import (
     Buffer,
     Place,
     dense,
+    has_dense_rows,
     is_small,
     is_whole,
     nbytes,
@@ -43,6 +44,7 @@ from .plan import (
     Store,
     broadcast_index,
     can_gather,
+    first_stack,
     is_reduction,
     reads_of,
     reduced_axes,
@@ -55,7 +57,8 @@ SHORT_ROW = 256  # elements
 class Planner:
     """Makes the `Plan` of one Program. ``is_elementwise`` says which equations loops can hold;
     ``donated``: parameters whose memory may be written to, by number, and the results that come
-    after them: a loop's carried values. ``strides``: those of parameters that are not dense.
+    after them: a loop's carried values. ``strides``: those of parameters that are not dense, and
+    ``out_strides`` those of results.
     """
 
     LOOK_BACK = 12  # clusters that an equation may join
@@ -67,8 +70,10 @@ class Planner:
         constants: list[Literal],
         donated: Mapping[int, int] | None = None,
         strides: Sequence[tuple[int, ...] | None] = (),
+        out_strides: Sequence[tuple[int, ...] | None] = (),
     ) -> None:
-        self.program, self.strides = program, strides
+        self.program = program
+        self.strides = {PARAMETER: strides, RESULT: out_strides}
         self.is_elementwise = is_elementwise
         self.steps: list[Step] = []
         self.places: dict[Atom, Place] = {}
@@ -86,7 +91,7 @@ class Planner:
 
     def plan(self) -> Plan:
         for number, v in enumerate(self.program.parameters):
-            self.places[v] = self._parameter(number, v.aval)
+            self.places[v] = self._outside(PARAMETER, number, v.aval)
             if v in self.given:
                 self.donated[self.places[v].buffer] = self.given[v]
         for number, x in enumerate(self.program.results):
@@ -105,11 +110,9 @@ class Planner:
         buffer = Buffer(kind, number, nbytes(aval.shape, aval.dtype))
         if kind in (PARAMETER, RESULT):
             self.outside.append(buffer)
-        return dense(buffer, aval.dtype, aval.shape)
-
-    def _parameter(self, number: int, aval: Aval) -> Place:
-        place = self._outside(PARAMETER, number, aval)
-        strides = self.strides[number] if number < len(self.strides) else None
+        place = dense(buffer, aval.dtype, aval.shape)
+        given = self.strides.get(kind, ())
+        strides = given[number] if number < len(given) else None
         return place if strides is None else place._replace(strides=strides)
 
     def _add(self, equation: Equation) -> None:
@@ -450,7 +453,7 @@ class Planner:
 
     def _add_operation(self, equation: Equation) -> None:
         if any(True for _ in regions(equation)):
-            operands = [self.place_of(x, is_dense=True) for x in equation.inputs]
+            operands = [self._region_operand(equation, i) for i in range(len(equation.inputs))]
         else:
             operands = [
                 x if type(x) is Literal and not x.aval.shape else self.place_of(x)
@@ -458,7 +461,9 @@ class Planner:
             ]
         pairs = self.reusable.get(equation, {})
         results = [
-            self._place_taken(v, equation.inputs[pairs[j]]) if j in pairs else self._new_place(v)
+            self._place_taken(v, equation.inputs[pairs[j]])
+            if j in pairs
+            else self._operation_result(equation, j)
             for j, v in enumerate(equation.results)
         ]
         step = Operation(len(self.steps), equation, operands, results)
@@ -466,6 +471,26 @@ class Planner:
         for v, place in zip(equation.results, results, strict=True):
             self.places[v] = place
             self.home[v] = step
+
+    def _region_operand(self, equation: Equation, i: int) -> Place:
+        """Where a region finds an operand: dense; a stack, row by row."""
+        place = self.place_of(equation.inputs[i])
+        if first_stack(equation)[0] <= i and has_dense_rows(place):
+            return place
+        return self.place_of(equation.inputs[i], is_dense=True)
+
+    def _operation_result(self, equation: Equation, j: int) -> Place:
+        """Where an operation writes a result: there it belongs, if it is dense there."""
+        v = equation.results[j]
+        number = self.result_of.get(v)
+        if number is None:
+            return self._new_place(v)
+        place = self._outside(RESULT, number, v.aval)
+        if place.is_dense or (first_stack(equation)[1] <= j and has_dense_rows(place)):
+            del self.result_of[v]
+            return place
+        self.outside.pop()
+        return self.temporary(v.aval)
 
     def _place_taken(self, v: Variable, x: Atom) -> Place:
         """The place of a region's result: that of an operand which nothing reads any more. A result
@@ -482,10 +507,9 @@ class Planner:
 
     def _add_result(self, number: int, x: Atom) -> None:
         place = self.places.get(x)
-        if place is not None and is_whole(place):
-            if place.buffer.kind == RESULT and place.buffer.number == number:
-                return
-            if self.donated.get(place.buffer) == number:
-                self.in_place.add(number)
-                return
+        if place is not None and place.buffer.kind == RESULT and place.buffer.number == number:
+            return
+        if place is not None and is_whole(place) and self.donated.get(place.buffer) == number:
+            self.in_place.add(number)
+            return
         self.store(x, self._outside(RESULT, number, x.aval))

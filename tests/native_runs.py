@@ -13,7 +13,7 @@ import pytest
 
 from xnp.autodiff.size_structures import substituted
 from xnp.codegen import places
-from xnp.codegen.mlir import loops, module, nest_shape, nest_values, tiles
+from xnp.codegen.mlir import functions, loops, module, nest_shape, nest_values, tiles
 from xnp.runtime import compile as compiling
 from xnp.runtime import recipe
 from xnp.runtime.compile import Compiled
@@ -82,7 +82,7 @@ def forced(form: Form) -> Iterator[None]:
         thresholds = {
             "shared_work": (module, "SHARED_WORK"),
             "piece_work": (module, "PIECE_WORK"),
-            "stack_bytes": (module, "STACK_BYTES"),
+            "stack_bytes": (functions, "STACK_BYTES"),
             "tiny": (nest_shape, "TINY"),
             "copied": (places, "COPIED"),
             "row_bytes": (nest_shape, "ROW_BYTES"),

@@ -31,6 +31,7 @@ class Arena:
         self.loose: list[str] = []  # blocks of their own, whose size only the run knows
         self.base = ""
         self.line = -1
+        self.is_kept = True  # between calls
 
     @property
     def slot(self) -> str:
@@ -60,6 +61,7 @@ class Arena:
     def finish(self) -> None:
         """Fills in the lines that depend on the whole function, and writes those of its end."""
         e = self.writer.e
+        self._declare()
         if self.base:
             total = self._place()
             for name, piece in self.pieces.items():
@@ -86,13 +88,16 @@ class Arena:
             placed.append(piece)
         return max(p.offset + p.size for p in placed)
 
+    def _keeps(self, total: int) -> bool:
+        return self.is_kept and total <= KEPT_BYTES
+
     def _begin(self, total: int) -> list[str]:
         e = self.writer.e
         allocate = (
             f"llvm.call @aligned_alloc({e.integer(ALIGNMENT)}, {e.integer(total)}) : "
             "(i64, i64) -> !llvm.ptr"
         )
-        if total > KEPT_BYTES:
+        if not self._keeps(total):
             return [f"{self.base} = {allocate}"]
         slot, null, kept, missing, new = (e.fresh() for _ in range(5))
         return [
@@ -110,7 +115,7 @@ class Arena:
 
     def _end(self, total: int) -> list[str]:
         e = self.writer.e
-        if total > KEPT_BYTES:
+        if not self._keeps(total):
             return [f"llvm.call @free({self.base}) : (!llvm.ptr) -> ()"]
         slot, other = e.fresh(), e.fresh()
         return [
@@ -119,18 +124,18 @@ class Arena:
             f"llvm.call @free({other}) : (!llvm.ptr) -> ()",
         ]
 
-    def declarations(self) -> list[str]:
-        """What the module has to declare, besides what operations have declared already."""
-        known = self.writer.module.functions
-        lines = []
-        if self.loose and "malloc" not in known:
-            lines.append("llvm.func @malloc(i64) -> !llvm.ptr")
+    def _declare(self) -> None:
+        """What the module has to declare."""
+        functions = self.writer.module.functions
+        if self.loose:
+            functions.setdefault("malloc", "llvm.func @malloc(i64) -> !llvm.ptr")
         if self.base:
-            lines.append("llvm.func @aligned_alloc(i64, i64) -> !llvm.ptr")
-            lines.append(
+            line = "llvm.func @aligned_alloc(i64, i64) -> !llvm.ptr"
+            functions.setdefault("aligned_alloc", line)
+        if self.base or self.loose:
+            functions.setdefault("free", "llvm.func @free(!llvm.ptr)")
+        if self.base and self.is_kept:
+            functions[self.slot] = (
                 f"llvm.mlir.global external @{self.slot}() : !llvm.ptr {{\n"
                 "%z = llvm.mlir.zero : !llvm.ptr\nllvm.return %z : !llvm.ptr\n}"
             )
-        if (self.base or self.loose) and "free" not in known:
-            lines.append("llvm.func @free(!llvm.ptr)")
-        return lines

@@ -12,29 +12,26 @@ from typing import Any, NamedTuple
 
 from ...autodiff.dims import Dim, maximum
 from ...autodiff.program import Literal, Program
-from ...autodiff.size_bounds import Atom, Symbol
+from ...autodiff.size_bounds import Symbol
 from ..costs import work_of
-from ..places import CONSTANT, PARAMETER, RESULT, Buffer
+from ..places import Buffer
 from ..plan import Cluster, Operation, Plan, Step
 from ..planner import Planner
 from . import (  # noqa: F401 - they enter their operations
     factorizations,
     linear_algebra,
     matmul,
+    pieces,
     sweeps,
 )
-from .arena import Arena
 from .blocks import BlockNest
-from .emitter import Emitter
 from .equations import is_elementwise
+from .functions import STATUS, BatchPartWriter, FunctionWriter, MainWriter, PartWriter
 from .nest_shape import Context
 from .operations import OPERATIONS
 from .regions import Inside, pointer_to  # and enters the regions into OPERATIONS
 
-STACK_BYTES = 1 << 14  # temporaries up to this size lie on the stack
-STACK_TOTAL = 1 << 18
 MANY_STEPS = 24  # from which on each nest is a function, so that equal ones are compiled once
-STATUS = Buffer("status", 0, 24)  # what has gone wrong: which check, a number, a size
 SHARED_WORK = 1 << 18  # operations from which on threads share a cluster: waking one takes long
 PIECE_WORK = 1 << 15  # that a thread takes at once
 
@@ -67,182 +64,6 @@ def symbols_of_program(program: Program) -> list[Symbol]:
     return [*found, *sorted(others, key=lambda symbol: symbol.order)]
 
 
-class FunctionWriter:
-    """One function: its emitter, and the SSA names of its buffers and sizes."""
-
-    def __init__(self, module: ModuleWriter) -> None:
-        self.module = module
-        self.e = Emitter()
-        self.e.functions, self.e.uses = module.functions, module.uses
-        self.e.shared = module.shared
-        self.stack: list[str] = []  # memory on the stack, in the first block: see `scratch`
-        self.head: list[str] = []  # after the constants: sizes and pointers
-        self.pointers: dict[Buffer, str] = {}
-        self.size_names: dict[Any, str] = {}
-
-    def at_top(self, text: str) -> str:
-        name = self.e.fresh()
-        self.head.append(f"{name} = {text}")
-        return name
-
-    def pointer(self, buffer: Buffer) -> str:
-        if buffer not in self.pointers:
-            self.pointers[buffer] = self.new_pointer(buffer)
-        return self.pointers[buffer]
-
-    def new_pointer(self, buffer: Buffer) -> str:
-        raise NotImplementedError
-
-    def symbol(self, symbol: Symbol) -> str:
-        raise NotImplementedError
-
-    def scratch(self, size: int) -> str:
-        """Memory on the stack. One array, in the first block of the function, and not a number of
-        bytes: LLVM turns only that into registers.
-        """
-        name = self.e.fresh()
-        self.stack.append(
-            f"{name} = llvm.alloca {self.e.integer(1)} x !llvm.array<{max(size, 1)} x i8> "
-            "{alignment = 64 : i64} : (i64) -> !llvm.ptr"
-        )
-        return name
-
-    def temporary(self, size: Any) -> str:
-        """Memory for as long as the function runs."""
-        return self.scratch(size)
-
-    def size(self, dim: Any) -> str:
-        """A size as an i64, computed at the top of the function."""
-        if type(dim) is int:
-            return self.e.integer(dim)
-        if dim.key not in self.size_names:
-            self.size_names[dim.key] = self._sum(dim)
-        return self.size_names[dim.key]
-
-    def _sum(self, dim: Dim) -> str:
-        total = ""
-        for coefficient, factors in dim.terms():
-            term = self.e.integer(coefficient)
-            for factor in factors:
-                term = self.at_top(f"arith.muli {term}, {self._factor(factor)} : i64")
-            total = term if not total else self.at_top(f"arith.addi {total}, {term} : i64")
-        return total
-
-    def _factor(self, factor: Symbol | Atom) -> str:
-        if isinstance(factor, Symbol):
-            return self.symbol(factor)
-        name = {"//": "floordivsi", "%": "remsi", "min": "minsi", "max": "maxsi"}[factor.op]
-        a, b = self.size(factor.a), self.size(factor.b)
-        return self.at_top(f"arith.{name} {a}, {b} : i64")
-
-    def element_pointer(self, base: str, number: int, element: str) -> str:
-        """What lies in a table of 8-byte slots."""
-        at = self.at_top(f"llvm.getelementptr {base}[{number}] : (!llvm.ptr) -> !llvm.ptr, i64")
-        return self.at_top(f"llvm.load {at} {{alignment = 8 : i64}} : !llvm.ptr -> {element}")
-
-    def body(self) -> str:
-        return "\n".join([*self.e.prologue, *self.stack, *self.head, *self.e.lines])
-
-
-class MainWriter(FunctionWriter):
-    """The function that is called from outside. Temporaries lie on the stack or in an arena."""
-
-    def __init__(self, module: ModuleWriter) -> None:
-        super().__init__(module)
-        self.arena = Arena(self)
-        self.stack_used = 0
-        self.status = self.scratch(24)
-        self.pointers[STATUS] = self.status
-        self.head.append(f"llvm.store {self.e.integer(0)}, {self.status} : i64, !llvm.ptr")
-
-    def pointer(self, buffer: Buffer) -> str:
-        name = super().pointer(buffer)
-        self.arena.used(name, self.module.clock)
-        return name
-
-    def new_pointer(self, buffer: Buffer) -> str:
-        if buffer.kind == PARAMETER:
-            return self.element_pointer("%inputs", buffer.number, "!llvm.ptr")
-        if buffer.kind == RESULT:
-            return self.element_pointer("%outputs", buffer.number, "!llvm.ptr")
-        if buffer.kind == CONSTANT:
-            table = self.at_top(f"llvm.mlir.addressof @{self.module.name}_constants : !llvm.ptr")
-            return self.element_pointer(table, buffer.number, "!llvm.ptr")
-        return self.temporary(buffer.nbytes)
-
-    def bind(self, plan: Plan, names: dict[tuple[str, int], str]) -> None:
-        """Where the parameters and results of a region's plan are."""
-        for buffer in plan.outside:
-            self.pointers[buffer] = names[buffer.kind, buffer.number]
-
-    def temporary(self, size: Any) -> str:
-        """Memory for as long as the function runs."""
-        small = type(size) is int and size <= STACK_BYTES
-        if small and self.stack_used + size <= STACK_TOTAL:
-            self.stack_used += size
-            return self.scratch(size)
-        return self.arena.take(size, self.module.clock)
-
-    def symbol(self, symbol: Symbol) -> str:
-        if symbol not in self.size_names:
-            number = self.module.symbols.index(symbol)
-            self.size_names[symbol] = self.element_pointer("%sizes", number, "i64")
-        return self.size_names[symbol]
-
-    def _tell_index(self, code: str) -> None:
-        """Tells the runtime which index failed a check, and the size it should have fitted."""
-        e = self.e
-        failed = e.op(f"arith.cmpi ne, {code}, {e.integer(0)} : i64")
-        e.effect(f"scf.if {failed} {{")
-        told = []
-        for slot in (1, 2):
-            at = f"{self.status}[{slot}] : (!llvm.ptr) -> !llvm.ptr, i64"
-            at = e.op(f"llvm.getelementptr {at}")
-            told.append(e.op(f"llvm.load {at} : !llvm.ptr -> i64"))
-        e.effect(f"llvm.call @xnp_failed_index({', '.join(told)}) : (i64, i64) -> ()")
-        e.effect("}")
-
-    def text(self) -> str:
-        self.arena.finish()
-        code = self.e.op(f"llvm.load {self.status} : !llvm.ptr -> i64")
-        if self.module.checks:
-            self._tell_index(code)
-        code = self.e.op(f"arith.trunci {code} : i64 to i32")
-        return (
-            f"llvm.func @{self.module.name}(%inputs: !llvm.ptr, %outputs: !llvm.ptr, "
-            f"%sizes: !llvm.ptr) -> i32 {{\n{self.body()}\nllvm.return {code} : i32\n}}"
-        )
-
-
-class PartWriter(FunctionWriter):
-    """The body of a cluster that threads share: a function of a table of pointers and sizes, and
-    of the range of the outermost loop.
-    """
-
-    def __init__(self, module: ModuleWriter, name: str) -> None:
-        super().__init__(module)
-        self.name = name
-        self.frame: list[Buffer | Symbol] = []
-
-    def _slot(self, x: Buffer | Symbol, element: str) -> str:
-        self.frame.append(x)
-        return self.element_pointer("%frame", len(self.frame) - 1, element)
-
-    def new_pointer(self, buffer: Buffer) -> str:
-        return self._slot(buffer, "!llvm.ptr")
-
-    def symbol(self, symbol: Symbol) -> str:
-        if symbol not in self.size_names:
-            self.size_names[symbol] = self._slot(symbol, "i64")
-        return self.size_names[symbol]
-
-    def text(self) -> str:
-        return (
-            f"llvm.func internal @{self.name}(%frame: !llvm.ptr, %begin: i64, %end: i64) {{\n"
-            f"{self.body()}\nllvm.return\n}}"
-        )
-
-
 class ModuleWriter:
     """Writes the module of a Program. ``name``: of the function to call, unique in a process."""
 
@@ -263,6 +84,7 @@ class ModuleWriter:
         self.shared: dict[str, dict[str, str]] = {}
         self.uses: dict[str, int] = {}
         self.parts: list[str] = []
+        self.part_count = 0
         self.bodies: dict[str, str] = {}  # of parts, with their names
         self.is_parallel = self.has_many_steps = False
         self.callbacks: list[Operation] = []
@@ -311,12 +133,13 @@ class ModuleWriter:
         at = e.op(f"llvm.getelementptr {table}[{self.clock}] : (!llvm.ptr) -> !llvm.ptr, i64")
         e.effect(f"llvm.store {total}, {at} : i64, !llvm.ptr")
 
-    def plan(self, program: Program, donated: dict[int, int] | None = None) -> Plan:
-        return Planner(program, is_elementwise, self.constants, donated).plan()
+    def plan(self, program: Program, donated: dict[int, int] | None = None, **strides: Any) -> Plan:
+        """The plan of a region; ``strides`` as `Planner` takes them."""
+        return Planner(program, is_elementwise, self.constants, donated, **strides).plan()
 
     def _text(self, is_parallel: bool) -> str:
         main = self.main.text()
-        lines = self.main.arena.declarations()
+        lines: list[str] = []
         if is_parallel:
             lines.append("llvm.func @xnp_parallel(!llvm.ptr, !llvm.ptr, i64, i64)")
         if self.callbacks:
@@ -413,18 +236,40 @@ class ModuleWriter:
 
     def new_part(self) -> PartWriter:
         """A function for `call_part`: of the range from %begin to %end."""
-        return PartWriter(self, f"{self.name}_part{len(self.parts)}")
+        return PartWriter(self, self._part_name())
+
+    def _part_name(self) -> str:
+        self.part_count += 1
+        return f"{self.name}_part{self.part_count}"
 
     def call_part(self, part: PartWriter, steps: Any, grain: Any) -> None:
         """Has threads share the steps of a part, at least ``grain`` at a time."""
-        main, e = self.main, self.main.e
         name, frame = self._framed(part)
+        self._call_parallel(name, frame, self.main.size(steps), self.main.size(grain))
+
+    def _call_parallel(self, name: str, frame: str, steps: str, grain: str) -> None:
+        e = self.main.e
         body = e.op(f"llvm.mlir.addressof @{name} : !llvm.ptr")
         e.effect(
-            f"llvm.call @xnp_parallel({body}, {frame}, {main.size(steps)}, {main.size(grain)}) : "
+            f"llvm.call @xnp_parallel({body}, {frame}, {steps}, {grain}) : "
             "(!llvm.ptr, !llvm.ptr, i64, i64) -> ()"
         )
         self.is_parallel = True
+
+    def new_batch_part(self, count: int) -> BatchPartWriter:
+        """A function for `call_batch_part`, which knows so many addresses."""
+        return BatchPartWriter(self, self._part_name(), count)
+
+    def call_batch_part(self, part: BatchPartWriter, addresses: Sequence[str], steps: int) -> None:
+        """Has threads share the steps of a part, one at a time."""
+        main, e = self.main, self.main.e
+        self.parts.append(part.text())
+        entries = [main.status, main.sizes, *addresses]
+        frame = main.scratch(8 * len(entries))
+        for i, pointer in enumerate(entries):
+            at = e.op(f"llvm.getelementptr {frame}[{i}] : (!llvm.ptr) -> !llvm.ptr, i64")
+            e.effect(f"llvm.store {pointer}, {at} : !llvm.ptr, !llvm.ptr")
+        self._call_parallel(part.name, frame, e.integer(steps), e.integer(1))
 
     def _call_alone(self, part: PartWriter, steps: Any) -> None:
         """Calls a part for all its steps."""

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from ...autodiff.core import Aval
 from ...autodiff.program import Program
-from ..affine import product
 from ..places import PARAMETER, RESULT, Place, is_small, nbytes
 from ..plan import Operation, Plan
 from .memory import shifted
@@ -30,7 +29,7 @@ class Carried(NamedTuple):
 
 
 def pointer_to(writer: Any, place: Place) -> str:
-    """The address of a dense place's first element."""
+    """The address of a place's first element."""
     base = writer.main.pointer(place.buffer)
     if type(place.offset) is int and place.offset == 0:
         return base
@@ -190,8 +189,8 @@ def _counted(
     starts = [pointer_to(writer, p) for p in places]
     plan = writer.plan(body, {1 + consts + j: j for j in range(carried)})
     carry = Carry(writer, starts, body.out_avals[:carried], plan.in_place, taken)
-    xs = [(pointer_to(writer, p), row_bytes(p)) for p in operands[consts + carried :]]
-    ys = [(pointer_to(writer, p), row_bytes(p)) for p in step.results[carried:]]
+    xs = [(pointer_to(writer, p), p.strides[0]) for p in operands[consts + carried :]]
+    ys = [(pointer_to(writer, p), p.strides[0]) for p in step.results[carried:]]
     slot = main.temporary(8)
     counter, names, head = open_for(writer, low, high, carry)
     with Inside(writer) as lines:
@@ -209,10 +208,6 @@ def _counted(
         last_names = carry.advance(inside)
     results = [pointer_to(writer, p) for p in step.results[:carried]]
     carry.finish(close_for(writer, head, lines, last_names), results)
-
-
-def row_bytes(place: Place) -> Any:
-    return product(place.shape[1:]) * place.dtype.itemsize
 
 
 def _row(writer: Any, base: str, index: str, size: Any) -> str:

@@ -1,0 +1,1 @@
+"""Loops over many independent examples, cut into pieces of some examples each."""

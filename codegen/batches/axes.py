@@ -1,0 +1,96 @@
+"""Which axes of a Program's values belong together: along which it does the same to each part.
+
+Axes are joined where an equation handles them alike: an elementwise operation joins the axes of its
+arguments and its result, a loop those of what it carries and of the parameters of its body. A set
+of joined axes is a *batch* if no equation looks across it, but for sums. All that the Program
+computes of one part of a batch it can then compute without the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...autodiff.program import Atom, Equation
+from ..affine import is_one
+
+Axis = tuple[Atom, int]
+
+
+class Axes:
+    """Sets of joined axes; `joining` fills them."""
+
+    def __init__(self) -> None:
+        self._next: dict[Axis, Axis] = {}
+        self._barred: dict[Axis, None] = {}
+
+    def root(self, axis: Axis) -> Axis:
+        """What all joined axes have in common."""
+        path = []
+        while axis in self._next:
+            path.append(axis)
+            axis = self._next[axis]
+        for step in path[:-1]:
+            self._next[step] = axis
+        return axis
+
+    def join(self, a: Axis, b: Axis) -> None:
+        a, b = self.root(a), self.root(b)
+        if a != b:
+            self._next[a] = b
+
+    def bar(self, *atoms: Atom, axes: Sequence[int] | None = None) -> None:
+        """No batch has one of these axes (None: any) of the atoms."""
+        for x in atoms:
+            for k in range(x.aval.ndim) if axes is None else axes:
+                self._barred[x, k] = None
+
+    def join_all(self, x: Atom, y: Atom, shift: int = 0) -> None:
+        """Joins all axes of ``y`` with those of ``x``, which come ``shift`` later."""
+        for k in range(y.aval.ndim):
+            self.join((x, k + shift), (y, k))
+
+    def join_aligned(self, x: Atom, out: Atom) -> None:
+        """Joins the axes of what is broadcast with those of the result."""
+        first = out.aval.ndim - x.aval.ndim
+        for k, dim in enumerate(x.aval.shape):
+            if not is_one(dim) or is_one(out.aval.shape[first + k]):
+                self.join((x, k), (out, first + k))
+
+    def batches(self, starts: Sequence[Axis]) -> list[Batch]:
+        """The batches with one of these axes."""
+        sets: dict[Axis, list[Axis]] = {}
+        for axis in dict.fromkeys([*starts, *self._next, *self._next.values()]):
+            sets.setdefault(self.root(axis), []).append(axis)
+        barred = {self.root(axis) for axis in self._barred}
+        found = []
+        for root in dict.fromkeys(self.root(axis) for axis in starts):
+            batch = Batch(dict(sets[root]))
+            if root not in barred and len(batch.axes) == len(sets[root]) and batch.length > 1:
+                found.append(batch)
+        return found
+
+
+class Batch:
+    """The axis of each value that has one, and their size: 0 where they are not one number."""
+
+    def __init__(self, axes: dict[Atom, int]) -> None:
+        self.axes = axes
+        sizes = {x.aval.shape[k] for x, k in axes.items() if type(x.aval.shape[k]) is int}
+        known = all(type(x.aval.shape[k]) is int for x, k in axes.items())
+        self.length: int = sizes.pop() if known and len(sizes) == 1 else 0
+
+    def __contains__(self, x: Atom) -> bool:
+        return x in self.axes
+
+    def is_summed_by(self, equation: Equation) -> bool:
+        """Whether the equation adds up the parts of the batch."""
+        name, x = equation.primitive.name, equation.inputs[0] if equation.inputs else None
+        if x not in self.axes:
+            return False
+        axis = self.axes[x]
+        if name == "reduce_sum":
+            return axis in equation.params["axes"]
+        if name == "accumulate":
+            out, indices = equation.results[0], equation.inputs[1:]
+            return axis < x.aval.ndim - (out.aval.ndim - len(indices))
+        return name == "matmul" and axis == x.aval.ndim - 1
