@@ -1,5 +1,5 @@
-"""Functions that cannot be recorded: their sizes or dtypes depend on values, or they write to
-containers. The plain one runs.
+"""Functions that cannot be recorded: their sizes or dtypes depend on values, they call what has no
+meaning on traced arrays, or they write to containers. The plain one runs.
 """
 
 from __future__ import annotations
@@ -7,7 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..autodiff.errors import ConcretizationError, MutationError, UnknownSizeError
+from ..autodiff.errors import (
+    ConcretizationError,
+    MutationError,
+    UnknownSizeError,
+    UnsupportedError,
+)
 from .containers import ContainerWriteError
 from .environment import Environment
 from .explanation import Compile
@@ -18,7 +23,7 @@ class HiddenReadError(ConcretizationError):
     """A function reads what nobody can see in its code."""
 
 
-UNRECORDABLE = (UnknownSizeError, ContainerWriteError, HiddenReadError)
+UNRECORDABLE = (UnknownSizeError, UnsupportedError, ContainerWriteError, HiddenReadError)
 
 
 def check_reads(environment: Environment) -> None:
@@ -38,7 +43,7 @@ class Uncompiled:
         fun: Callable[..., Any],
         call: Call,
         environment: Environment,
-        error: ConcretizationError | MutationError,
+        error: ConcretizationError | UnsupportedError | MutationError,
     ) -> None:
         self.fun = fun
         self.objects = call.objects

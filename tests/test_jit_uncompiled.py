@@ -124,6 +124,29 @@ def test_what_shows_programs_raises():
     assert issubclass(np.UnknownSizeError, np.ConcretizationError)
 
 
+def test_files(tmp_path):
+    def saved(x):
+        np.save(tmp_path / "x", x * 2)
+        return x + 1
+
+    f = np.jit(saved)
+    with pytest.warns(RuntimeWarning, match=r"runs saved uncompiled: np\.save .*has_aux=True"):
+        assert (f(X) == X + 1).all()
+    assert (numpy.load(tmp_path / "x.npy") == X * 2).all()
+    f(X + 1)
+    assert (numpy.load(tmp_path / "x.npy") == X * 2 + 2).all()
+    with pytest.raises(np.UnsupportedError, match=r"np\.save"):
+        quietly(np.grad(lambda x: np.sum(f(x))), X)
+    with pytest.raises(np.UnsupportedError, match=r"np\.save"):
+        f.trace(X)
+
+
+def test_memory():
+    f = np.jit(lambda x: np.add.reduce(x.view("i8") & 1))
+    assert quietly(f, X) == numpy.sum(X.view("i8") & 1)
+    assert quietly(np.jit(lambda x: f(x) + 1), X) == numpy.sum(X.view("i8") & 1) + 1
+
+
 def test_branches_stay_errors():
     """What the function's own code asks for is a branch, or goes who knows where."""
     for f in (
