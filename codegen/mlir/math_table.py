@@ -12,9 +12,9 @@ function       f64   f32   method
 exp, exp2      1.09  1.01  k ln 2 + r; e^r by a polynomial of degree 11 (f32: 7)
 expm1          1.66  1.50  the same; 2^k (e^r - 1) + (2^k - 1)
 sinh, cosh     1.61  1.62  from e^|x|/2; sinh by a polynomial below 1
-tanh           1.29  1.31  1 - 2/(e^2x + 1); a rational function below 0.625
+tanh           1.82  1.52  2x = k ln 2 + 2r, a quotient of 2^-k, r and r coth(r)
 logistic       1.76  1.63  1/(1 + e^-x), 1 + e^-x in two parts
-sech_squared   1.05  0.98  4 e^-2x/(1 + e^-2x)^2 in two parts
+sech_squared   1.54  1.60  the same
 log            0.80  0.79  2^k (1 + f); an odd series in f/(2 + f)
 log2, log10    0.78  0.74  the same in two parts
 log1p          0.80  0.83  the same; what 1 + x lost is added to f
