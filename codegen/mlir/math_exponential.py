@@ -213,6 +213,11 @@ def sech_squared(x: Number) -> Number:
     return _Hyperbolic.of(x).sech_squared()
 
 
+def tanh_and_sech_squared(x: Number) -> tuple[Number, Number]:
+    shared = _Hyperbolic.of(x)
+    return shared.tanh().sign_of(x), shared.sech_squared()
+
+
 def logistic(x: Number) -> Number:
     """c/(c + c e^-x), where c e^-x = s + s (e^r - 1) with a power of two s. c = 1, but smaller
     where the sum would overflow.
