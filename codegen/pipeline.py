@@ -14,6 +14,7 @@ from .passes.dead import drop_dead
 from .passes.inline import inline_calls, inline_checkpoints
 from .passes.loops import hoist
 from .passes.products import expand_products
+from .passes.residuals import move_residuals
 from .passes.simplify import simplify
 
 Pass = Callable[[Program], Program]
@@ -74,4 +75,6 @@ def _optimized(program: Program, hook: Hook | None, check: bool) -> Program:
         program = run("simplify", simplify, program)
         program = run("drop dead", drop_dead, program)
     expanded = run("expand products", expand_products, program)
-    return expanded if expanded is program else run("drop dead", drop_dead, expanded)
+    program = expanded if expanded is program else run("drop dead", drop_dead, expanded)
+    moved = run("move residuals", move_residuals, program)
+    return moved if moved is program else run("drop dead", drop_dead, moved)

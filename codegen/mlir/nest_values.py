@@ -125,11 +125,8 @@ class NestValues(NestShape):
 
     def _twin(self, equation: Equation, dtype: np.dtype[Any]) -> Variable | None:
         """What has most of its work in common with this and is computed at the same place."""
-        name, cluster, mine = (
-            twin_of(equation.primitive.name, dtype),
-            self.cluster,
-            equation.results[0],
-        )
+        name, cluster = twin_of(equation.primitive.name, dtype), self.cluster
+        mine = equation.results[0]
         if name is None or cluster.phase[mine] != self.phase:
             return None
         for other in cluster.equations:
