@@ -45,6 +45,15 @@ _HEAVY = frozenset(
         "logaddexp",
         "logaddexp2",
         "logistic",
+        "sech_squared",
+        "scipy.erf",
+        "scipy.erfc",
+        "scipy.ndtr",
+        "scipy.expit",
+        "scipy.exp2",
+        "scipy.expm1",
+        "scipy.log1p",
+        "scipy.cbrt",
     }
 )
 

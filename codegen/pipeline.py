@@ -15,6 +15,7 @@ from .passes.dead import drop_dead
 from .passes.inline import inline_calls, inline_checkpoints
 from .passes.loops import hoist
 from .passes.products import expand_products
+from .passes.residuals import move_residuals
 from .passes.simplify import simplify
 
 Pass = Callable[[Program], Program]
@@ -74,7 +75,12 @@ def _optimized(program: Program, hook: Hook | None, check: bool) -> Program:
     if program is not before:
         program = run("simplify", simplify, program)
         program = run("drop dead", drop_dead, program)
-    for name, function in (("expand products", expand_products), ("cut batches", cut_batches)):
+    last: list[tuple[str, Pass]] = [
+        ("expand products", expand_products),
+        ("move residuals", move_residuals),
+        ("cut batches", cut_batches),
+    ]
+    for name, function in last:
         before, program = program, run(name, function, program)
         if program is not before:
             program = run("drop dead", drop_dead, program)

@@ -59,6 +59,81 @@ def test_what_may_raise_stays_in_its_loop():
     assert "gather" not in names(program)
 
 
+def scans_of(f, *args):
+    """The equations in the bodies of the scans of an optimised Program."""
+    program = check_same(program_of(f, args), args)
+    return [names(e.params["body"]) for e in program.equations if e.primitive.name == "scan"]
+
+
+XS = numpy.linspace(-2, 2, 12).reshape(4, 3)
+W = numpy.linspace(-1, 1, 9).reshape(3, 3)
+
+
+def recurrent(x, w=W):
+    step = lambda h, v: (xnp.tanh(w @ h + v),) * 2
+    return xnp.sum(scan(step, x[0], x)[1])
+
+
+def test_a_slope_is_computed_in_the_loop_that_has_its_argument():
+    forward, backward = scans_of(xnp.grad(recurrent), XS)
+    assert forward == ["matmul", "add", "tanh", "sech_squared"]
+    assert backward == ["add", "multiply", "matmul"]
+
+
+def test_what_is_read_elsewhere_too_stays_stacked():
+    def f(x):
+        _, (s, _) = scan(lambda h, v: (h, (h * v, xnp.tanh(h * v))), x[0], x)
+        return s, scan(lambda c, v: (c + v, xnp.exp(v)), x[0], s, reverse=True)
+
+    first, second = scans_of(f, XS)
+    assert first == ["multiply"]
+    assert second == ["add", "exp"]
+
+
+def test_what_two_stacks_are_read_for_is_one_stack():
+    def f(x, last):
+        _, (a, b) = scan(lambda h, v: (h * v, (h + v, h - v)), x[0], x)
+        return scan(lambda c, ab: (c + last(*ab), None), x[0], (a, b), reverse=True)[0]
+
+    first, second = scans_of(lambda x: f(x, lambda a, b: a * b), XS)
+    assert first.count("multiply") == 2
+    assert second == ["add"]
+    first, second = scans_of(lambda x: f(x, lambda a, b: xnp.sqrt(a) * 2 + xnp.square(b)), XS)
+    assert second == ["add"]
+    first, second = scans_of(lambda x: f(x, lambda a, b: a * 2), XS)
+    assert second == ["multiply", "add"]  # one stack for another: nothing is gained
+
+
+def test_what_is_stacked_already_is_read():
+    def f(x):
+        _, (a, b) = scan(lambda h, v: (h * v, (h + v, xnp.exp(-(h + v)))), x[0], x)
+        return b, scan(lambda c, a: (c * a, xnp.exp(-a) + 1), x[0], a)
+
+    first, second = scans_of(f, XS)
+    assert first.count("exp") == 1
+    assert second.count("exp") == 0
+
+
+def test_nothing_is_stacked_twice():
+    def f(x):
+        _, (a, b) = scan(lambda h, v: (h * v, (h + v, h + v)), x[0], x)
+        return scan(lambda c, ab: (c + ab[0] @ W @ ab[1], None), 0.0, (a, b))[0], a, b
+
+    program = check_same(program_of(f, (XS,)), (XS,))
+    first, second = (e for e in program.equations if e.primitive.name == "scan")
+    assert len(first.results) == 2  # the carry, and one stack
+    assert second.inputs.count(first.results[1]) == 1
+    assert program.results[1] is program.results[2]
+
+
+def test_slopes_move_in_regions_and_in_second_derivatives():
+    step = lambda i, x: x - 0.1 * xnp.grad(recurrent)(x)
+    check_same(program_of(lambda x: fori_loop(0, 3, step, x), (XS,)), (XS,))
+    second = xnp.grad(lambda x: xnp.sum(xnp.grad(recurrent)(x) ** 2))
+    check_same(program_of(second, (XS,)), (XS,))
+    check_same(program_of(xnp.value_and_grad(recurrent), (XS,)), (XS,))
+
+
 def test_branches():
     def f(x):
         return cond(x[0] > 0, lambda x, y: (x + 1, x, y), lambda x, y: (x, x, y), x, x * 3)[0]

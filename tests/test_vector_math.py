@@ -4,6 +4,7 @@ Held against mpmath to 2 units in the last place over all numbers, against NumPy
 infinities and nan, and against themselves at another number of lanes.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ import xnp
 from xnp.autodiff.core import primitives
 from xnp.codegen.mlir.emitter import Emitter
 from xnp.codegen.mlir.math_steps import EXTERNAL
-from xnp.codegen.mlir.math_table import TRANSCENDENTAL
+from xnp.codegen.mlir.math_table import TRANSCENDENTAL, TWIN
 from xnp.runtime.lower_mlir import to_llvm_ir
 
 from . import vector_math
@@ -324,6 +325,21 @@ def test_lanes_do_not_matter(name: str, dtype: Any) -> None:
     one, eight = (run(name, *arrays, lanes=lanes) for lanes in (1, 8))
     numbers = ~np.isnan(eight)
     assert one[numbers].tobytes() == eight[numbers].tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("f", [np.sin, np.tanh])
+def test_a_function_and_its_slope_are_computed_together_as_each_alone(f: Any, dtype: Any) -> None:
+    name = f.__name__
+    x = np.concatenate([special(dtype), unary_samples(name, dtype)])
+    both = xnp.jit(lambda x: xnp.jvp(f, (x,), (np.ones_like(x),)))
+    for each, got in zip((name, TWIN[name]), both(x), strict=True):
+        alone = run(each, x)
+        numbers = ~np.isnan(alone)
+        assert got[numbers].tobytes() == alone[numbers].tobytes()
+        assert np.isnan(got[~numbers]).all()
+    called = re.findall(r"call @xnp_(\w+)_f\d+x", both.inspect(x).mlir)
+    assert [symbol for symbol in called if name in symbol] == [f"{name}_and_{TWIN[name]}"]
 
 
 def test_the_tables_here_are_complete() -> None:

@@ -23,7 +23,7 @@ from .elementwise_float import FLOAT, float_row, ldexp
 from .elementwise_integer import INTEGER, TRUTH
 from .emitter import Emitter, Operand, element_type
 from .loop import BOOL, DType, Loop, UnsupportedError, loop_types, types_of
-from .math_table import TRANSCENDENTAL
+from .math_table import TRANSCENDENTAL, TWIN, twins
 
 Lowering = Callable[[Emitter, Sequence[Operand], Sequence[DType], dict[str, Any]], Operand]
 
@@ -59,6 +59,19 @@ def _elementwise(
         raise UnsupportedError(f"no native {name} of {inputs[0]}")
     values = [cast(e, x, dtype).name for x, dtype in zip(operands, inputs, strict=True)]
     return _result(e, row(Loop(e, inputs[0]), *values), output)
+
+
+def twin_of(name: str, dtype: DType) -> str | None:
+    """The function of a number of this dtype that `lower_twins` computes together with this."""
+    return TWIN.get(name) if dtype.kind == "f" and is_native(dtype) else None
+
+
+def lower_twins(name: str, e: Emitter, x: Operand) -> tuple[Operand, Operand]:
+    """What ``LOWER[name]`` gives, and what that of its `twin_of` gives."""
+    (inner,), (output, *_) = loop_types(name, types_of([x]))
+    loop = Loop(e, inner)
+    one, other = twins(name, e, loop.element, cast(e, x, inner).name)
+    return _result(e, one, output), _result(e, other, output)
 
 
 # Whether x <= y, ... of a signed and an unsigned number: by their bits, but for negative ones.

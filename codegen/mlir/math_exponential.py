@@ -7,16 +7,16 @@ difference is exact.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from .math_numbers import (
     Number,
     at_least,
     at_most,
-    fast_two_sum,
     fma,
     parts,
     polynomial,
     power_of_two,
-    two_product,
     two_sum,
 )
 
@@ -48,11 +48,12 @@ _SINH = [
 _SINH_NARROW = [
     0.16666666487306878, 0.008333350701176977, 0.00019836045476055435, 2.817563272566426e-06,
 ]  # fmt: skip
-# (tanh(x) - x) / x^3 as a quotient of polynomials in x^2 for |x| <= 0.625: 2^-55, 2^-34
-_TANH_TOP = [-1613.9423211213955, -99.25162809953557, -0.9643850439830097]
-_TANH_BOTTOM = [4841.826963364187, 2234.4856696442644, 112.77258130262922, 1.0]
-_TANH_TOP_NARROW = [-21.06654248830946, -0.9336471594399617]
-_TANH_BOTTOM_NARROW = [63.19962746839534, 28.08079218011841, 1.0]
+# (r coth(r) - 1) / r^2 as a polynomial in r^2 for |r| <= ln(2)/4: in r coth(r) 2^-60, 2^-28
+_COTH = [
+    0.33333333333333204, -0.02222222222161218, 0.0021164020228463852, -0.00021163394795601246,
+    2.118725816824674e-05,
+]  # fmt: skip
+_COTH_NARROW = [0.33333251481211706, -0.022134026452567287]
 
 
 def _split(x: Number, low: Number | None = None) -> tuple[Number, Number, Number]:
@@ -152,17 +153,69 @@ def sinh(x: Number) -> Number:
     return (size < 1.0)(small, h - 0.25 / h).sign_of(x)
 
 
+class _Hyperbolic(NamedTuple):
+    """What tanh and sech of a number share: e^-2|x| = 2^k (R - r)/(R + r) with |r| <= ln(2)/4 and
+    R = r coth(r) = 1 + curve. Beside 1, 2^k is ``s``, which does not go below 2^-1000 (f32:
+    2^-100). The denominator, R + r + s (R - r), is bottom + lost.
+    """
+
+    shifted: Number  # its last bits are k, with the bias
+    bounded: Number  # those are of s
+    s: Number
+    r: Number
+    curve: Number
+    bottom: Number
+    lost: Number
+
+    @classmethod
+    def of(cls, x: Number) -> _Hyperbolic:
+        wide, magic = x.element == "f64", x.format.magic + x.format.bias
+        size = at_most(abs(x), 375.0 if wide else 53.5)
+        shifted = fma(size, -2.0 * LOG2_E, magic)
+        k, (ln2, ln2_low, _) = shifted - magic, LN2[x.element]
+        r = fma(k, 0.5 * ln2_low, fma(k, 0.5 * ln2, size))
+        z = r * r
+        curve = z * polynomial(z, _COTH, _COTH_NARROW)
+        bounded = at_least(shifted, magic - (1000.0 if wide else 100.0))
+        s = power_of_two(bounded.bits())
+        rest = fma(curve, 1.0 + s, r * (1.0 - s))
+        bottom = (1.0 + s) + rest
+        return cls(shifted, bounded, s, r, curve, bottom, rest - ((bottom - 1.0) - s))
+
+    def tanh(self) -> Number:
+        """(R (1 - s) + r (1 + s))/bottom. What bottom lost is taken off the numerator, times
+        (1 - s)^2, which is near enough to the quotient. For large x both are the same number.
+        """
+        less = 1.0 - self.s
+        first = less + self.r
+        first_low = (less - first) + self.r
+        near = fma(-self.lost, less, self.curve)
+        return (first + fma(near, less, fma(self.r, self.s, first_low))) / self.bottom
+
+    def sech_squared(self) -> Number:
+        """2^k (R^2 - r^2) (2/bottom)^2. What bottom and its inverse lost is in one factor with
+        R^2 - r^2.
+        """
+        inverse = 2.0 / self.bottom
+        lost = fma(-inverse, self.lost, fma(-inverse, self.bottom, 2.0))
+        factor = lost + fma(self.curve, self.curve + 2.0, -(self.r * self.r))
+        ans = fma(inverse, factor, inverse) * inverse
+        magic = inverse.format.magic + inverse.format.bias
+        return ans * self.s * power_of_two(((self.shifted - self.bounded) + magic).bits())
+
+
 def tanh(x: Number) -> Number:
-    """1 - 2/(e^2|x| + 1); x + x^3 P(x^2)/Q(x^2) where |x| < 0.625. One division serves both."""
-    size = at_most(abs(x), 22.0)
-    k, _, r = _split(size + size)
-    grown = _scale_small(_exp_fraction(r), k) + 1.0
-    z = size * size
-    large = size >= 0.625  # not so for nan
-    top = size * z * polynomial(z, _TANH_TOP, _TANH_TOP_NARROW)
-    bottom = polynomial(z, _TANH_BOTTOM, _TANH_BOTTOM_NARROW)
-    ans = large(1.0, size) + large(-2.0, top) / large(grown, bottom)
-    return ans.sign_of(x)
+    return _Hyperbolic.of(x).tanh().sign_of(x)
+
+
+def sech_squared(x: Number) -> Number:
+    """The square of 1/cosh."""
+    return _Hyperbolic.of(x).sech_squared()
+
+
+def tanh_and_sech_squared(x: Number) -> tuple[Number, Number]:
+    shared = _Hyperbolic.of(x)
+    return shared.tanh().sign_of(x), shared.sech_squared()
 
 
 def logistic(x: Number) -> Number:
@@ -176,23 +229,3 @@ def logistic(x: Number) -> Number:
     s = power_of_two(k + large(k.like(bias - less), bias))
     total, lost = two_sum(s, c)
     return c / (total + fma(s, q, lost))
-
-
-def sech_squared(x: Number) -> Number:
-    """1/cosh^2 = 4 d/(1 + d)^2 with d = e^-2|x|; numerator and denominator are sums of two, so
-    that only the last steps round.
-    """
-    size = abs(x)
-    k, number, r = _split(_bounded(size * -2.0, (0.0, -750.0), (0.0, -107.0)))
-    q = fma(r * r, polynomial(r, _EXP, _EXP_NARROW), r)
-    # beside 1, what is below 2^-100 is nothing
-    s = power_of_two((at_least(number, -100.0) + x.format.magic).bits() + x.format.bias)
-    one, one_low = fast_two_sum(s.like(1.0), s)
-    root, root_low = fast_two_sum(one, fma(s, q, one_low))
-    bottom, bottom_low = two_product(root, root)
-    bottom_low = fma(root + root, root_low, bottom_low)
-    top, top_low = fast_two_sum(q.like(1.0), q)
-    inverse = 1.0 / bottom
-    ans = top * inverse
-    rest = fma(-ans, bottom, top) + (top_low - ans * bottom_low)
-    return scale(fma(rest, inverse, ans), k + 2)

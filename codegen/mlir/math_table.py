@@ -12,9 +12,9 @@ function       f64   f32   method
 exp, exp2      1.09  1.01  k ln 2 + r; e^r by a polynomial of degree 11 (f32: 7)
 expm1          1.66  1.50  the same; 2^k (e^r - 1) + (2^k - 1)
 sinh, cosh     1.61  1.62  from e^|x|/2; sinh by a polynomial below 1
-tanh           1.29  1.31  1 - 2/(e^2x + 1); a rational function below 0.625
+tanh           1.82  1.55  2x = k ln 2 + 2r, a quotient of 2^-k, r and r coth(r)
+sech_squared   1.60  1.60  the same
 logistic       1.76  1.63  1/(1 + e^-x), 1 + e^-x in two parts
-sech_squared   1.05  0.98  4 e^-2x/(1 + e^-2x)^2 in two parts
 log            0.80  0.79  2^k (1 + f); an odd series in f/(2 + f)
 log2, log10    0.78  0.74  the same in two parts
 log1p          0.80  0.83  the same; what 1 + x lost is added to f
@@ -41,7 +41,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from . import math_error as errors
 from . import math_exponential as exponential
@@ -90,6 +90,18 @@ _WIDENED = _arities(
     two=[powers.power, powers.hypot, steps.cosine],
 )  # fmt: skip
 
+# Two functions of one number that have most of their work in common, and the formula of both.
+_TOGETHER = {
+    ("tanh", "sech_squared"): exponential.tanh_and_sech_squared,
+    ("sin", "cos"): trigonometric.sin_and_cos,
+}
+TWIN = {a: b for pair in _TOGETHER for a, b in (pair, pair[::-1])}
+_FORMULAS: dict[str, tuple[int, Callable[..., Any]]] = {
+    **_WIDENED,
+    **_AS_GIVEN,
+    **{" and ".join(pair): (1, formula) for pair, formula in _TOGETHER.items()},
+}
+
 
 # LLVM inlines a function, and compiles it again for each use; a call costs less than 0.1 ns an
 # element. So what is used often is called.
@@ -108,7 +120,7 @@ class _Function(NamedTuple):
 @lru_cache(4096)
 def _function(name: str, element: str, lanes: int) -> _Function:
     widened = name in _WIDENED
-    arity, formula = (_WIDENED if widened else _AS_GIVEN)[name]
+    arity, formula = _FORMULAS[name]
     e = MathEmitter(lanes, element == "f32")
     kind = e.type(element)
     args = [Number(e, f"%a{i}", element) for i in range(arity)]
@@ -116,20 +128,23 @@ def _function(name: str, element: str, lanes: int) -> _Function:
         ans = formula(*(a.cast("arith.extf", "f64") for a in args)).cast("arith.truncf", "f32")
     else:
         ans = formula(*args)
-    symbol = f"xnp_{name}_{element}x{lanes}"
+    answers = [y.name for y in (ans if isinstance(ans, tuple) else (ans,))]
+    symbol = f"xnp_{name.replace(' ', '_')}_{element}x{lanes}"
     signature = ", ".join(f"{a.name}: {kind}" for a in args)
+    kinds = ", ".join([kind] * len(answers))
     lines = [
-        f"func.func private @{symbol}({signature}) -> {kind} attributes {_PRIVATE} {{",
+        f"func.func private @{symbol}({signature}) -> ({kinds}) attributes {_PRIVATE} {{",
         *e.prologue,
         *e.lines,
-        f"return {ans.name} : {kind}",
+        f"return {', '.join(answers)} : {kinds}",
         "}",
     ]
     types = ", ".join([kind] * arity)
-    return _Function(symbol, f"({types}) -> {kind}", "\n".join(lines), tuple(e.cold))
+    return _Function(symbol, f"({types}) -> ({kinds})", "\n".join(lines), tuple(e.cold))
 
 
-def _call(name: str, e: Emitter, element: str, *args: str) -> str:
+def _used(name: str, e: Emitter, element: str) -> _Function:
+    """The function, which ``e`` will write into its module."""
     function = _function(name, element, e.lanes)
     uses = e.uses[function.symbol] = e.uses.get(function.symbol, 0) + 1
     if uses == _INLINED_USES + 1:
@@ -138,7 +153,22 @@ def _call(name: str, e: Emitter, element: str, *args: str) -> str:
         e.functions[function.symbol] = function.text
         for cold in function.cold:
             e.share(cold.name, cold.texts())
+    return function
+
+
+def _call(name: str, e: Emitter, element: str, *args: str) -> str:
+    function = _used(name, e, element)
     return e.op(f"func.call @{function.symbol}({', '.join(args)}) : {function.type}")
+
+
+def twins(name: str, e: Emitter, element: str, arg: str) -> tuple[str, str]:
+    """The results of a function that has a `TWIN`, and of that."""
+    pair = (name, TWIN[name])
+    swapped = pair not in _TOGETHER
+    function = _used(" and ".join(pair[::-1] if swapped else pair), e, element)
+    both = e.fresh()
+    e.effect(f"{both}:2 = func.call @{function.symbol}({arg}) : {function.type}")
+    return (f"{both}#1", f"{both}#0") if swapped else (f"{both}#0", f"{both}#1")
 
 
 TRANSCENDENTAL: dict[str, Callable[..., str]] = {

@@ -38,23 +38,31 @@ def _is_odd(n: Number) -> Number:
     return (n & 1).is_not(0)
 
 
-def _wave(x: Number, quarters: int) -> Number:
-    """The value of sin(x + quarters pi/2)."""
-    n, r, low = reduce(x)
-    n = n + quarters if quarters else n
-    shift = 62 if x.element == "f64" else 30
-    sin, sin_low, cos, cos_low = _sin_cos(r, low)
-    odd = _is_odd(n)
-    ans = odd(cos, sin) + odd(cos_low, sin_low)
-    return (ans.bits() ^ ((n << shift) & x.format.sign)).float()
+def _signed(size: Number, n: Number) -> Number:
+    """Minus ``size`` in the third and fourth quadrants."""
+    shift = 62 if size.element == "f64" else 30
+    return (size.bits() ^ ((n << shift) & size.format.sign)).float()
 
 
 def sin(x: Number) -> Number:
-    return x.equals(0.0)(x, _wave(x, 0))
+    n, r, low = reduce(x)
+    sin, sin_low, cos, cos_low = _sin_cos(r, low)
+    odd = _is_odd(n)
+    return x.equals(0.0)(x, _signed(odd(cos, sin) + odd(cos_low, sin_low), n))
 
 
 def cos(x: Number) -> Number:
-    return _wave(x, 1)
+    n, r, low = reduce(x)
+    sin, sin_low, cos, cos_low = _sin_cos(r, low)
+    odd = _is_odd(n)
+    return _signed(odd(sin, cos) + odd(sin_low, cos_low), n + 1)
+
+
+def sin_and_cos(x: Number) -> tuple[Number, Number]:
+    n, r, low = reduce(x)
+    sin, sin_low, cos, cos_low = _sin_cos(r, low)
+    sin, cos, odd = sin + sin_low, cos + cos_low, _is_odd(n)
+    return x.equals(0.0)(x, _signed(odd(cos, sin), n)), _signed(odd(sin, cos), n + 1)
 
 
 def tan(x: Number) -> Number:

@@ -16,7 +16,7 @@ from ..plan import FULL, Cluster, Plan, Store, broadcast_index
 from . import memory
 from .addresses import SOURCES, store_addressed
 from .convert import cast
-from .elementwise import LOWER
+from .elementwise import LOWER, lower_twins, twin_of
 from .emitter import Operand, element_type
 from .equations import constant, types_of
 from .nest_shape import Context, NestShape
@@ -114,10 +114,28 @@ class NestValues(NestShape):
         depth = max((f.depth for f in found), default=0)
         vector = any(f.is_vector for f in found)
         operands = [self.widened(f) if vector else f.operand for f in found]
+        name, twin = equation.primitive.name, self._twin(equation, in_types[0])
         with self.at(depth, vector=vector):
-            name = equation.primitive.name
-            operand = LOWER[name](self.e, operands, out_types, equation.params)
+            if twin is None:
+                operand = LOWER[name](self.e, operands, out_types, equation.params)
+            else:
+                operand, other = lower_twins(name, self.e, operands[0])
+                self.blocks[depth].values[twin, index] = Found(other, depth, vector)
         return Found(operand, depth, vector)
+
+    def _twin(self, equation: Equation, dtype: np.dtype[Any]) -> Variable | None:
+        """What has most of its work in common with this and is computed at the same place."""
+        name, cluster = twin_of(equation.primitive.name, dtype), self.cluster
+        mine = equation.results[0]
+        if name is None or cluster.phase[mine] != self.phase:
+            return None
+        for other in cluster.equations:
+            if other.primitive.name == name and other.inputs[0] is equation.inputs[0]:
+                v = other.results[0]
+                places = [(cluster.phase[x], cluster.level[x], cluster.index[x]) for x in (v, mine)]
+                if places[0] == places[1]:
+                    return v
+        return None
 
     def converted(self, x: Atom, index: Index, dtype: np.dtype[Any]) -> Found:
         """A value in the dtype that an operation computes in."""

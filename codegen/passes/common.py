@@ -26,7 +26,7 @@ def merge_common(program: Program) -> Program:
             equation = with_inputs(equation, inputs)
         if has_regions(equation):
             equation = with_regions(equation, merge_common)
-        key = _key(equation)
+        key = key_of(equation)
         first = seen.setdefault(key, equation) if key is not None else equation
         if first is equation:
             kept.append(equation)
@@ -35,7 +35,7 @@ def merge_common(program: Program) -> Program:
     return rebuilt(program, kept, [env.get(x, x) for x in program.results])
 
 
-def _key(equation: Equation) -> Hashable:
+def key_of(equation: Equation) -> Hashable:
     """Equal for equations with equal results; None for those that are never merged."""
     if acts(equation):
         return None
