@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..autodiff.program import Equation
-from .affine import product
+from .affine import lower_bound, product
 from .plan import Cluster
+
+# Products that tiles are for, not BLAS: so many multiplications, rows and columns of the second.
+FEWEST, MOST = 64, 1 << 24
+DEEPEST = 1024
+NARROWEST = 4
 
 HEAVY = 10  # simple operations that an elementary function costs
 
@@ -61,3 +68,13 @@ _HEAVY = frozenset(
 def weight(equation: Equation) -> int:
     """About how many simple operations an element takes."""
     return HEAVY if equation.primitive.name in _HEAVY else 1
+
+
+def is_moderate_product(m: Any, k: Any, n: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether the product of an (m, k) and a (k, n) matrix is done in tiles."""
+    if dtype.char not in "fd" or type(k) is not int or type(n) is not int:
+        return False
+    if not (1 <= k <= DEEPEST and n >= NARROWEST and lower_bound(m) >= 2):
+        return False
+    work = m * k * n
+    return type(work) is not int or FEWEST <= work <= MOST

@@ -204,6 +204,7 @@ REDUCTIONS = ("sum", "prod", "max", "min", "any", "all")
 
 COUNTS: dict[str, Callable[[Equation], float]] = {
     "matmul": _matmul,
+    "matmul_add": lambda e: _matmul(e) + size(e.results[0].aval),
     "slide": _slide,
     **{f"reduce_{name}": _of_input() for name in REDUCTIONS},
     **{name: _of_input() for name in ("argmax", "argmin", "cumsum", "cumprod")},

@@ -14,7 +14,7 @@ from .passes.common import merge_common
 from .passes.dead import drop_dead
 from .passes.inline import inline_calls, inline_checkpoints
 from .passes.loops import hoist
-from .passes.products import expand_products
+from .passes.products import add_to_products, expand_products
 from .passes.residuals import move_residuals
 from .passes.simplify import simplify
 
@@ -79,6 +79,7 @@ def _optimized(program: Program, hook: Hook | None, check: bool) -> Program:
         ("expand products", expand_products),
         ("move residuals", move_residuals),
         ("cut batches", cut_batches),
+        ("add to products", add_to_products),
     ]
     for name, function in last:
         before, program = program, run(name, function, program)

@@ -10,7 +10,7 @@ from ..autodiff.program import Atom, Equation, Literal, Program, Variable
 from .affine import INDEX_OPERATIONS
 
 # The operand that is updated, by primitive: what is not written to stays as it was.
-UPDATES = {"setitem": 0, "scatter": 0, "scatter_add": 0}
+UPDATES = {"setitem": 0, "scatter": 0, "scatter_add": 0, "matmul_add": 2}
 
 
 def reusable(program: Program, donated: Container[Variable] = ()) -> dict[Equation, dict[int, int]]:

@@ -223,6 +223,7 @@ def _few_passes(level: int) -> Any:
     import llvmlite.binding as llvm
 
     passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
     passes.add_sroa_pass()
     if level >= 1:
         passes.add_loop_unroll_pass()

@@ -52,7 +52,11 @@ GAPS = {
     **{("called", rule): "it stands on a tape only" for rule in ("shape", "batch", "cpu")},
     **{(name, "cpu"): "NumPy is called: its own code is native" for name in CALLED},
     **{(name, "cpu"): "SciPy is called: its own code is native" for name in CALLED_OF_SCIPY},
-    **{("pieces", rule): "made for code generation only" for rule in ("jvp", "vjp", "batch")},
+    **{
+        (name, rule): "made for code generation only"
+        for name in ("pieces", "matmul_add")
+        for rule in ("jvp", "vjp", "batch")
+    },
     ("unstack", "cpu"): "it is bound outside of Programs only",
     ("round_number", "cpu"): "Python is called: it rounds decimal numbers exactly",
     **{(name, "cpu"): "nothing to call: the size is not known" for name in ("nonzero", "roots")},
@@ -69,6 +73,7 @@ UNEXERCISED = {
         ("branch", "checkpoint", "for", "scan", "sweeps", "while"),
         "regions: see test_control_flow.py",
     ),
+    "matmul_add": "made when a Program is optimised: see test_products.py",
     "pieces": "made when a Program is optimised: see test_batches.py",
     "unstack": "the slices of xs in a scan that Python runs: see test_control_flow.py",
 }

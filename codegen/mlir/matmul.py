@@ -42,6 +42,40 @@ def matmul(writer: Any, _plan: Any, step: Operation) -> bool:
     return True
 
 
+@operation("matmul_add")
+def matmul_add(writer: Any, _plan: Any, step: Operation) -> bool:
+    """The product added to another array, whose place the result may have."""
+    code, (place,) = Code(writer.main), step.results
+    a, b, start = (code.array(x) for x in step.operands)
+    c = code.array(place)
+    start = _broadcast(start, c.shape)
+    if not same(start.strides[-1], c.dtype.itemsize):
+        start = code.packed(start, c.dtype)
+    write = _chosen(a, b, c)
+    if write is _unrolled:
+        _unrolled(code, c, a, b, start)
+        return True
+    tiled = Tiled(writer, code, c, a, b, start)
+    if tiled.is_possible():
+        tiled.write()
+        return True
+    total = code.temporary(c.dtype, c.shape)
+    product_into(writer, code, total, a, b)
+    with code.loops(c.shape) as indices:
+        at = [code.at(x.pointer, *zip(indices, x.strides, strict=True)) for x in (total, start, c)]
+        x, y = (load(code.e, pointer, c.dtype).name for pointer in at[:2])
+        found = code.e.binary("arith.addf", x, y, element_type(c.dtype))
+        store(code.e, Operand(found, c.dtype), at[2])
+    return True
+
+
+def _broadcast(x: Strided, shape: Sequence[Any]) -> Strided:
+    missing = len(shape) - x.ndim
+    pairs = zip(x.shape, shape[missing:], x.strides, strict=True)
+    strides = [0 if is_one(n) and not is_one(m) else stride for n, m, stride in pairs]
+    return x._replace(shape=tuple(shape), strides=(*[0] * missing, *strides))
+
+
 def product_into(writer: Any, code: Code, c: Strided, a: Strided, b: Strided) -> None:
     """``c = a @ b``: c is dense; a, b and it have one dtype if that is one of BLAS's."""
     if a.ndim == 1:
@@ -184,17 +218,18 @@ def _dot(code: Code, c: Strided, a: Strided, x: Strided, x_step: Any) -> None:
 # --- unrolled
 
 
-def _unrolled(code: Code, c: Strided, a: Strided, b: Strided) -> None:
+def _unrolled(code: Code, c: Strided, a: Strided, b: Strided, start: Strided | None = None) -> None:
     """Rows of the result as vectors: sums of rows of b. A single column: sums of columns of a."""
     if is_one(b.shape[1]) and not is_one(a.shape[0]):
         c, a, b = c.transposed(), b.transposed(), a.transposed()
+        start = start and start.transposed()
     (m, k), n, e = a.shape, b.shape[1], code.e
     element = element_type(c.dtype)
     lanes, e.lanes = e.lanes, n
     try:
         rows = [_row(code, b, i) for i in range(k)]
         for i in range(m):
-            total = ""
+            total = "" if start is None else _row(code, start, i)
             for j in range(k):
                 factor = e.splat(_element(code, a, i, j), element)
                 if not total:

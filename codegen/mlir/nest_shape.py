@@ -36,6 +36,9 @@ KEPT_ROWS = 8  # such rows in a cluster
 COLUMN_BYTES = 1 << 18  # of such values where lanes are rows that lie side by side
 
 
+BRANCHING = frozenset({"sin", "cos", "tan"})  # they ask whether a lane is rare: once for many
+
+
 class Context(NamedTuple):
     """What the function around the loops offers: SSA names that are defined at its top."""
 
@@ -154,7 +157,8 @@ class NestShape:
         if any(self._reduces(e) for e in cluster.equations):
             lanes = self._lanes_down_columns(lanes) if self._is_down_columns() else lanes * 4
         elif len(cluster.equations) < 8:
-            lanes *= 2
+            branches = any(e.primitive.name in BRANCHING for e in cluster.equations)
+            lanes *= 4 if branches else 2
         size = self.sizes[self.lane_loop]
         while type(size) is int and lanes > max(size, 1):
             lanes //= 2

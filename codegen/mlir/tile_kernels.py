@@ -19,15 +19,18 @@ _ARGUMENTS = (
     "target", "left", "right", "depth", "target_row", "left_row", "left_column", "right_row",
     "target_last", "right_last",
 )  # fmt: skip
+_START = ("start", "start_row")
 _PRIVATE = "{llvm.linkage = #llvm.linkage<internal>}"
-_TYPES = ", ".join(["!llvm.ptr"] * 3 + ["i64"] * 7)
+_TYPES = ["!llvm.ptr"] * 3 + ["i64"] * 7
+_START_TYPES = ["!llvm.ptr", "i64"]
 
 
 class Kernel(NamedTuple):
-    """``target = left @ right``, of the shapes (rows, depth) and (depth, vectors * lanes).
+    """``target = left @ right``, of the shapes (rows, depth) and (depth, vectors * lanes), or
+    ``start + left @ right``.
 
-    Strides are in bytes. The vectors of ``target`` and ``right`` lie side by side but for the last
-    one, which begins ``..._last`` bytes behind the first.
+    Strides are in bytes. The vectors of ``target``, ``start`` and ``right`` lie side by side but
+    for the last one, which begins ``..._last`` bytes behind the first.
     """
 
     name: str
@@ -37,22 +40,23 @@ class Kernel(NamedTuple):
         """With pointers and sizes for the arguments."""
         code.e.share(self.name, {self.name: self.text})
         names = [x if isinstance(x, str) else code.size(x) for x in arguments]
-        code.e.effect(f"func.call @{self.name}({', '.join(names)}) : ({_TYPES}) -> ()")
+        types = [*_TYPES, *_START_TYPES][: len(names)]
+        code.e.effect(f"func.call @{self.name}({', '.join(names)}) : ({', '.join(types)}) -> ()")
 
 
 @lru_cache(256)
-def kernel_of(dtype: DType, rows: int, vectors: int, lanes: int) -> Kernel:
-    """The kernel for tiles of so many rows and vectors of ``lanes`` numbers."""
+def kernel_of(dtype: DType, rows: int, vectors: int, lanes: int, adds: bool = False) -> Kernel:
+    """For tiles of so many rows and vectors of ``lanes`` numbers; with a start if it ``adds``."""
     element = element_type(dtype)
-    name = f"xnp_tile_{element}_{rows}x{vectors}x{lanes}"
+    name = f"xnp_tile_{element}_{rows}x{vectors}x{lanes}{'_add' if adds else ''}"
     e = Emitter()
-    e.lanes = lanes
-    kind, zero = e.type(element), e.constant(0.0, element)
+    first = _first_sums(e, dtype, rows, vectors, lanes, adds)
+    kind = e.type(element)
     e.lanes = 1
     k, bundle = e.fresh(), e.fresh()
     sums = [e.fresh() for _ in range(rows * vectors)]
     types = ", ".join([kind] * len(sums))
-    pairs = ", ".join(f"{x} = {zero}" for x in sums)
+    pairs = ", ".join(f"{x} = {y}" for x, y in zip(sums, first, strict=True))
     e.effect(
         f"{bundle}:{len(sums)} = scf.for {k} = {e.integer(0)} to %depth step {e.integer(1)} "
         f"iter_args({pairs}) -> ({types}) : i64 {{"
@@ -76,11 +80,27 @@ def kernel_of(dtype: DType, rows: int, vectors: int, lanes: int) -> Kernel:
         for j in range(vectors):
             at = _vector(e, start, j, vectors, dtype, "%target_last")
             store(e, Operand(f"{bundle}#{i * vectors + j}", dtype), at)
-    signature = ", ".join(
-        f"%{x}: {kind}" for x, kind in zip(_ARGUMENTS, _TYPES.split(", "), strict=True)
-    )
+    names = (*_ARGUMENTS, *_START) if adds else _ARGUMENTS
+    given = zip(names, [*_TYPES, *_START_TYPES], strict=False)
+    signature = ", ".join(f"%{x}: {kind}" for x, kind in given)
     head = f"func.func private @{name}({signature}) attributes {_PRIVATE} {{"
     return Kernel(name, "\n".join([head, *e.prologue, *e.lines, "return", "}"]))
+
+
+def _first_sums(
+    e: Emitter, dtype: DType, rows: int, vectors: int, lanes: int, adds: bool
+) -> list[str]:
+    """What the sums begin with; leaves the emitter at so many lanes."""
+    e.lanes = lanes
+    if not adds:
+        return [e.constant(0.0, element_type(dtype))] * (rows * vectors)
+    found = []
+    for i in range(rows):
+        with e.scalar():
+            row = _at(e, "%start", e.integer(i), "%start_row")
+        places = [_vector(e, row, j, vectors, dtype, "%target_last") for j in range(vectors)]
+        found += [load(e, place, dtype).name for place in places]
+    return found
 
 
 def _at(e: Emitter, pointer: str, index: str, stride: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..affine import is_one, lower_bound, product, same
+from ..costs import is_moderate_product
 from ..places import Buffer
 from .emitter import Operand, element_type
 from .libraries import Code, Strided
@@ -21,9 +22,6 @@ from .loop import DType
 from .memory import load, store
 from .tile_kernels import kernel_of
 
-FEWEST, MOST = 64, 1 << 24  # multiplications
-DEEPEST = 1024  # rows of b
-NARROWEST = 4  # columns
 LONG_PANEL = 1 << 14  # bytes from which on a panel is copied to lie in one piece
 SHARED_WORK = 1 << 17  # multiplications from which on threads share a product
 PIECE_WORK = 1 << 16  # that one of them takes at once
@@ -78,27 +76,36 @@ def _best_rows(m: Any, most: int) -> int:
 
 
 class Tiled:
-    """A product ``c = a @ b`` of stacks of matrices, written as tiles."""
+    """A product ``c = a @ b`` of stacks of matrices, written as tiles; or ``c = start + a @ b``,
+    where ``start`` may be ``c`` itself.
+    """
 
-    def __init__(self, writer: Any, code: Code, c: Strided, a: Strided, b: Strided) -> None:
+    def __init__(
+        self,
+        writer: Any,
+        code: Code,
+        c: Strided,
+        a: Strided,
+        b: Strided,
+        start: Strided | None = None,
+    ) -> None:
         self.writer, self.code = writer, code
-        self.c, self.a, self.b = c, a, _once(b)
+        self.c, self.a, self.b, self.start = c, a, _once(b), start
         (self.m, self.k), self.n = a.shape[-2:], b.shape[-1]
         self.lead = c.shape[:-2]
         self.dtype: DType = c.dtype
 
     def is_possible(self) -> bool:
         """Whether tiles are for a product of these sizes."""
-        if self.dtype.char not in "fd" or type(self.k) is not int or type(self.n) is not int:
-            return False
-        if not (1 <= self.k <= DEEPEST and self.n >= NARROWEST and lower_bound(self.m) >= 2):
-            return False
-        work = self.m * self.k * self.n
-        return type(work) is not int or FEWEST <= work <= MOST
+        return is_moderate_product(self.m, self.k, self.n, self.dtype)
 
     def write(self) -> None:
         lanes = self.writer.vector_bytes // self.dtype.itemsize
-        for form in forms_of(self.m, self.n, lanes, self.writer.vector_bytes):
+        forms = forms_of(self.m, self.n, lanes, self.writer.vector_bytes)
+        in_place = self.start is not None and self.start.pointer == self.c.pointer
+        if in_place and not all(map(self._is_exact, forms)):  # nothing may be added twice
+            self.start = self.code.packed(self.c, self.dtype)
+        for form in forms:
             if lower_bound(self.m) >= form.rows:
                 self._write_form(form)
                 continue
@@ -110,6 +117,12 @@ class Tiled:
             with self.code.where(fewer):
                 self._write_form(form._replace(rows=1))
 
+    def _is_exact(self, form: Form) -> bool:
+        """Whether no two tiles overlap."""
+        even = all(offset == i * form.lanes for i, offset in enumerate(form.offsets))
+        after = form.first % form.lanes == 0
+        return type(self.m) is int and self.m % form.rows == 0 and even and after
+
     def _write_form(self, form: Form) -> None:
         """All tiles of one form, shared among threads where they are much work."""
         columns, offsets = self._columns(form)
@@ -117,11 +130,12 @@ class Tiled:
         work = product(self.lead) * self.m * self.k * self.n
         if type(work) is int and work < SHARED_WORK:
             code = self.code
-            arrays = self.c, self.a, columns
+            arrays = self.c, self.a, columns, self.start
             self._write_steps(code, form, offsets, arrays, "", code.size(steps))
             return
         part = self.writer.new_part()
-        inside = [self._inside(part, x) for x in (self.c, self.a, columns)]
+        arrays = self.c, self.a, columns, self.start
+        inside = [None if x is None else self._inside(part, x) for x in arrays]
         self._write_steps(Code(part), form, offsets, inside, "%begin", "%end")
         self.writer.call_part(part, steps, PIECE_WORK // (form.rows * form.width * self.k) + 1)
 
@@ -230,13 +244,16 @@ class Tiled:
         code: Code,
         form: Form,
         offsets: Sequence[int],
-        arrays: Sequence[Strided],
+        arrays: Sequence[Strided | None],
         low: str,
         high: str,
     ) -> None:
         """The tiles from ``low`` to ``high``, those of a panel one after another."""
         e, item = code.e, self.dtype.itemsize
-        c, a, columns = arrays
+        c, a, columns, start = arrays
+        assert c is not None
+        assert a is not None
+        assert columns is not None
         with code.loop(high, start=low) as number:
             rest, tile = _divided(code, number, self._tiles(form))
             stack, panel = _divided(code, rest, form.panels)
@@ -250,10 +267,14 @@ class Tiled:
             left = code.at(code.stack(self.lead, a, indices, 2), (row, a.strides[-2]))
             right = code.stack(self.lead, columns, indices, 3)
             right = code.at(right, (panel, columns.strides[-3]))
-            kernel = kernel_of(self.dtype, form.rows, len(offsets), form.lanes)
+            begin: tuple[Any, ...] = ()
+            if start is not None:
+                first = code.at(code.stack(self.lead, start, indices, 2), (row, start.strides[-2]))
+                begin = code.at(first, (column, start.strides[-1])), start.strides[-2]
+            kernel = kernel_of(self.dtype, form.rows, len(offsets), form.lanes, bool(begin))
             kernel.call(
                 code, target, left, right, self.k, c.strides[-2], *a.strides[-2:],
-                columns.strides[-2], form.offsets[-1] * item, offsets[-1] * item,
+                columns.strides[-2], form.offsets[-1] * item, offsets[-1] * item, *begin,
             )  # fmt: skip
 
 

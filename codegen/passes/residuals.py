@@ -183,7 +183,8 @@ def _copied(
         results = [Variable(v.aval) for v in e.results]
         inputs = [names.get(x, x) for x in e.inputs]
         copy = Equation(e.primitive, inputs, e.params, results, e.line)
-        found = there.setdefault(key_of(copy), copy)
+        key = key_of(copy)
+        found = copy if key is None else there.setdefault(key, copy)
         if found is copy:
             new.append(copy)
         names.update(zip(e.results, found.results, strict=True))
