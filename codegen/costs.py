@@ -14,6 +14,7 @@ from .plan import Cluster
 FEWEST, MOST = 64, 1 << 24
 DEEPEST = 1024
 NARROWEST = 4
+TINY = 8  # rows and columns up to which a product is unrolled
 
 HEAVY = 10  # simple operations that an elementary function costs
 
@@ -78,3 +79,8 @@ def is_moderate_product(m: Any, k: Any, n: Any, dtype: np.dtype[Any]) -> bool:
         return False
     work = m * k * n
     return type(work) is not int or FEWEST <= work <= MOST
+
+
+def is_tiny_product(m: Any, k: Any, n: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether the product of an (m, k) and a (k, n) matrix is unrolled."""
+    return dtype.kind == "f" and all(type(d) is int and 0 < d <= TINY for d in (m, k, n))

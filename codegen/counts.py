@@ -166,6 +166,11 @@ def _matmul(e: Equation) -> int:
     return 2 * size(e.results[0].aval) * _number(e.inputs[0].aval.shape[-1])
 
 
+def _matmul_sum(e: Equation) -> int:
+    depths = [_number(x.aval.shape[-1]) for x in e.inputs[:-1:2]]
+    return size(e.results[0].aval) * (2 * sum(depths) + len(e.inputs) % 2 + len(depths) - 1)
+
+
 def _slide(e: Equation) -> int:
     return 2 * size(e.results[0].aval) * _number(e.inputs[1].aval.shape[-1])
 
@@ -204,7 +209,7 @@ REDUCTIONS = ("sum", "prod", "max", "min", "any", "all")
 
 COUNTS: dict[str, Callable[[Equation], float]] = {
     "matmul": _matmul,
-    "matmul_add": lambda e: _matmul(e) + size(e.results[0].aval),
+    "matmul_sum": _matmul_sum,
     "slide": _slide,
     **{f"reduce_{name}": _of_input() for name in REDUCTIONS},
     **{name: _of_input() for name in ("argmax", "argmin", "cumsum", "cumprod")},

@@ -1,16 +1,25 @@
-"""`matmul_add_p`: a product of matrices, added to an array. Code is generated for it: tiles begin
-their sums with what is there, and a sum that a loop carries is added to where it lies.
+"""`matmul_sum_p`: a sum of products of matrices, and of an array. Code is generated for it: tiles
+sum up all of them in registers, and what a loop carries is added to where it lies.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from ..autodiff.core import Aval, Primitive
+from ..autodiff.core import Aval, Primitive, Value
 from ..autodiff.primitives.contraction import matmul_p
 
-matmul_add_p = Primitive(
-    "matmul_add",
-    lambda a, b, c: np.matmul(a, b) + c,
-    shape=lambda a, b, c: Aval(matmul_p.shape(a, b).shape, matmul_p.shape(a, b).dtype),
-)
+
+def _matmul_sum(*operands: Value) -> Any:
+    total: Any = sum(np.matmul(a, b) for a, b in zip(operands[:-1:2], operands[1::2], strict=True))
+    return total + operands[-1] if len(operands) % 2 else total
+
+
+def _shape(a: Aval, b: Aval, *_: Aval) -> Aval:
+    return matmul_p.shape(a, b)
+
+
+# matmul_sum a b a' b' ... [c]: the products of each pair, and c, which is broadcast.
+matmul_sum_p = Primitive("matmul_sum", _matmul_sum, shape=_shape)

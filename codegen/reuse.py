@@ -10,7 +10,7 @@ from ..autodiff.program import Atom, Equation, Literal, Program, Variable
 from .affine import INDEX_OPERATIONS
 
 # The operand that is updated, by primitive: what is not written to stays as it was.
-UPDATES = {"setitem": 0, "scatter": 0, "scatter_add": 0, "matmul_add": 2}
+UPDATES = {"setitem": 0, "scatter": 0, "scatter_add": 0}
 
 
 def reusable(program: Program, donated: Container[Variable] = ()) -> dict[Equation, dict[int, int]]:
@@ -54,6 +54,8 @@ def updated_operands(equation: Equation) -> dict[int, int]:
     name, params = equation.primitive.name, equation.params
     if name in UPDATES:
         return {0: UPDATES[name]}
+    if name == "matmul_sum":  # what is added to the products
+        return {0: len(equation.inputs) - 1} if len(equation.inputs) % 2 else {}
     if name == "branch":
         return {j: 1 + i for j, i in _updated_by_some(params["branches"]).items()}
     if isinstance(equation.primitive, Counted):

@@ -19,9 +19,11 @@ from . import disk_cache, native
 from .cpu_count import default_threads
 from .thread_pool_ir import MAX_THREADS, thread_pool_ir
 
-# How long an idle thread waits awake for the next kernel. Waking one that sleeps takes 5 to 50 us;
-# one that is awake takes a core from whoever else could use it.
-SPIN_MICROSECONDS = 50.0
+# How long an idle thread waits awake for the next kernel. Waking one that sleeps takes 5 to 60 us;
+# one that is awake takes a core from whoever else could use it. Less than waking takes is too
+# short: where a thread's work takes as long, it would come too late for a kernel, and sleep again
+# before the next.
+SPIN_MICROSECONDS = 100.0
 
 
 class ThreadsChange:

@@ -13,7 +13,7 @@ import pytest
 
 from xnp.autodiff.size_structures import substituted
 from xnp.codegen import places
-from xnp.codegen.mlir import functions, loops, module, nest_shape, nest_values, tiles
+from xnp.codegen.mlir import functions, loops, module, nest_shape, nest_values, panels, tiles
 from xnp.runtime import compile as compiling
 from xnp.runtime import recipe
 from xnp.runtime.compile import Compiled
@@ -91,7 +91,7 @@ def forced(form: Form) -> Iterator[None]:
             "many": (loops, "MANY"),
             "many_steps": (module, "MANY_STEPS"),
             "shared_product": (tiles, "SHARED_WORK"),
-            "long_panel": (tiles, "LONG_PANEL"),
+            "long_panel": (panels, "LONG_PANEL"),
         }
         for field, (where, name) in thresholds.items():
             value = getattr(form, field)

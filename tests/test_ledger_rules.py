@@ -54,7 +54,7 @@ GAPS = {
     **{(name, "cpu"): "SciPy is called: its own code is native" for name in CALLED_OF_SCIPY},
     **{
         (name, rule): "made for code generation only"
-        for name in ("pieces", "matmul_add")
+        for name in ("pieces", "matmul_sum")
         for rule in ("jvp", "vjp", "batch")
     },
     ("unstack", "cpu"): "it is bound outside of Programs only",
@@ -73,7 +73,7 @@ UNEXERCISED = {
         ("branch", "checkpoint", "for", "scan", "sweeps", "while"),
         "regions: see test_control_flow.py",
     ),
-    "matmul_add": "made when a Program is optimised: see test_products.py",
+    "matmul_sum": "made when a Program is optimised: see test_products.py",
     "pieces": "made when a Program is optimised: see test_batches.py",
     "unstack": "the slices of xs in a scan that Python runs: see test_control_flow.py",
 }

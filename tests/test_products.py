@@ -138,3 +138,95 @@ def test_infinities_and_nans_go_where_they_do_in_numpy():
     x = numpy.ones(20)
     for y in (x, numpy.ones((20, 9))):
         numpy.testing.assert_array_equal(np.jit(lambda w, x: w @ x)(w, y), w @ y)
+
+
+# Sums of products, and what is added to them.
+
+
+def primitives(f, *args):
+    return [e.primitive.name for e in np.jit(f).inspect(*args).optimized.equations]
+
+
+SHAPES = st.tuples(st.integers(2, 40), st.integers(1, 40), st.integers(4, 40))
+TINY_SHAPES = st.tuples(*[st.integers(1, 8)] * 3)
+
+
+@settings(max_examples=80)
+@given(
+    mkn=st.one_of(SHAPES, TINY_SHAPES),
+    depths=st.lists(st.integers(1, 12), max_size=3),
+    start=st.sampled_from(["none", "whole", "row", "column", "strided", "number", "its own"]),
+    char=st.sampled_from("fd"),
+    form=st.sampled_from(list(FORMS)),
+)
+@example((6, 5, 9), [3], "whole", "d", "usual")  # tiles that overlap
+@example((16, 32, 32), [8], "row", "d", "usual")
+def test_sums_of_products(mkn, depths, start, char, form):
+    (m, k, n), local = mkn, numpy.random.default_rng(5)
+    pairs = [(local.normal(size=(m, d)), local.normal(size=(d, n))) for d in (k, *depths)]
+    pairs = [(a.astype(char), b.astype(char)) for a, b in pairs]
+    c = {
+        "none": numpy.zeros(()),
+        "whole": local.normal(size=(m, n)),
+        "row": local.normal(size=n),
+        "column": local.normal(size=(m, 1)),
+        "strided": local.normal(size=(n, m)).T,
+        "number": numpy.float64(0.5),
+        "its own": local.normal(size=(m, n)),
+    }[start].astype(char)
+
+    def f(pairs, c):
+        if start == "its own":
+            c = np.tanh(c)  # nothing else reads it: the sum may take its place
+        total = pairs[0][0] @ pairs[0][1]
+        for a, b in pairs[1:]:
+            total = a @ b + total
+        return total if start == "none" else total + c
+
+    with forced(FORMS[form]):
+        found = np.jit(f)(pairs, c)
+    wide = [(a.astype("g"), b.astype("g")) for a, b in pairs]
+    exact = sum(a @ b for a, b in wide)
+    exact = exact + (numpy.tanh(c.astype("g")) if start == "its own" else c)
+    size = sum(abs(a) @ abs(b) for a, b in wide) + abs(c)
+    assert found.dtype == c.dtype
+    assert found.shape == (m, n)
+    eps = numpy.finfo(char).eps
+    assert numpy.max(abs(found - exact) / (eps * size)) < 2 + max(k, *depths, 0)
+
+
+def test_what_becomes_one_operation():
+    a, b, c = (rng.normal(size=s) for s in ((16, 32), (32, 24), (16, 24)))
+    assert primitives(lambda a, b, c: a @ b + c, a, b, c) == ["matmul_sum"]
+    assert primitives(lambda a, b, c: c[0] + a @ b + (a * 2) @ b, a, b, c)[-1] == "matmul_sum"
+    assert primitives(lambda a, b, c: (a @ b, a @ b + c), a, b, c) == ["matmul", "add"]
+    twice = lambda a, b: (lambda p: p + p)(a @ b)
+    assert "matmul_sum" not in primitives(twice, a, b)
+    wide = lambda a, b, c: a @ b + c.astype("f4")
+    assert "matmul_sum" not in primitives(
+        lambda a, b, c: a.astype("f4") @ b.astype("f4") + c, a, b, c
+    )
+    numpy.testing.assert_allclose(np.jit(wide)(a, b, c), wide(a, b, c), rtol=1e-6)
+    large = rng.normal(size=(600, 600))
+    assert primitives(lambda a: a @ a + a, large) == ["matmul", "add"]  # BLAS, and one pass more
+
+
+@pytest.mark.parametrize("m", [4, 6, 16, 17])
+def test_a_carried_sum_is_added_to_where_it_lies(m):
+    a, b = rng.normal(size=(m, 8)), rng.normal(size=(8, 32))
+
+    def f(a, b):
+        return np.fori_loop(0, 5, lambda i, c: c + (a * i) @ b, np.ones((m, 32)))
+
+    numpy.testing.assert_allclose(np.jit(f)(a, b), f(a, b), rtol=1e-12)
+
+
+def test_the_sum_does_not_write_to_its_arguments():
+    a, b, c = (rng.normal(size=s) for s in ((16, 32), (32, 24), (16, 24)))
+    before = c.copy()
+    f = np.jit(lambda a, b, c: a @ b + c)
+    numpy.testing.assert_allclose(f(a, b, c), a @ b + c, rtol=1e-12)
+    assert (c == before).all()
+    square = rng.normal(size=(16, 16))
+    g = lambda x: np.fori_loop(0, 3, lambda i, x: x @ x * 0.1 + x, x)
+    numpy.testing.assert_allclose(np.jit(g)(square), g(square), rtol=1e-10)

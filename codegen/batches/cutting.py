@@ -31,7 +31,7 @@ from .joining import axes_of
 from .pieces import pieces_p
 from .sums import NeedsWholeSumError, PartialSums
 
-LEAST_WORK = 1 << 20  # simple operations that a piece should take
+LEAST_WORK = 1 << 19  # simple operations that a piece should take
 CACHE_BYTES = 1 << 17  # that the values of one iteration of a piece should take together
 MOST_PIECES = 8  # where pieces are small: enough for threads to share
 SHARE_IN_BATCH = 0.9  # of the work, at least: the rest is done again for each piece

@@ -168,15 +168,17 @@ class _Hyperbolic(NamedTuple):
     lost: Number
 
     @classmethod
-    def of(cls, x: Number) -> _Hyperbolic:
+    def of(cls, x: Number, most: tuple[float, float] = (375.0, 53.5)) -> _Hyperbolic:
+        """``most``: from which size on nothing changes, for f64 and f32."""
         wide, magic = x.element == "f64", x.format.magic + x.format.bias
-        size = at_most(abs(x), 375.0 if wide else 53.5)
+        size = at_most(abs(x), most[0] if wide else most[1])
         shifted = fma(size, -2.0 * LOG2_E, magic)
         k, (ln2, ln2_low, _) = shifted - magic, LN2[x.element]
         r = fma(k, 0.5 * ln2_low, fma(k, 0.5 * ln2, size))
         z = r * r
         curve = z * polynomial(z, _COTH, _COTH_NARROW)
-        bounded = at_least(shifted, magic - (1000.0 if wide else 100.0))
+        is_small = most[0] < 300.0
+        bounded = shifted if is_small else at_least(shifted, magic - (1000.0 if wide else 100.0))
         s = power_of_two(bounded.bits())
         rest = fma(curve, 1.0 + s, r * (1.0 - s))
         bottom = (1.0 + s) + rest
@@ -205,7 +207,7 @@ class _Hyperbolic(NamedTuple):
 
 
 def tanh(x: Number) -> Number:
-    return _Hyperbolic.of(x).tanh().sign_of(x)
+    return _Hyperbolic.of(x, (22.0, 11.0)).tanh().sign_of(x)
 
 
 def sech_squared(x: Number) -> Number:

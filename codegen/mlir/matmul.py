@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..affine import is_one, lower_bound, product, same
+from ..costs import is_tiny_product
 from ..places import Place
 from ..plan import Operation
 from .convert import HALF, cast, is_native
@@ -20,9 +21,7 @@ from .libraries import LETTERS, Code, Strided, increment, leading, letter, numbe
 from .loop import DType, Loop
 from .memory import load, store
 from .operations import operation
-from .tiles import Tiled
-
-TINY = 8  # rows and columns up to which a product is unrolled
+from .tiles import Factors, Tiled
 
 
 @operation("matmul")
@@ -42,31 +41,38 @@ def matmul(writer: Any, _plan: Any, step: Operation) -> bool:
     return True
 
 
-@operation("matmul_add")
-def matmul_add(writer: Any, _plan: Any, step: Operation) -> bool:
-    """The product added to another array, whose place the result may have."""
+@operation("matmul_sum")
+def matmul_sum(writer: Any, _plan: Any, step: Operation) -> bool:
+    """A sum of products, and of an array whose place the result may have."""
     code, (place,) = Code(writer.main), step.results
-    a, b, start = (code.array(x) for x in step.operands)
-    c = code.array(place)
-    start = _broadcast(start, c.shape)
-    if not same(start.strides[-1], c.dtype.itemsize):
+    c, arrays = code.array(place), [code.array(x) for x in step.operands]
+    factors = list(zip(arrays[:-1:2], arrays[1::2], strict=True))
+    start = _broadcast(arrays[-1], c.shape) if len(arrays) % 2 else None
+    if start is not None and not same(start.strides[-1], c.dtype.itemsize):
         start = code.packed(start, c.dtype)
-    write = _chosen(a, b, c)
-    if write is _unrolled:
-        _unrolled(code, c, a, b, start)
-        return True
-    tiled = Tiled(writer, code, c, a, b, start)
-    if tiled.is_possible():
+    tiled = Tiled(writer, code, c, factors, start)
+    if all(_chosen(a, b, c) is _unrolled for a, b in factors):
+        _unrolled(code, c, factors, start)
+    elif tiled.is_possible():
         tiled.write()
-        return True
-    total = code.temporary(c.dtype, c.shape)
-    product_into(writer, code, total, a, b)
-    with code.loops(c.shape) as indices:
-        at = [code.at(x.pointer, *zip(indices, x.strides, strict=True)) for x in (total, start, c)]
-        x, y = (load(code.e, pointer, c.dtype).name for pointer in at[:2])
-        found = code.e.binary("arith.addf", x, y, element_type(c.dtype))
-        store(code.e, Operand(found, c.dtype), at[2])
+    else:
+        _sum_of_products(writer, code, c, factors, start)
     return True
+
+
+def _sum_of_products(
+    writer: Any, code: Code, c: Strided, factors: Sequence[Factors], start: Strided | None
+) -> None:
+    terms = [] if start is None else [start]
+    for a, b in factors:
+        terms.append(code.temporary(c.dtype, c.shape))
+        product_into(writer, code, terms[-1], a, b)
+    with code.loops(c.shape) as indices:
+        at = [code.at(x.pointer, *zip(indices, x.strides, strict=True)) for x in (*terms, c)]
+        total, *others = (load(code.e, pointer, c.dtype).name for pointer in at[:-1])
+        for x in others:
+            total = code.e.binary("arith.addf", total, x, element_type(c.dtype))
+        store(code.e, Operand(total, c.dtype), at[-1])
 
 
 def _broadcast(x: Strided, shape: Sequence[Any]) -> Strided:
@@ -89,7 +95,7 @@ def product_into(writer: Any, code: Code, c: Strided, a: Strided, b: Strided) ->
         a, b, c = one
     write = _chosen(a, b, c)
     if write in (_gemm, _syrk):
-        tiled = Tiled(writer, code, c, a, b)
+        tiled = Tiled(writer, code, c, [(a, b)])
         if tiled.is_possible():
             tiled.write()
             return
@@ -98,7 +104,10 @@ def product_into(writer: Any, code: Code, c: Strided, a: Strided, b: Strided) ->
     lead = c.shape[:-2]
     with code.loops(lead) as indices:
         parts = [x.matrix(code.stack(lead, x, indices, 2)) for x in (c, a, b)]
-        write(code, *parts)
+        if write is _unrolled:
+            _unrolled(code, parts[0], [(parts[1], parts[2])])
+        else:
+            write(code, *parts)
 
 
 def _with_axis(x: Strided, axis: int) -> Strided:
@@ -128,10 +137,10 @@ def _rows_merged(a: Strided, b: Strided, c: Strided) -> tuple[Strided, Strided, 
 
 
 def _chosen(a: Strided, b: Strided, c: Strided) -> Callable[..., None]:
-    sizes = (*a.shape[-2:], b.shape[-1])
+    sizes = a.shape[-2], a.shape[-1], b.shape[-1]
     if c.dtype.char not in LETTERS:
         return _by_loops
-    if c.dtype.kind == "f" and all(type(n) is int and 0 < n <= TINY for n in sizes):
+    if is_tiny_product(*sizes, c.dtype):
         return _unrolled
     if is_one(sizes[0]) or is_one(sizes[2]):
         return _vector
@@ -218,27 +227,36 @@ def _dot(code: Code, c: Strided, a: Strided, x: Strided, x_step: Any) -> None:
 # --- unrolled
 
 
-def _unrolled(code: Code, c: Strided, a: Strided, b: Strided, start: Strided | None = None) -> None:
+def _unrolled(
+    code: Code, c: Strided, factors: Sequence[Factors], start: Strided | None = None
+) -> None:
     """Rows of the result as vectors: sums of rows of b. A single column: sums of columns of a."""
-    if is_one(b.shape[1]) and not is_one(a.shape[0]):
-        c, a, b = c.transposed(), b.transposed(), a.transposed()
+    if is_one(c.shape[1]) and not is_one(c.shape[0]):
+        c, factors = c.transposed(), [(b.transposed(), a.transposed()) for a, b in factors]
         start = start and start.transposed()
-    (m, k), n, e = a.shape, b.shape[1], code.e
-    element = element_type(c.dtype)
+    (m, n), e = c.shape, code.e
     lanes, e.lanes = e.lanes, n
     try:
-        rows = [_row(code, b, i) for i in range(k)]
+        rows = [[_row(code, b, i) for i in range(b.shape[0])] for _, b in factors]
         for i in range(m):
             total = "" if start is None else _row(code, start, i)
-            for j in range(k):
-                factor = e.splat(_element(code, a, i, j), element)
-                if not total:
-                    total = e.binary("arith.mulf", factor, rows[j], element)
-                else:
-                    total = e.fma(factor, rows[j], total, element)
+            for (a, _), right in zip(factors, rows, strict=True):
+                total = _row_of_product(code, a, i, right, total)
             _store_row(code, c, i, total)
     finally:
         e.lanes = lanes
+
+
+def _row_of_product(code: Code, a: Strided, i: int, right: Sequence[str], total: str) -> str:
+    """``total``, if there is one, and row ``i`` of a times these rows."""
+    e, element = code.e, element_type(a.dtype)
+    for j, row in enumerate(right):
+        factor = e.splat(_element(code, a, i, j), element)
+        if not total:
+            total = e.binary("arith.mulf", factor, row, element)
+        else:
+            total = e.fma(factor, row, total, element)
+    return total
 
 
 def _element(code: Code, x: Strided, i: int, j: int) -> str:

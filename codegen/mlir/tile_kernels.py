@@ -7,6 +7,7 @@ depth and strides as arguments; it is compiled once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -15,100 +16,135 @@ from .libraries import Code
 from .loop import DType
 from .memory import load, shifted, store
 
-_ARGUMENTS = (
-    "target", "left", "right", "depth", "target_row", "left_row", "left_column", "right_row",
-    "target_last", "right_last",
-)  # fmt: skip
-_START = ("start", "start_row")
 _PRIVATE = "{llvm.linkage = #llvm.linkage<internal>}"
-_TYPES = ["!llvm.ptr"] * 3 + ["i64"] * 7
-_START_TYPES = ["!llvm.ptr", "i64"]
+_TARGET = {"target": "!llvm.ptr", "target_row": "i64", "target_last": "i64"}
+_PRODUCT = {
+    "left": "!llvm.ptr", "left_row": "i64", "left_column": "i64", "depth": "i64",
+    "right": "!llvm.ptr", "right_row": "i64", "right_last": "i64",
+}  # fmt: skip
+_START = {"start": "!llvm.ptr", "start_row": "i64"}
 
 
 class Kernel(NamedTuple):
-    """``target = left @ right``, of the shapes (rows, depth) and (depth, vectors * lanes), or
-    ``start + left @ right``.
+    """``target = left @ right``, of the shapes (rows, depth) and (depth, vectors * lanes); of some,
+    the sum of several products, or ``start`` and them.
 
     Strides are in bytes. The vectors of ``target``, ``start`` and ``right`` lie side by side but
     for the last one, which begins ``..._last`` bytes behind the first.
     """
 
     name: str
+    types: tuple[str, ...]
     text: str
 
-    def call(self, code: Code, *arguments: Any) -> None:
-        """With pointers and sizes for the arguments."""
+    def call(self, code: Code, arguments: Sequence[Any]) -> None:
+        """With pointers and sizes: of the target, of each product, of the start."""
         code.e.share(self.name, {self.name: self.text})
         names = [x if isinstance(x, str) else code.size(x) for x in arguments]
-        types = [*_TYPES, *_START_TYPES][: len(names)]
-        code.e.effect(f"func.call @{self.name}({', '.join(names)}) : ({', '.join(types)}) -> ()")
+        kinds = ", ".join(self.types)
+        code.e.effect(f"func.call @{self.name}({', '.join(names)}) : ({kinds}) -> ()")
 
 
 @lru_cache(256)
-def kernel_of(dtype: DType, rows: int, vectors: int, lanes: int, adds: bool = False) -> Kernel:
-    """For tiles of so many rows and vectors of ``lanes`` numbers; with a start if it ``adds``."""
-    element = element_type(dtype)
-    name = f"xnp_tile_{element}_{rows}x{vectors}x{lanes}{'_add' if adds else ''}"
-    e = Emitter()
-    first = _first_sums(e, dtype, rows, vectors, lanes, adds)
-    kind = e.type(element)
-    e.lanes = 1
-    k, bundle = e.fresh(), e.fresh()
-    sums = [e.fresh() for _ in range(rows * vectors)]
-    types = ", ".join([kind] * len(sums))
-    pairs = ", ".join(f"{x} = {y}" for x, y in zip(sums, first, strict=True))
-    e.effect(
-        f"{bundle}:{len(sums)} = scf.for {k} = {e.integer(0)} to %depth step {e.integer(1)} "
-        f"iter_args({pairs}) -> ({types}) : i64 {{"
-    )
-    right, left = _at(e, "%right", k, "%right_row"), _at(e, "%left", k, "%left_column")
-    e.lanes = lanes
-    row = [
-        load(e, _vector(e, right, i, vectors, dtype, "%right_last"), dtype).name
-        for i in range(vectors)
-    ]
-    found = []
-    for i in range(rows):
-        with e.scalar():
-            one = load(e, _at(e, left, e.integer(i), "%left_row"), dtype).name
-        wide, mine = e.splat(one, element), sums[i * vectors : (i + 1) * vectors]
-        found += [e.fma(wide, x, s, element) for x, s in zip(row, mine, strict=True)]
-    e.effect(f"scf.yield {', '.join(found)} : {types}")
-    e.effect("}")
-    for i in range(rows):
-        start = _at(e, "%target", e.integer(i), "%target_row")
-        for j in range(vectors):
-            at = _vector(e, start, j, vectors, dtype, "%target_last")
-            store(e, Operand(f"{bundle}#{i * vectors + j}", dtype), at)
-    names = (*_ARGUMENTS, *_START) if adds else _ARGUMENTS
-    given = zip(names, [*_TYPES, *_START_TYPES], strict=False)
-    signature = ", ".join(f"%{x}: {kind}" for x, kind in given)
-    head = f"func.func private @{name}({signature}) attributes {_PRIVATE} {{"
-    return Kernel(name, "\n".join([head, *e.prologue, *e.lines, "return", "}"]))
+def kernel_of(
+    dtype: DType, rows: int, vectors: int, lanes: int, products: int = 1, has_start: bool = False
+) -> Kernel:
+    """For tiles of so many rows and vectors of ``lanes`` numbers."""
+    return _Writer(dtype, rows, vectors, lanes).kernel(products, has_start)
 
 
-def _first_sums(
-    e: Emitter, dtype: DType, rows: int, vectors: int, lanes: int, adds: bool
-) -> list[str]:
-    """What the sums begin with; leaves the emitter at so many lanes."""
-    e.lanes = lanes
-    if not adds:
-        return [e.constant(0.0, element_type(dtype))] * (rows * vectors)
-    found = []
-    for i in range(rows):
-        with e.scalar():
-            row = _at(e, "%start", e.integer(i), "%start_row")
-        places = [_vector(e, row, j, vectors, dtype, "%target_last") for j in range(vectors)]
-        found += [load(e, place, dtype).name for place in places]
-    return found
+class _Writer:
+    """Writes a kernel."""
 
+    def __init__(self, dtype: DType, rows: int, vectors: int, lanes: int) -> None:
+        self.dtype, self.rows, self.vectors, self.lanes = dtype, rows, vectors, lanes
+        self.element = element_type(dtype)
+        self.e = Emitter()
 
-def _at(e: Emitter, pointer: str, index: str, stride: str) -> str:
-    return shifted(e, pointer, e.op(f"arith.muli {index}, {stride} : i64"))
+    def kernel(self, products: int, has_start: bool) -> Kernel:
+        parameters = dict(_TARGET)
+        for i in range(products):
+            parameters |= {f"{name}{i}": kind for name, kind in _PRODUCT.items()}
+        parameters |= _START if has_start else {}
+        sums = self._starts() if has_start else self._zeros()
+        for i in range(products):
+            sums = self._added(sums, str(i))
+        self._store(sums)
+        shape = f"{self.rows}x{self.vectors}x{self.lanes}"
+        kind = f"{products if products > 1 else ''}{'_add' if has_start else ''}"
+        name = f"xnp_tile{kind}_{self.element}_{shape}"
+        signature = ", ".join(f"%{x}: {kind}" for x, kind in parameters.items())
+        head = f"func.func private @{name}({signature}) attributes {_PRIVATE} {{"
+        text = "\n".join([head, *self.e.prologue, *self.e.lines, "return", "}"])
+        return Kernel(name, tuple(parameters.values()), text)
 
+    def _zeros(self) -> list[str]:
+        self.e.lanes = self.lanes
+        zero = self.e.constant(0.0, self.element)
+        self.e.lanes = 1
+        return [zero] * (self.rows * self.vectors)
 
-def _vector(e: Emitter, pointer: str, number: int, count: int, dtype: DType, last: str) -> str:
-    """The address of a vector of a row."""
-    if number and number == count - 1:
-        return shifted(e, pointer, last)
-    return shifted(e, pointer, e.integer(number * e.lanes * dtype.itemsize))
+    def _starts(self) -> list[str]:
+        found = []
+        for i in range(self.rows):
+            row = self._at("%start", self.e.integer(i), "%start_row")
+            found += self._row(row, "%target_last")
+        return found
+
+    def _added(self, sums: Sequence[str], number: str) -> list[str]:
+        """The sums with a product added, whose arguments have this number."""
+        e = self.e
+        e.lanes = self.lanes
+        kind = e.type(self.element)
+        e.lanes = 1
+        k, bundle, inside = e.fresh(), e.fresh(), [e.fresh() for _ in sums]
+        types = ", ".join([kind] * len(sums))
+        pairs = ", ".join(f"{x} = {y}" for x, y in zip(inside, sums, strict=True))
+        e.effect(
+            f"{bundle}:{len(sums)} = scf.for {k} = {e.integer(0)} to %depth{number} "
+            f"step {e.integer(1)} iter_args({pairs}) -> ({types}) : i64 {{"
+        )
+        right = self._row(
+            self._at(f"%right{number}", k, f"%right_row{number}"), f"%right_last{number}"
+        )
+        left = self._at(f"%left{number}", k, f"%left_column{number}")
+        found = []
+        for i in range(self.rows):
+            one = load(e, self._at(left, e.integer(i), f"%left_row{number}"), self.dtype).name
+            mine = inside[i * self.vectors : (i + 1) * self.vectors]
+            e.lanes = self.lanes
+            wide = e.splat(one, self.element)
+            found += [e.fma(wide, x, s, self.element) for x, s in zip(right, mine, strict=True)]
+            e.lanes = 1
+        e.effect(f"scf.yield {', '.join(found)} : {types}")
+        e.effect("}")
+        return [f"{bundle}#{i}" for i in range(len(sums))]
+
+    def _store(self, sums: Sequence[str]) -> None:
+        for i in range(self.rows):
+            row = self._at("%target", self.e.integer(i), "%target_row")
+            for j in range(self.vectors):
+                place = self._vector(row, j, "%target_last")
+                self.e.lanes = self.lanes
+                store(self.e, Operand(sums[i * self.vectors + j], self.dtype), place)
+                self.e.lanes = 1
+
+    def _row(self, start: str, last: str) -> list[str]:
+        """The vectors of a row."""
+        found = []
+        for i in range(self.vectors):
+            place = self._vector(start, i, last)
+            self.e.lanes = self.lanes
+            found.append(load(self.e, place, self.dtype).name)
+            self.e.lanes = 1
+        return found
+
+    def _at(self, pointer: str, index: str, stride: str) -> str:
+        return shifted(self.e, pointer, self.e.op(f"arith.muli {index}, {stride} : i64"))
+
+    def _vector(self, pointer: str, number: int, last: str) -> str:
+        """The address of a vector of a row."""
+        if number and number == self.vectors - 1:
+            return shifted(self.e, pointer, last)
+        by = number * self.lanes * self.dtype.itemsize
+        return shifted(self.e, pointer, self.e.integer(by))

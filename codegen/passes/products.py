@@ -5,15 +5,19 @@ size is what its sums begin with.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Container, Mapping
+
 from ...autodiff.core import Aval
 from ...autodiff.primitives.elementwise import multiply_p
 from ...autodiff.program import Atom, Equation, Program, Variable
 from ...autodiff.rules import broadcast_to_p, reduce_sum_p, reshape_p
 from ..affine import product, same
-from ..costs import is_moderate_product
-from ..fused_products import matmul_add_p
-from .atoms import has_regions, rebuilt, with_regions
+from ..costs import is_moderate_product, is_tiny_product
+from ..fused_products import matmul_sum_p
+from .atoms import has_regions, rebuilt, same_aval, with_regions
 
+MOST_PRODUCTS = 4  # in one sum
 FEWEST, MOST = 256, 1 << 15  # products of two numbers
 
 
@@ -64,48 +68,59 @@ def _sum_of_products(matrix: Atom, vector: Atom, out: Variable, along_rows: bool
 
 
 def add_to_products(program: Program) -> Program:
-    """``a @ b + c`` becomes one operation."""
-    uses: dict[Atom, int] = {}
-    for x in (*(x for e in program.equations for x in e.inputs), *program.results):
-        uses[x] = uses.get(x, 0) + 1
-    waiting: dict[Atom, Equation] = {}  # products that only one equation reads
-    made: dict[Atom, str] = {}
-    equations: list[Equation] = []
+    """Sums of products, and what is added to them, become one operation."""
+    uses = Counter([x for e in program.equations for x in e.inputs])
+    uses.update(program.results)
+    waiting: dict[Atom, Equation] = {}  # products, and sums of them, that only one equation reads
+    stretched: set[Atom] = set()
+    equations: dict[Equation, None] = {}
     for equation in program.equations:
         if has_regions(equation):
             equation = with_regions(equation, add_to_products)
         if equation.primitive.name == "add":
-            found = _added(equation, waiting, made)
-            if found is not None:
-                product_of, equation = found
-                equations.remove(product_of)
-        elif equation.primitive.name == "matmul" and uses.get(equation.results[0]) == 1:
+            equation, replaced = _added(equation, waiting, stretched)
+            for e in replaced:
+                del equations[e]
+        if equation.primitive.name in ("matmul", "matmul_sum") and uses[equation.results[0]] == 1:
             waiting[equation.results[0]] = equation
-        made.update(dict.fromkeys(equation.results, equation.primitive.name))
-        equations.append(equation)
-    return rebuilt(program, equations, program.results)
+        if equation.primitive.name == "broadcast_to":
+            stretched.update(equation.results)
+        equations[equation] = None
+    return rebuilt(program, list(equations), program.results)
 
 
 def _added(
-    equation: Equation, waiting: dict[Atom, Equation], made: dict[Atom, str]
-) -> tuple[Equation, Equation] | None:
-    """A product that is added to something in memory, and the one equation for both."""
+    equation: Equation, waiting: Mapping[Atom, Equation], stretched: Container[Atom]
+) -> tuple[Equation, list[Equation]]:
+    """The sum as one equation, and those it replaces; itself, and none, if that is not possible."""
     (out,) = equation.results
-    for x, c in (equation.inputs, equation.inputs[::-1]):
-        source = waiting.get(x)
-        if source is None or x is c or not _can_begin_with(source, c, out, made):
-            continue
-        return source, Equation(matmul_add_p, [*source.inputs, c], {}, [out], equation.line)
-    return None
+    sources = [e for x in equation.inputs if (e := waiting.get(x)) is not None]
+    if len(set(sources)) < len(sources) or not all(_is_tiled(e, out) for e in sources):
+        return equation, []
+    others = [x for x in equation.inputs if x not in waiting]
+    factors = [x for e in sources for x in e.inputs[: len(e.inputs) // 2 * 2]]
+    starts = [*others, *(e.inputs[-1] for e in sources if len(e.inputs) % 2)]
+    if len(starts) > 1 or len(factors) > 2 * MOST_PRODUCTS or not sources:
+        return equation, []
+    if not all(x not in stretched and _can_begin(x, out) for x in others):
+        return equation, []
+    return Equation(matmul_sum_p, [*factors, *starts], {}, [out], equation.line), sources
 
 
-def _can_begin_with(source: Equation, c: Atom, out: Variable, made: dict[Atom, str]) -> bool:
-    a, b = source.inputs
-    if not a.aval.ndim == b.aval.ndim == out.aval.ndim == 2 or not 1 <= c.aval.ndim <= 2:
-        return False
-    dtypes = {x.aval.dtype for x in (a, b, c, out)}
-    if len(dtypes) != 1 or out.aval.dtype.char not in "fd" or c.aval.weak:
+def _is_tiled(source: Equation, out: Variable) -> bool:
+    """Whether tiles are for a product, or all of a sum of them, with the type of the result."""
+    a, b = source.inputs[:2]
+    if not a.aval.ndim == b.aval.ndim == 2 or a.aval.dtype != b.aval.dtype:
         return False
     (m, k), n = a.aval.shape, b.aval.shape[1]
-    fits = same(out.aval.shape[0], m) and same(out.aval.shape[1], n) and same(c.aval.shape[-1], n)
-    return fits and is_moderate_product(m, k, n, out.aval.dtype) and made.get(c) != "broadcast_to"
+    is_ours = is_tiny_product(m, k, n, out.aval.dtype) or is_moderate_product(
+        m, k, n, out.aval.dtype
+    )
+    return is_ours and same_aval(source.results[0].aval, out.aval)
+
+
+def _can_begin(x: Atom, out: Variable) -> bool:
+    """Whether sums of products can begin with ``x``: whole rows of the result's type."""
+    aval = x.aval
+    rows = 1 <= aval.ndim <= 2 and same(aval.shape[-1], out.aval.shape[-1])
+    return rows and aval.dtype == out.aval.dtype and not aval.weak
