@@ -144,7 +144,7 @@ def operations(equation: Equation) -> int:
     inner = [sum(map(operations, region.equations)) for region in regions(equation)]
     if name == "pieces":
         first, *last = inner
-        return (Form(**equation.params).count - len(last)) * first + sum(last)
+        return (_number(Form(**equation.params).count) - len(last)) * first + sum(last)
     if inner:
         return _iterations(equation) * (max(inner) if name == "branch" else sum(inner))
     return max((size(v.aval) for v in equation.results), default=0)

@@ -9,9 +9,10 @@ computes of one part of a batch it can then compute without the others.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ...autodiff.program import Atom, Equation
-from ..affine import is_one
+from ..affine import is_one, same
 
 Axis = tuple[Atom, int]
 
@@ -65,19 +66,23 @@ class Axes:
         found = []
         for root in dict.fromkeys(self.root(axis) for axis in starts):
             batch = Batch(dict(sets[root]))
-            if root not in barred and len(batch.axes) == len(sets[root]) and batch.length > 1:
+            of_one_axis = len(batch.axes) == len(sets[root])
+            if root not in barred and of_one_axis and batch.is_of_one_size():
                 found.append(batch)
         return found
 
 
 class Batch:
-    """The axis of each value that has one, and their size: 0 where they are not one number."""
+    """The axis of each value that has one, and its ``length``."""
 
     def __init__(self, axes: dict[Atom, int]) -> None:
         self.axes = axes
-        sizes = {x.aval.shape[k] for x, k in axes.items() if type(x.aval.shape[k]) is int}
-        known = all(type(x.aval.shape[k]) is int for x, k in axes.items())
-        self.length: int = sizes.pop() if known and len(sizes) == 1 else 0
+        self._sizes = [x.aval.shape[k] for x, k in axes.items()]
+        self.length: Any = self._sizes[0]
+
+    def is_of_one_size(self) -> bool:
+        """Whether all axes have the same size, and it may be more than 1."""
+        return not is_one(self.length) and all(same(self.length, size) for size in self._sizes)
 
     def __contains__(self, x: Atom) -> bool:
         return x in self.axes

@@ -16,7 +16,7 @@ from .joining import is_whole
 class Cut:
     """Makes equations for ``size`` examples of those for the whole batch."""
 
-    def __init__(self, batch: Batch, size: int) -> None:
+    def __init__(self, batch: Batch, size: Any) -> None:
         self.batch, self.size = batch, size
         self.made: dict[Atom, Atom] = {}
         self.equations: list[Equation] = []

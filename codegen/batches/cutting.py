@@ -21,14 +21,14 @@ from ...autodiff.core import Aval
 from ...autodiff.primitives.indexing import getitem_p
 from ...autodiff.program import Atom, Equation, Literal, Program, Variable
 from ...autodiff.rules import reduce_sum_p, weaken_p
-from ..affine import INDEX_OPERATIONS
+from ..affine import INDEX_OPERATIONS, product
 from ..costs import weight
 from ..passes.atoms import rebuilt, uniform_element
 from ..passes.loops import loop_of
 from .axes import Batch
 from .cut import Cut
 from .joining import axes_of
-from .pieces import pieces_p
+from .pieces import Form, pieces_p
 from .sums import NeedsWholeSumError, PartialSums
 
 LEAST_WORK = 1 << 19  # simple operations that a piece should take
@@ -123,23 +123,28 @@ def _examined(equations: list[Equation], constants: Iterable[Equation]) -> Group
         except NeedsWholeSumError:
             continue
         found.append(Group(equations, constants, batch, partial))
-    return max(found, key=lambda group: group.batch.length, default=None)
+    return max(found, key=lambda group: work_of(equations, group.batch), default=None)
 
 
 # How large a piece is.
 
 
 def piece_size(group: Group) -> int:
-    """Examples in a piece; 0 if cutting does not pay."""
-    length = group.batch.length
-    work = work_of(group.equations)
-    if work < 2 * LEAST_WORK:
+    """Examples in a piece; 0 if cutting does not pay. If the length of the batch is not known, this
+    does not depend on the length at hand: code is kept for other lengths, too.
+    """
+    length, work = group.batch.length, work_of(group.equations)
+    known = type(length) is int
+    if not work or (known and work < 2 * LEAST_WORK):
         return 0
+    examples = length if known else 1
     repeated = work - work_of(group.equations, group.batch)
-    least = math.ceil(max(LEAST_WORK, repeated / MOST_REPEATED) * length / work)
+    least = math.ceil(max(LEAST_WORK, repeated / MOST_REPEATED) * examples / work)
     step = LANES if _is_last(group) else ROWS
-    wanted = max(least, min(-(-length // MOST_PIECES), _most_in_cache(group)), 1)
-    size = -(-wanted // step) * step
+    wanted = min(_most_in_cache(group), -(-length // MOST_PIECES) if known else least)
+    size = -(-max(least, wanted, 1) // step) * step
+    if not known:
+        return size
     for even in range(size, size + size // 2 + 1, step):  # one without a rest is worth more
         if length % even == 0:
             size = even
@@ -161,17 +166,16 @@ def work_of(equations: Iterable[Equation], batch: Batch | None = None) -> int:
         elif batch is not None and not any(x in batch for x in (*e.inputs, *e.results)):
             continue
         elif e.primitive.name == "matmul":
-            total += _count(e.results[0]) * e.inputs[0].aval.shape[-1]
+            depth = e.inputs[0].aval.shape[-1]
+            total += _count(e.results[0]) * (depth if type(depth) is int else 1)
         elif e.primitive.name not in INDEX_OPERATIONS:
             total += max(map(_count, (*e.inputs, *e.results)), default=0) * weight(e)
     return total
 
 
 def _count(x: Atom) -> int:
-    total = 1
-    for dim in x.aval.shape:
-        total *= dim if type(dim) is int else 1
-    return total
+    """How many elements there are, where a size that is not known counts as 1."""
+    return product([dim for dim in x.aval.shape if type(dim) is int])
 
 
 def _is_last(group: Group) -> bool:
@@ -183,7 +187,8 @@ def _is_last(group: Group) -> bool:
 
 def _most_in_cache(group: Group) -> int:
     """Examples of which the values of an iteration fit into the cache."""
-    length, most = group.batch.length, 1
+    length = group.batch.length if type(group.batch.length) is int else 1
+    most = 1
     for e in group.equations:
         loop = loop_of(e)
         if loop is not None:
@@ -223,9 +228,9 @@ def _cut_group(group: Group, size: int, outs: Sequence[Variable]) -> list[Equati
     made = {v for e in group.all for v in e.results}
     inputs = dict.fromkeys(x for e in group.all for x in e.inputs)
     operands = [x for x in inputs if _is_operand(x, batch, made)]
-    rest = batch.length % size
+    rest = Form((), size, batch.length, (), ()).rest
     bodies = [_body(group, size, operands, outs)]
-    if rest:
+    if not (type(rest) is int and rest == size):
         bodies.append(_body(group, rest, operands, outs))
     params: dict[str, Any] = {
         "bodies": tuple(bodies),

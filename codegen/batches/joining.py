@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...autodiff.core import Aval
 from ...autodiff.primitives.indexing import part_shape
 from ...autodiff.program import Atom, Equation, Literal, Program, Variable
-from ..affine import is_one, reshape_groups
+from ..affine import is_one, reshape_groups, same
 from ..passes.atoms import acts, uniform_element
 from ..passes.loops import Loop, loop_of
 from ..passes.rewriting import is_elementwise
@@ -136,11 +136,9 @@ def _join_part(axes: Axes, x: Atom, part: Atom, index: Sequence[object]) -> None
 
 def is_whole(item: slice, dim: object) -> bool:
     """Whether a slice is all of an axis, as it lies."""
-    return (
-        item.start in (None, 0)
-        and item.step in (None, 1)
-        and (item.stop is None or (type(item.stop) is int and item.stop == dim))
-    )
+    starts = item.start is None or (type(item.start) is int and item.start == 0)
+    steps = item.step is None or is_one(item.step)
+    return starts and steps and (item.stop is None or same(item.stop, dim))
 
 
 def _join_embed(axes: Axes, equation: Equation) -> None:

@@ -19,22 +19,29 @@ from ...autodiff.structured import Structured
 class Form(NamedTuple):
     """The parameters of `pieces_p`."""
 
-    bodies: tuple[Program, ...]  # for a whole piece, and for the last one if that is shorter
+    bodies: tuple[Program, ...]  # for a whole piece, and for the last one if that may be shorter
     size: int  # of a piece
-    length: int  # of the batch
+    length: Any  # of the batch
     axes: tuple[int | None, ...]  # of each operand: the batch's, None where a piece gets all
     out_axes: tuple[int | None, ...]  # of each result; None: those of all pieces are stacked
 
     @property
-    def count(self) -> int:
-        return -(-self.length // self.size)
+    def count(self) -> Any:
+        """How many pieces there are."""
+        return (self.length + self.size - 1) // self.size
+
+    @property
+    def rest(self) -> Any:
+        """The examples of the last piece."""
+        return self.length - (self.count - 1) * self.size
 
     def body(self, number: int) -> Program:
         """What computes the piece with this number."""
-        return self.bodies[-1] if number == self.count - 1 else self.bodies[0]
+        is_short = number == self.count - 1 and self.rest < self.size
+        return self.bodies[-1] if is_short else self.bodies[0]
 
 
-def _cut(aval: Aval, axis: int | None, size: int) -> Aval:
+def _cut(aval: Aval, axis: int | None, size: Any) -> Aval:
     if axis is None:
         return aval
     shape = (*aval.shape[:axis], size, *aval.shape[axis + 1 :])
@@ -61,8 +68,7 @@ def _pieces(*operands: Value, **params: Any) -> tuple[Value, ...]:
 
 def _shape(*avals: Aval, **params: Any) -> tuple[Aval, ...]:
     form = Form(**params)
-    rest = form.length - (form.count - 1) * form.size
-    for body, size in zip(form.bodies, (form.size, rest), strict=False):
+    for body, size in zip(form.bodies, (form.size, form.rest), strict=False):
         wanted = [_cut(x, axis, size) for x, axis in zip(avals, form.axes, strict=True)]
         check_avals("pieces", "the parameters of a body", body.in_avals, wanted)
     out = map(strong, form.bodies[0].out_avals)

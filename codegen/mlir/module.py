@@ -260,7 +260,7 @@ class ModuleWriter:
         """A function for `call_batch_part`, which knows so many addresses."""
         return BatchPartWriter(self, self._part_name(), count)
 
-    def call_batch_part(self, part: BatchPartWriter, addresses: Sequence[str], steps: int) -> None:
+    def call_batch_part(self, part: BatchPartWriter, addresses: Sequence[str], steps: Any) -> None:
         """Has threads share the steps of a part, one at a time."""
         main, e = self.main, self.main.e
         self.parts.append(part.text())
@@ -269,7 +269,7 @@ class ModuleWriter:
         for i, pointer in enumerate(entries):
             at = e.op(f"llvm.getelementptr {frame}[{i}] : (!llvm.ptr) -> !llvm.ptr, i64")
             e.effect(f"llvm.store {pointer}, {at} : !llvm.ptr, !llvm.ptr")
-        self._call_parallel(part.name, frame, e.integer(steps), e.integer(1))
+        self._call_parallel(part.name, frame, main.size(steps), e.integer(1))
 
     def _call_alone(self, part: PartWriter, steps: Any) -> None:
         """Calls a part for all its steps."""

@@ -39,7 +39,7 @@ class _Pieces:
             return
         del writer.callbacks[callbacks:]  # only this thread may call Python
         e = outer.e
-        self._write_loop(addresses, e.integer(0), e.integer(self.form.count))
+        self._write_loop(addresses, e.integer(0), writer.main.size(self.form.count))
 
     def _write_loop(self, addresses: Sequence[str], begin: str, end: str) -> None:
         e, form = self.writer.main.e, self.form
@@ -49,13 +49,20 @@ class _Pieces:
         if len(form.bodies) == 1:
             self._write_piece(whole, addresses, number)
         else:
-            last = e.op(f"arith.cmpi eq, {number}, {e.integer(form.count - 1)} : i64")
+            short = self._is_short(number)
             with Inside(self.writer) as rest:
                 self._write_piece(form.bodies[1], addresses, number)
             with Inside(self.writer) as lines:
                 self._write_piece(whole, addresses, number)
-            e.lines += [f"scf.if {last} {{", *rest, "} else {", *lines, "}"]
+            e.lines += [f"scf.if {short} {{", *rest, "} else {", *lines, "}"]
         e.effect("}")
+
+    def _is_short(self, number: str) -> str:
+        """Whether this is the last piece, and not a whole one."""
+        e, size, form = self.writer.main.e, self.writer.main.size, self.form
+        last = e.compare("eq", number, size(form.count - 1), "i64")
+        fewer = e.compare("slt", size(form.rest), e.integer(form.size), "i64")
+        return e.binary("arith.andi", last, fewer, "i1")
 
     def _write_piece(self, body: Program, addresses: Sequence[str], number: str) -> None:
         """The piece with this number, of a batch that lies at these addresses."""
