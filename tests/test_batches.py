@@ -178,6 +178,25 @@ def test_arrays_that_the_function_holds(pieces):
     same(lambda x: xnp.scan(lambda s, h: (s + h, s[:, 0]), x, xnp.array(INPUTS))[1], STATES)
 
 
+def test_loops_in_other_regions(pieces):
+    def train(w, states, inputs):
+        loss = lambda w: network(w, states, inputs)[0]
+        return xnp.fori_loop(0, 3, lambda i, w: w - 0.1 * xnp.grad(loss)(w), w)
+
+    args = WEIGHTS, STATES, INPUTS
+    assert len(cuts(train, *args)) == 1
+    assert "pieces" not in [e.primitive.name for e in optimized(train, *args).equations]
+    numpy.testing.assert_allclose(xnp.jit(train)(*args), train(*args), rtol=1e-11)
+
+
+def test_large_arrays_that_all_pieces_read_are_read_together():
+    def f(w, h):
+        return xnp.fori_loop(0, 100, lambda i, h: xnp.tanh(h @ w), h)
+
+    for size, times in ((64, 1), (600, 0)):
+        assert len(cuts(f, numpy.ones((size, size)), numpy.ones((64, size)))) == times
+
+
 def test_batches_of_any_length(pieces):
     loss = xnp.jit(lambda *args: network(*args)[0])
     gradient = xnp.jit(xnp.grad(loss))

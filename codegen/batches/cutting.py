@@ -14,16 +14,16 @@ which are added up piece by piece, do not depend on that number.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ...autodiff.core import Aval
 from ...autodiff.primitives.indexing import getitem_p
-from ...autodiff.program import Atom, Equation, Literal, Program, Variable
+from ...autodiff.program import Atom, Equation, Literal, Program, Variable, regions
 from ...autodiff.rules import reduce_sum_p, weaken_p
 from ..affine import INDEX_OPERATIONS, product
-from ..costs import weight
-from ..passes.atoms import rebuilt, uniform_element
+from ..costs import is_moderate_product, weight
+from ..passes.atoms import is_known, rebuilt, uniform_element, with_regions
 from ..passes.loops import loop_of
 from .axes import Batch
 from .cut import Cut
@@ -33,6 +33,8 @@ from .sums import NeedsWholeSumError, PartialSums
 
 LEAST_WORK = 1 << 19  # simple operations that a piece should take
 CACHE_BYTES = 1 << 17  # that the values of one iteration of a piece should take together
+SHARED_BYTES = 1 << 19  # that a piece may read or sum up besides: weights, tables, their gradients
+SMALL_PRODUCT = 1 << 16  # multiplications for which BLAS uses no threads
 MOST_PIECES = 8  # where pieces are small: enough for threads to share
 SHARE_IN_BATCH = 0.9  # of the work, at least: the rest is done again for each piece
 UNKNOWN_TRIPS = 32  # taken for the number of iterations that only the run knows
@@ -69,6 +71,7 @@ def cut_batches(program: Program) -> Program:
         size = piece_size(group) if group is not None else 0
         if group is not None and size:
             equations = _replaced(equations, program.results, group, size)
+    equations = [e if e.primitive is pieces_p else with_regions(e, cut_batches) for e in equations]
     return rebuilt(program, equations, program.results)
 
 
@@ -135,7 +138,7 @@ def piece_size(group: Group) -> int:
     """
     length, work = group.batch.length, work_of(group.equations)
     known = type(length) is int
-    if not work or (known and work < 2 * LEAST_WORK):
+    if not work or (known and work < 2 * LEAST_WORK) or not _fits_beside(group):
         return 0
     examples = length if known else 1
     repeated = work - work_of(group.equations, group.batch)
@@ -143,13 +146,13 @@ def piece_size(group: Group) -> int:
     step = LANES if _is_last(group) else ROWS
     wanted = min(_most_in_cache(group), -(-length // MOST_PIECES) if known else least)
     size = -(-max(least, wanted, 1) // step) * step
-    if not known:
-        return size
-    for even in range(size, size + size // 2 + 1, step):  # one without a rest is worth more
-        if length % even == 0:
-            size = even
-            break
-    return size if size < length else 0
+    if known:
+        for even in range(size, size + size // 2 + 1, step):  # one without a rest is worth more
+            if length % even == 0:
+                size = even
+                break
+    is_cut = not known or size < length
+    return size if is_cut and _needs_no_blas(group, size) else 0
 
 
 def work_of(equations: Iterable[Equation], batch: Batch | None = None) -> int:
@@ -183,6 +186,47 @@ def _is_last(group: Group) -> bool:
     loops = [loop for e in group.equations if (loop := loop_of(e)) is not None]
     carried = [c.parameter for loop in loops for c in loop.carry]
     return any(group.batch.axes.get(v) == v.aval.ndim - 1 for v in carried)
+
+
+def _bodies(equations: Iterable[Equation]) -> Iterator[Program]:
+    """The regions of equations, and those in them."""
+    for e in equations:
+        for region in regions(e):
+            yield region
+            yield from _bodies(region.equations)
+
+
+def _fits_beside(group: Group) -> bool:
+    """Whether what every piece reads or sums up stays in its cache: else each would go through
+    memory for it, where the whole batch does so once.
+    """
+    total = 0
+    for body in _bodies(group.equations):
+        for v in body.parameters:
+            if v not in group.batch:
+                if not is_known(v.aval.shape):
+                    return False
+                total += _count(v) * v.aval.dtype.itemsize
+    return total <= SHARED_BYTES
+
+
+def _needs_no_blas(group: Group, size: int) -> bool:
+    """Whether all products of a piece are done in tiles, or are small: BLAS has threads of its
+    own, and is not to be called by several of ours at once.
+    """
+    cut = Cut(group.batch, size)
+    for body in _bodies(group.equations):
+        for e in body.equations:
+            if e.primitive.name != "matmul":
+                continue
+            (a, b), c = map(cut.aval, e.inputs), cut.aval(e.results[0])
+            if not is_known((*a.shape, *b.shape)):
+                return False
+            *rows, columns = c.shape or (1,)
+            in_tiles = is_moderate_product(product(rows), a.shape[-1], columns, c.dtype)
+            if not in_tiles and product(c.shape) * a.shape[-1] > SMALL_PRODUCT:
+                return False
+    return True
 
 
 def _most_in_cache(group: Group) -> int:
