@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from regions import equations
+from test_control_flow_random import arguments, bodies, texts, weighted
 
 import xnp
 from xnp.codegen.batches import cutting
@@ -372,3 +373,21 @@ def test_random_bodies(names, size, trips, gradient):
         found = xnp.jit(g)(*args)
     for a, b in zip(g(*args), found, strict=True):
         numpy.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-9)
+
+
+@settings(max_examples=25)
+@given(texts, st.integers(1, 3), st.integers(1, 3), st.booleans())
+def test_batches_of_random_bodies(statements, length, size, derivative):
+    """What `vmap` makes of a loop, and of its gradient, is a loop over a batch."""
+    made, args = bodies(statements, False), arguments(length)
+    many = tuple(numpy.stack([a, a * 0.5 - 0.2, 0.1 - a, a * 0.3]) for a in args)
+    gradient = lambda f: xnp.grad(weighted(f), (0, 1, 2, 3))
+    wrap = gradient if derivative else lambda f: f
+    examples = [wrap(made.plain)(*(a[k] for a in many)) for k in range(4)]
+    wanted = [numpy.stack(parts) for parts in zip(*examples, strict=True)]
+    with pytest.MonkeyPatch.context() as patch:
+        force(patch, size)
+        for f in (made.scan, made.fori):
+            found = xnp.jit(xnp.vmap(wrap(f)))(*many)
+            for a, b in zip(found, wanted, strict=True):
+                numpy.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8)
