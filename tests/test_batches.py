@@ -2,7 +2,7 @@
 
 import numpy
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from regions import equations
 from test_control_flow_random import arguments, bodies, texts, weighted
@@ -376,6 +376,7 @@ def test_random_bodies(names, size, trips, gradient):
 
 
 @settings(max_examples=25)
+@example(["v = np.switch(n % 4, [np.sin, lambda v: v, lambda v: v * s], v)"], 1, 1, True)
 @given(texts, st.integers(1, 3), st.integers(1, 3), st.booleans())
 def test_batches_of_random_bodies(statements, length, size, derivative):
     """What `vmap` makes of a loop, and of its gradient, is a loop over a batch."""

@@ -12,6 +12,10 @@ from ..passes.atoms import uniform_element, with_regions
 from .axes import Batch
 from .joining import is_whole
 
+# Whose parameters give the shape of the result, and a basic index.
+_WITH_SHAPE = frozenset({"broadcast_to", "reshape", "embed", "accumulate"})
+_WITH_INDEX = frozenset({"getitem", "setitem", "embed"})
+
 
 class Cut:
     """Makes equations for ``size`` examples of those for the whole batch."""
@@ -66,9 +70,9 @@ class Cut:
         """The parameters, which may speak of the size of the batch."""
         params, name = equation.params, equation.primitive.name
         changed = {}
-        if "shape" in params:
+        if name in _WITH_SHAPE:
             changed["shape"] = self.aval(equation.results[0]).shape
-        if "index" in params:
+        if name in _WITH_INDEX:
             whole = equation.results[0] if name == "embed" else equation.inputs[0]
             changed["index"] = self._index(whole, params["index"])
         return {**params, **changed}
