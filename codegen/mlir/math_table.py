@@ -104,8 +104,8 @@ _FORMULAS: dict[str, tuple[int, Callable[..., Any]]] = {
 
 
 # Inlined, a function keeps its constants in registers and needs no others to be saved, but is
-# compiled again for each use. A call costs less than 0.1 ns an element. So what is used often is
-# called.
+# compiled again for each use. So what is used more often is called, which costs less than 0.1 ns an
+# element.
 _INLINED_USES = 1
 _INLINED = '{passthrough = ["alwaysinline"], llvm.linkage = #llvm.linkage<internal>}'
 _CALLED = '{passthrough = ["noinline"], llvm.linkage = #llvm.linkage<internal>}'
