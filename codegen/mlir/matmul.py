@@ -237,26 +237,30 @@ def _unrolled(
     (m, n), e = c.shape, code.e
     lanes, e.lanes = e.lanes, n
     try:
-        rows = [[_row(code, b, i) for i in range(b.shape[0])] for _, b in factors]
+        right = [_row(code, b, k) for _, b in factors for k in range(b.shape[0])]
         for i in range(m):
-            total = "" if start is None else _row(code, start, i)
-            for (a, _), right in zip(factors, rows, strict=True):
-                total = _row_of_product(code, a, i, right, total)
-            _store_row(code, c, i, total)
+            left = [_element(code, a, i, k) for a, _ in factors for k in range(a.shape[1])]
+            first = "" if start is None else _row(code, start, i)
+            _store_row(code, c, i, _weighted_sum(code, left, right, first, c.dtype))
     finally:
         e.lanes = lanes
 
 
-def _row_of_product(code: Code, a: Strided, i: int, right: Sequence[str], total: str) -> str:
-    """``total``, if there is one, and row ``i`` of a times these rows."""
-    e, element = code.e, element_type(a.dtype)
-    for j, row in enumerate(right):
-        factor = e.splat(_element(code, a, i, j), element)
-        if not total:
-            total = e.binary("arith.mulf", factor, row, element)
+def _weighted_sum(
+    code: Code, left: Sequence[str], right: Sequence[str], start: str, dtype: DType
+) -> str:
+    """The sum of the rows on the right times these numbers, as two sums side by side: in a loop
+    the next iteration waits for it.
+    """
+    e, element = code.e, element_type(dtype)
+    sums = [start, ""]
+    for k, (factor, row) in enumerate(zip(left, right, strict=True)):
+        which, wide = k % 2 if len(left) > 2 else 0, e.splat(factor, element)
+        if sums[which]:
+            sums[which] = e.fma(wide, row, sums[which], element)
         else:
-            total = e.fma(factor, row, total, element)
-    return total
+            sums[which] = e.binary("arith.mulf", wide, row, element)
+    return e.binary("arith.addf", *sums, element) if sums[1] else sums[0]
 
 
 def _element(code: Code, x: Strided, i: int, j: int) -> str:
