@@ -461,10 +461,10 @@ class Planner:
             ]
         pairs = self.reusable.get(equation, {})
         results = [
-            self._place_taken(v, equation.inputs[pairs[j]])
+            self._place_taken(equation, j, pairs[j])
             if j in pairs
             else self._operation_result(equation, j)
-            for j, v in enumerate(equation.results)
+            for j in range(len(equation.results))
         ]
         step = Operation(len(self.steps), equation, operands, results)
         self.steps.append(step)
@@ -492,18 +492,18 @@ class Planner:
         self.outside.pop()
         return self.temporary(v.aval)
 
-    def _place_taken(self, v: Variable, x: Atom) -> Place:
+    def _place_taken(self, equation: Equation, j: int, i: int) -> Place:
         """The place of a region's result: that of an operand which nothing reads any more. A result
         of the Program that does not belong there is written to where it does at once; small ones
         have places of their own, which LLVM turns into registers.
         """
-        place = self.place_of(x)
+        v, place = equation.results[j], self.place_of(equation.inputs[i])
         number = self.result_of.get(v)
         fits = number is None or self.donated.get(place.buffer) == number
         same = place.shape == v.aval.shape and place.dtype == v.aval.dtype
         if fits and same and self._is_ours(place) and not is_small(place.buffer.nbytes):
             return place
-        return self._new_place(v)
+        return self._operation_result(equation, j)
 
     def _add_result(self, number: int, x: Atom) -> None:
         place = self.places.get(x)

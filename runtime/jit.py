@@ -199,9 +199,9 @@ class Jit(NativeEntry):
             plain = Uncompiled(self._fun, call, environment, error)
             family.fail(plain)
             if isinstance(error, ContainerWriteError):
-                self._container_writes += 1
-                if self._container_writes >= FAILURES:  # one that grows has another type each time
-                    self._always = plain
+                self._container_writes += 1  # one that grows has another type each time
+            if self._container_writes >= FAILURES or not environment.unchanged():
+                self._always = plain  # what it writes, and reads, is not to be written twice again
             self._note(call, plain, start)
             return plain
         if before.has_changed():

@@ -190,6 +190,20 @@ def test_loops_in_other_regions(pieces):
     numpy.testing.assert_allclose(xnp.jit(train)(*args), train(*args), rtol=1e-11)
 
 
+def test_libraries_are_not_called_by_every_piece():
+    def f(a, s):
+        return xnp.fori_loop(0, 20, lambda i, s: xnp.tanh(s @ xnp.linalg.inv(a + i)), s)
+
+    def g(w, s):
+        s = xnp.fori_loop(0, 20, lambda i, s: xnp.tanh(s), s) @ w
+        return xnp.fori_loop(0, 20, lambda i, s: xnp.tanh(s), s)
+
+    assert not cuts(f, numpy.eye(64), numpy.ones((1024, 64)))
+    assert len(cuts(g, numpy.eye(64), numpy.ones((512, 64)))) == 1
+    large = cuts(g, numpy.eye(1200), numpy.ones((512, 1200)))
+    assert all(len(e.params["bodies"][0].equations) == 1 for e in large)
+
+
 def test_large_arrays_that_all_pieces_read_are_read_together():
     def f(w, h):
         return xnp.fori_loop(0, 100, lambda i, h: xnp.tanh(h @ w), h)
@@ -214,6 +228,20 @@ def test_batches_of_any_length(pieces):
         found, number = f(x)
         assert (found == x * 8).all()
         assert number == 3.5
+
+
+def test_batches_along_another_axis(pieces):
+    """Where the values of a piece do not lie side by side."""
+
+    def f(x):
+        step = lambda i, s: xnp.sin(s) + s[::-1] * 0.1
+        y = xnp.cos(xnp.fori_loop(0, 5, step, x))
+        y = xnp.cond(xnp.array(True), lambda y: xnp.cumsum(y, axis=0), lambda y: y, y)
+        return y, xnp.fori_loop(0, 5, step, y)
+
+    same(f, STATES.T.copy())
+    same(f, RNG.normal(size=(50, B)))  # where what is carried is not copied
+    same(xnp.grad(lambda x: xnp.sum(f(x)[1] ** 2)), RNG.normal(size=(50, B)))
 
 
 # What cannot be cut is not.

@@ -27,13 +27,13 @@ from ..passes.atoms import is_known, rebuilt, uniform_element, with_regions
 from ..passes.loops import loop_of
 from .axes import Batch
 from .cut import Cut
-from .joining import axes_of
+from .joining import axes_of, is_library_call
 from .pieces import Form, pieces_p
 from .sums import NeedsWholeSumError, PartialSums
 
 LEAST_WORK = 1 << 19  # simple operations that a piece should take
 CACHE_BYTES = 1 << 17  # that the values of one iteration of a piece should take together
-SHARED_BYTES = 1 << 19  # that a piece may read or sum up besides: weights, tables, their gradients
+SHARED_BYTES = 1 << 20  # of what pieces read or sum up besides, counted in each loop anew
 SMALL_PRODUCT = 1 << 16  # multiplications for which BLAS uses no threads
 MOST_PIECES = 8  # where pieces are small: enough for threads to share
 SHARE_IN_BATCH = 0.9  # of the work, at least: the rest is done again for each piece
@@ -138,7 +138,7 @@ def piece_size(group: Group) -> int:
     """
     length, work = group.batch.length, work_of(group.equations)
     known = type(length) is int
-    if not work or (known and work < 2 * LEAST_WORK) or not _fits_beside(group):
+    if not work or (known and work < 2 * LEAST_WORK) or not _is_possible(group):
         return 0
     examples = length if known else 1
     repeated = work - work_of(group.equations, group.batch)
@@ -196,18 +196,22 @@ def _bodies(equations: Iterable[Equation]) -> Iterator[Program]:
             yield from _bodies(region.equations)
 
 
-def _fits_beside(group: Group) -> bool:
-    """Whether what every piece reads or sums up stays in its cache: else each would go through
-    memory for it, where the whole batch does so once.
+def _is_possible(group: Group) -> bool:
+    """Whether what every piece reads or sums up besides its examples stays in its cache: else each
+    would go through memory for it, where the whole batch does so once. And whether it calls no
+    library, for each piece would call it again, and several threads at once.
     """
+    bodies = list(_bodies(group.equations))
+    made = {v for e in group.equations for v in e.results}
+    given = {x for e in group.equations for x in e.inputs if x not in made}
     total = 0
-    for body in _bodies(group.equations):
-        for v in body.parameters:
-            if v not in group.batch:
-                if not is_known(v.aval.shape):
-                    return False
-                total += _count(v) * v.aval.dtype.itemsize
-    return total <= SHARED_BYTES
+    for v in (*given, *(v for body in bodies for v in body.parameters)):
+        if v not in group.batch:
+            if not is_known(v.aval.shape):
+                return False
+            total += _count(v) * v.aval.dtype.itemsize
+    all_equations = [*group.equations, *(e for body in bodies for e in body.equations)]
+    return total <= SHARED_BYTES and not any(map(is_library_call, all_equations))
 
 
 def _needs_no_blas(group: Group, size: int) -> bool:
@@ -215,17 +219,17 @@ def _needs_no_blas(group: Group, size: int) -> bool:
     own, and is not to be called by several of ours at once.
     """
     cut = Cut(group.batch, size)
-    for body in _bodies(group.equations):
-        for e in body.equations:
-            if e.primitive.name != "matmul":
-                continue
-            (a, b), c = map(cut.aval, e.inputs), cut.aval(e.results[0])
-            if not is_known((*a.shape, *b.shape)):
-                return False
-            *rows, columns = c.shape or (1,)
-            in_tiles = is_moderate_product(product(rows), a.shape[-1], columns, c.dtype)
-            if not in_tiles and product(c.shape) * a.shape[-1] > SMALL_PRODUCT:
-                return False
+    bodies = _bodies(group.equations)
+    for e in (*group.equations, *(e for body in bodies for e in body.equations)):
+        if e.primitive.name != "matmul":
+            continue
+        (a, b), c = map(cut.aval, e.inputs), cut.aval(e.results[0])
+        if not is_known((*a.shape, *b.shape)):
+            return False
+        *rows, columns = c.shape or (1,)
+        in_tiles = is_moderate_product(product(rows), a.shape[-1], columns, c.dtype)
+        if not in_tiles and product(c.shape) * a.shape[-1] > SMALL_PRODUCT:
+            return False
     return True
 
 

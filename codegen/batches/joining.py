@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from ...autodiff.core import Aval
 from ...autodiff.primitives.indexing import part_shape
 from ...autodiff.program import Atom, Equation, Literal, Program, Variable
-from ..affine import is_one, reshape_groups, same
-from ..passes.atoms import acts, uniform_element
+from ..affine import INDEX_OPERATIONS, is_one, reshape_groups, same
+from ..passes.atoms import acts, has_regions, uniform_element
 from ..passes.loops import Loop, loop_of
 from ..passes.rewriting import is_elementwise
 from .axes import Axes
@@ -32,6 +32,13 @@ def _visit(axes: Axes, equations: Sequence[Equation]) -> None:
             _join_broadcast(axes, equation)
         else:
             axes.bar(*equation.inputs, *equation.results)
+
+
+def is_library_call(equation: Equation) -> bool:
+    """Whether nothing is known of what an equation costs: it has no rule here."""
+    name = equation.primitive.name
+    known = name in _RULES or is_elementwise(equation.primitive) or name in INDEX_OPERATIONS
+    return not known and not has_regions(equation)
 
 
 def _visit_region(axes: Axes, region: Program) -> None:

@@ -27,13 +27,16 @@ def note_failure(nest: Any, bad: str, number: str, what: Any, size: str) -> None
     e.effect(f"scf.if {some} {{")
     one = number if e.lanes == 1 else _first(e, bad, number)
     with e.scalar():
-        before = e.op(f"llvm.load {status} : !llvm.ptr -> i64")
-        fine = e.compare("eq", before, e.integer(0), "i64")
-        for slot, value in enumerate((e.integer(code), one, size)):
-            at = f"{status}[{slot}] : (!llvm.ptr) -> !llvm.ptr, i64"
-            pointer = e.op(f"llvm.getelementptr {at}")
-            old = e.op(f"llvm.load {pointer} : !llvm.ptr -> i64")
-            e.effect(f"llvm.store {e.select(fine, value, old, 'i64')}, {pointer} : i64, !llvm.ptr")
+        pair = e.op(
+            f"llvm.cmpxchg {status}, {e.integer(0)}, {e.integer(code)} monotonic monotonic : "
+            "!llvm.ptr, i64"
+        )
+        first = e.op(f"llvm.extractvalue {pair}[1] : !llvm.struct<(i64, i1)>")
+        e.effect(f"scf.if {first} {{")  # of threads, one
+        for slot, value in enumerate((one, size), 1):
+            at = e.op(f"llvm.getelementptr {status}[{slot}] : (!llvm.ptr) -> !llvm.ptr, i64")
+            e.effect(f"llvm.store {value}, {at} : i64, !llvm.ptr")
+        e.effect("}")
     e.effect("}")
 
 
