@@ -214,7 +214,7 @@ COUNTS: dict[str, Callable[[Equation], float]] = {
     **{f"reduce_{name}": _of_input() for name in REDUCTIONS},
     **{name: _of_input() for name in ("argmax", "argmin", "cumsum", "cumprod")},
     "recurrence": _of_input(2),
-    **dict.fromkeys(("argsort", "argpartition", "partition_order", "lexsort"), _sort),
+    **dict.fromkeys(("argsort", "argpartition", "partition_order", "lexsort", "sort"), _sort),
     **dict.fromkeys(("fft_c2c", "fft_r2c", "fft_c2r"), _fourier),
     "solve": _solve,
     "inv": _cubic(2),

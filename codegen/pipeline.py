@@ -17,6 +17,7 @@ from .passes.loops import hoist
 from .passes.products import add_to_products, expand_products
 from .passes.residuals import move_residuals
 from .passes.simplify import simplify
+from .passes.sorting import sort_values
 
 Pass = Callable[[Program], Program]
 Hook = Callable[[str, Program], None]
@@ -76,6 +77,7 @@ def _optimized(program: Program, hook: Hook | None, check: bool) -> Program:
         program = run("simplify", simplify, program)
         program = run("drop dead", drop_dead, program)
     last: list[tuple[str, Pass]] = [
+        ("sort values", sort_values),
         ("expand products", expand_products),
         ("move residuals", move_residuals),
         ("cut batches", cut_batches),

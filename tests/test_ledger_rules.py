@@ -54,9 +54,10 @@ GAPS = {
     **{(name, "cpu"): "SciPy is called: its own code is native" for name in CALLED_OF_SCIPY},
     **{
         (name, rule): "made for code generation only"
-        for name in ("pieces", "matmul_sum")
+        for name in ("pieces", "matmul_sum", "sort")
         for rule in ("jvp", "vjp", "batch")
     },
+    ("sort", "cpu"): "NumPy is called: its own code is native",
     ("unstack", "cpu"): "it is bound outside of Programs only",
     ("round_number", "cpu"): "Python is called: it rounds decimal numbers exactly",
     **{(name, "cpu"): "nothing to call: the size is not known" for name in ("nonzero", "roots")},
@@ -74,6 +75,7 @@ UNEXERCISED = {
         "regions: see test_control_flow.py",
     ),
     "matmul_sum": "made when a Program is optimised: see test_products.py",
+    "sort": "made when a Program is optimised: see test_sorting.py",
     "pieces": "made when a Program is optimised: see test_batches.py",
     "unstack": "the slices of xs in a scan that Python runs: see test_control_flow.py",
 }

@@ -168,3 +168,23 @@ def test_weights_without_weight_are_refused():
         pytest.raises(ValueError, match="Weights included NaN, inf or were all zero"),
     ):
         traced(lambda x: np.quantile(x, 0.5, weights=0 * x, method="inverted_cdf"), TIES)
+
+
+def test_values_whose_order_nobody_asks_for_are_sorted_themselves():
+    names = lambda f, *args: [
+        e.primitive.name for e in np.jit(f).inspect(*args).optimized.equations
+    ]
+    x = numpy.random.default_rng(0).normal(size=(6, 5))
+    assert names(np.sort, x) == ["sort"]
+    assert "sort" in names(lambda x: np.median(x, axis=1), x)
+    assert "sort" not in names(lambda x: (np.sort(x), np.argsort(x, kind="stable")), x)
+    assert "sort" not in names(np.grad(lambda x: np.sum(np.sort(x) ** 3)), x)
+    special = numpy.array([numpy.nan, 2.0, -numpy.inf, -0.0, 0.0, numpy.inf, -1.0])
+    for values in (x, special, special + 1j * special[::-1], (x * 9).astype("i2"), x > 0, x[:0]):
+        for axis in range(-1, values.ndim):
+            numpy.testing.assert_array_equal(
+                np.jit(lambda x, axis=axis: np.sort(x, axis=axis))(values),
+                numpy.sort(values, axis=axis),
+            )
+    loop = lambda x: np.fori_loop(0, 3, lambda i, x: np.sort(x * -1.0, axis=0), x)
+    numpy.testing.assert_array_equal(np.jit(loop)(x), loop(x))

@@ -14,7 +14,7 @@ from ...autodiff.program import Atom, Equation, Program, Variable
 from ...autodiff.rules import broadcast_to_p, reduce_sum_p, reshape_p
 from ..affine import product, same
 from ..costs import is_moderate_product, is_tiny_product
-from ..fused_products import matmul_sum_p
+from ..fused import matmul_sum_p
 from .atoms import has_regions, rebuilt, same_aval, with_regions
 
 MOST_PRODUCTS = 4  # in one sum

@@ -1,5 +1,8 @@
-"""`matmul_sum_p`: a sum of products of matrices, and of an array. Code is generated for it: tiles
-sum up all of them in registers, and what a loop carries is added to where it lies.
+"""Several equations as one, for code generation only.
+
+`matmul_sum_p` is a sum of products of matrices, and of an array: tiles sum up all of them in
+registers, and what a loop carries is added to where it lies. `sort_p` is what one places in order
+by the order that one computes: NumPy sorts values faster than it finds their order.
 """
 
 from __future__ import annotations
@@ -23,3 +26,8 @@ def _shape(a: Aval, b: Aval, *_: Aval) -> Aval:
 
 # matmul_sum a b a' b' ... [c]: the products of each pair, and c, which is broadcast.
 matmul_sum_p = Primitive("matmul_sum", _matmul_sum, shape=_shape)
+sort_p = Primitive(
+    "sort",
+    lambda x, *, axis: np.sort(x, axis=axis),
+    shape=lambda x, *, axis: Aval(x.shape, x.dtype),
+)

@@ -1,0 +1,38 @@
+"""Sorting: values whose order nobody asks for are sorted themselves."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ...autodiff.program import Atom, Equation, Program
+from ..fused import sort_p
+from .atoms import has_regions, rebuilt, same_aval, with_regions
+
+
+def sort_values(program: Program) -> Program:
+    """``permute x (argsort x)`` becomes ``sort x``, if nothing else reads the order: derivatives
+    do. Among equal numbers the order is then NumPy's, which is that of an unstable sort.
+    """
+    uses = Counter([x for e in program.equations for x in e.inputs])
+    uses.update(program.results)
+    orders: dict[Atom, Equation] = {}
+    equations = []
+    for equation in program.equations:
+        if has_regions(equation):
+            equation = with_regions(equation, sort_values)
+        if equation.primitive.name == "argsort" and uses[equation.results[0]] == 1:
+            orders[equation.results[0]] = equation
+        elif equation.primitive.name == "permute":
+            equation = _sorted(equation, orders)
+        equations.append(equation)
+    return rebuilt(program, equations, program.results)
+
+
+def _sorted(equation: Equation, orders: dict[Atom, Equation]) -> Equation:
+    x, order = equation.inputs
+    source, axis = orders.get(order), equation.params["axis"]
+    if source is None or source.inputs[0] is not x or source.params["axis"] != axis:
+        return equation
+    if x.aval.weak or not same_aval(x.aval, equation.results[0].aval):
+        return equation
+    return Equation(sort_p, [x], {"axis": axis}, equation.results, equation.line)
