@@ -180,7 +180,7 @@ def test_values_whose_order_nobody_asks_for_are_sorted_themselves():
     assert "sort" not in names(lambda x: (np.sort(x), np.argsort(x, kind="stable")), x)
     assert "sort" not in names(np.grad(lambda x: np.sum(np.sort(x) ** 3)), x)
     special = numpy.array([numpy.nan, 2.0, -numpy.inf, -0.0, 0.0, numpy.inf, -1.0])
-    for values in (x, special, special + 1j * special[::-1], (x * 9).astype("i2"), x > 0, x[:0]):
+    for values in (x, special, x + 1j * numpy.round(x), (x * 9).astype("i2"), x > 0, x[:0]):
         for axis in range(-1, values.ndim):
             numpy.testing.assert_array_equal(
                 np.jit(lambda x, axis=axis: np.sort(x, axis=axis))(values),
