@@ -156,6 +156,28 @@ def test_transposes_are_merged_and_stay_in_front_of_matmul():
     assert optimized_names(lambda a: a.T.sum((0, 2)), a) == ["reduce_sum"]
 
 
+def test_transposes_around_elementwise_operations_go():
+    a, b = numpy.arange(24.0).reshape(2, 3, 4), numpy.ones((2, 1, 4))
+    turned = lambda a: a.transpose(2, 0, 1)
+    back = lambda a: a.transpose(1, 2, 0)
+    check = lambda f, *args: check_same(program_of(f, args), args)
+    f = lambda a, b: back(xnp.where(turned(a) > 1, xnp.sin(turned(a)) * turned(b), 2.0))
+    assert sorted(optimized_names(f, a, b)) == ["greater", "multiply", "select", "sin"]
+    check(f, a, b)
+    shared = lambda a: (back(xnp.exp(turned(a))), xnp.exp(turned(a)) + 1)
+    check(shared, a)
+    for kept in (
+        lambda a, b: (turned(a) + back(b.transpose(2, 1, 0))).T,  # of another order
+        lambda a, b: back(turned(a) + numpy.arange(12.0).reshape(4, 1, 3)),
+        lambda a, b: back(turned(a) * turned(a)[0]),
+        lambda a, b: back(xnp.cumsum(turned(a), axis=0)),
+    ):
+        assert "transpose" in optimized_names(kept, a, numpy.ones((2, 3, 4)))
+        check(kept, a, numpy.ones((2, 3, 4)))
+    fortran = numpy.asfortranarray(a)
+    assert (xnp.jit(lambda x: x * 2 + 1)(fortran) == a * 2 + 1).all()
+
+
 def test_broadcasts_move_inwards():
     row, square = numpy.array([0.5, 1.5]), numpy.ones((3, 2))
     stretched = optimized_names(lambda r: xnp.sin(xnp.broadcast_to(r, (3, 2))) * 2 + 1, row)

@@ -12,11 +12,20 @@ A simplified Program is for code generation, not for differentiation: `stop_grad
 from __future__ import annotations
 
 from ...autodiff.program import Program
-from . import accumulation, arithmetic, branches, constants, forwarding, movement, sums
+from . import (
+    accumulation,
+    arithmetic,
+    branches,
+    constants,
+    forwarding,
+    movement,
+    sums,
+    transposing,
+)
 from .rewriting import Rewriter, Rules
 from .stretching import shrink_elementwise
 
-FAMILIES = (arithmetic, movement, sums, forwarding, accumulation)
+FAMILIES = (arithmetic, movement, transposing, sums, forwarding, accumulation)
 RULES: Rules = {
     name: [rule for family in FAMILIES for rule in family.RULES.get(name, ())]
     for family in FAMILIES
