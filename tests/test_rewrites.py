@@ -167,13 +167,13 @@ def test_transposes_around_elementwise_operations_go():
     shared = lambda a: (back(xnp.exp(turned(a))), xnp.exp(turned(a)) + 1)
     check(shared, a)
     for kept in (
-        lambda a, b: (turned(a) + back(b.transpose(2, 1, 0))).T,  # of another order
+        lambda a, b: back(turned(a) + b.transpose(0, 2, 1)),  # of another order
         lambda a, b: back(turned(a) + numpy.arange(12.0).reshape(4, 1, 3)),
         lambda a, b: back(turned(a) * turned(a)[0]),
         lambda a, b: back(xnp.cumsum(turned(a), axis=0)),
     ):
-        assert "transpose" in optimized_names(kept, a, numpy.ones((2, 3, 4)))
-        check(kept, a, numpy.ones((2, 3, 4)))
+        assert "transpose" in optimized_names(kept, a, numpy.ones((4, 3, 2)))
+        check(kept, a, numpy.ones((4, 3, 2)))
     fortran = numpy.asfortranarray(a)
     assert (xnp.jit(lambda x: x * 2 + 1)(fortran) == a * 2 + 1).all()
 
