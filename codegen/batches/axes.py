@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...autodiff.core import Aval
 from ...autodiff.program import Atom, Equation
 from ..affine import is_one, same
 
@@ -50,10 +51,15 @@ class Axes:
         for k in range(y.aval.ndim):
             self.join((x, k + shift), (y, k))
 
-    def join_aligned(self, x: Atom, out: Atom) -> None:
-        """Joins the axes of what is broadcast with those of the result."""
-        first = out.aval.ndim - x.aval.ndim
-        for k, dim in enumerate(x.aval.shape):
+    def join_aligned(
+        self, x: Atom, out: Atom, end: int | None = None, count: int | None = None
+    ) -> None:
+        """Joins the axes of what is broadcast, or the first ``count`` of them, with those of the
+        result that end at ``end``.
+        """
+        lead = x.aval.shape[:count]
+        first = (out.aval.ndim if end is None else end) - len(lead)
+        for k, dim in enumerate(lead):
             if not is_one(dim) or is_one(out.aval.shape[first + k]):
                 self.join((x, k), (out, first + k))
 
@@ -70,6 +76,13 @@ class Axes:
             if root not in barred and of_one_axis and batch.is_of_one_size():
                 found.append(batch)
         return found
+
+
+def resized(aval: Aval, axis: int | None, size: Any) -> Aval:
+    """The type of an array with another size of an axis; None: of none."""
+    if axis is None:
+        return aval
+    return aval._replace(shape=(*aval.shape[:axis], size, *aval.shape[axis + 1 :]))
 
 
 class Batch:

@@ -9,7 +9,7 @@ from ...autodiff.core import Aval
 from ...autodiff.program import Atom, Equation, Literal, Program, Variable
 from ...autodiff.rules import broadcast_to_p
 from ..passes.atoms import uniform_element, with_regions
-from .axes import Batch
+from .axes import Batch, resized
 from .joining import is_whole
 
 # Whose parameters give the shape of the result, and a basic index.
@@ -26,11 +26,7 @@ class Cut:
         self.equations: list[Equation] = []
 
     def aval(self, x: Atom) -> Aval:
-        if x not in self.batch:
-            return x.aval
-        axis, shape = self.batch.axes[x], list(x.aval.shape)
-        shape[axis] = self.size
-        return x.aval._replace(shape=tuple(shape))
+        return resized(x.aval, self.batch.axes.get(x), self.size)
 
     def parameter(self, x: Atom) -> Variable:
         """A new variable that stands for ``x``."""

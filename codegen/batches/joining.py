@@ -92,10 +92,7 @@ def _join_matmul(axes: Axes, equation: Equation) -> None:
         axes.join((a, m - 2), (out, last))
         last -= 1
     for x in (a, b):
-        for k in range(x.aval.ndim - 2):
-            at = last + 1 - (x.aval.ndim - 2) + k
-            if not is_one(x.aval.shape[k]) or is_one(out.aval.shape[at]):
-                axes.join((x, k), (out, at))
+        axes.join_aligned(x, out, last + 1, max(x.aval.ndim - 2, 0))
 
 
 def _join_transpose(axes: Axes, equation: Equation) -> None:
@@ -175,10 +172,7 @@ def _join_gather(axes: Axes, equation: Equation) -> None:
     (x, *indices), (out,) = equation.inputs, equation.results
     lead = out.aval.ndim - (x.aval.ndim - len(indices))
     for i in indices:
-        first = lead - i.aval.ndim
-        for k, dim in enumerate(i.aval.shape):
-            if not is_one(dim) or is_one(out.aval.shape[first + k]):
-                axes.join((i, k), (out, first + k))
+        axes.join_aligned(i, out, lead)
     axes.bar(x, axes=range(len(indices)))
     for k in range(len(indices), x.aval.ndim):
         axes.join((x, k), (out, lead + k - len(indices)))
@@ -188,8 +182,7 @@ def _join_accumulate(axes: Axes, equation: Equation) -> None:
     (value, *indices), (out,) = equation.inputs, equation.results
     lead = value.aval.ndim - (out.aval.ndim - len(indices))
     for i in indices:
-        for k in range(i.aval.ndim):
-            axes.join((i, k), (value, lead - i.aval.ndim + k))
+        axes.join_aligned(i, value, lead)
     axes.bar(out, axes=range(len(indices)))
     for k in range(len(indices), out.aval.ndim):
         axes.join((out, k), (value, lead + k - len(indices)))

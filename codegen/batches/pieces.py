@@ -14,6 +14,7 @@ from ...autodiff.core import Aval, Value
 from ...autodiff.program import Program
 from ...autodiff.regions import check_avals, strong
 from ...autodiff.structured import Structured
+from .axes import resized
 
 
 class Form(NamedTuple):
@@ -41,13 +42,6 @@ class Form(NamedTuple):
         return self.bodies[-1] if is_short else self.bodies[0]
 
 
-def _cut(aval: Aval, axis: int | None, size: Any) -> Aval:
-    if axis is None:
-        return aval
-    shape = (*aval.shape[:axis], size, *aval.shape[axis + 1 :])
-    return aval._replace(shape=shape)
-
-
 def _part(x: Value, axis: int | None, start: int, stop: int) -> Value:
     return x if axis is None else x[(slice(None),) * axis + (slice(start, stop),)]
 
@@ -69,11 +63,11 @@ def _pieces(*operands: Value, **params: Any) -> tuple[Value, ...]:
 def _shape(*avals: Aval, **params: Any) -> tuple[Aval, ...]:
     form = Form(**params)
     for body, size in zip(form.bodies, (form.size, form.rest), strict=False):
-        wanted = [_cut(x, axis, size) for x, axis in zip(avals, form.axes, strict=True)]
+        wanted = [resized(x, axis, size) for x, axis in zip(avals, form.axes, strict=True)]
         check_avals("pieces", "the parameters of a body", body.in_avals, wanted)
     out = map(strong, form.bodies[0].out_avals)
     return tuple(
-        Aval((form.count, *x.shape), x.dtype) if axis is None else _cut(x, axis, form.length)
+        Aval((form.count, *x.shape), x.dtype) if axis is None else resized(x, axis, form.length)
         for x, axis in zip(out, form.out_axes, strict=True)
     )
 

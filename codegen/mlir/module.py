@@ -264,12 +264,17 @@ class ModuleWriter:
         """Has threads share the steps of a part, one at a time."""
         main, e = self.main, self.main.e
         self.parts.append(part.text())
-        entries = [main.status, main.sizes, *addresses]
-        frame = main.scratch(8 * len(entries))
-        for i, pointer in enumerate(entries):
-            at = e.op(f"llvm.getelementptr {frame}[{i}] : (!llvm.ptr) -> !llvm.ptr, i64")
-            e.effect(f"llvm.store {pointer}, {at} : !llvm.ptr, !llvm.ptr")
+        frame = self._pointer_table([main.status, main.sizes, *addresses])
         self._call_parallel(part.name, frame, main.size(steps), e.integer(1))
+
+    def _pointer_table(self, pointers: Sequence[str]) -> str:
+        """The address of a table of them, on the stack."""
+        main, e = self.main, self.main.e
+        table = main.scratch(8 * len(pointers))
+        for i, pointer in enumerate(pointers):
+            at = e.op(f"llvm.getelementptr {table}[{i}] : (!llvm.ptr) -> !llvm.ptr, i64")
+            e.effect(f"llvm.store {pointer}, {at} : !llvm.ptr, !llvm.ptr")
+        return table
 
     def _call_alone(self, part: PartWriter, steps: Any) -> None:
         """Calls a part for all its steps."""
@@ -326,11 +331,7 @@ class ModuleWriter:
         number = len(self.callbacks)
         self.callbacks.append(step)
         places = [x for x in step.operands if not isinstance(x, Literal)] + step.results
-        table = main.scratch(8 * len(places))
-        for i, place in enumerate(places):
-            at = e.op(f"llvm.getelementptr {table}[{i}] : (!llvm.ptr) -> !llvm.ptr, i64")
-            pointer = pointer_to(self, place)
-            e.effect(f"llvm.store {pointer}, {at} : !llvm.ptr, !llvm.ptr")
+        table = self._pointer_table([pointer_to(self, place) for place in places])
         fine = e.op(
             f"llvm.call @{self.name}_callback({e.integer(number)}, {table}, %sizes, "
             f"{main.status}) : (i64, !llvm.ptr, !llvm.ptr, !llvm.ptr) -> i64"

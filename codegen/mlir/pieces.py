@@ -28,7 +28,7 @@ class _Pieces:
         writer, places = self.writer, [*self.step.operands, *self.step.results]
         outer = writer.main
         addresses = [pointer_to(writer, place) for place in places]
-        callbacks = len(writer.callbacks)
+        callbacks, clusters = len(writer.callbacks), len(writer.clusters)
         writer.main = inner = writer.new_batch_part(len(places))
         try:
             self._write_loop(inner.addresses, "%begin", "%end")
@@ -37,8 +37,8 @@ class _Pieces:
         if len(writer.callbacks) == callbacks:
             writer.call_batch_part(inner, addresses, self.form.count)
             return
-        del writer.callbacks[callbacks:]  # only this thread may call Python
-        e = outer.e
+        del writer.callbacks[callbacks:], writer.clusters[clusters:]
+        e = outer.e  # written again, for this thread alone: only it may call Python
         self._write_loop(addresses, e.integer(0), writer.main.size(self.form.count))
 
     def _write_loop(self, addresses: Sequence[str], begin: str, end: str) -> None:
