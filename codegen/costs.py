@@ -21,8 +21,11 @@ HEAVY = 10  # simple operations that an elementary function costs
 
 def work_of(cluster: Cluster) -> Any:
     """About how many simple operations a cluster takes."""
-    each = len(cluster.stores) + sum(map(weight, cluster.equations))
-    return product(cluster.shape) * each
+    return product(cluster.shape) * work_of_element(cluster)
+
+
+def work_of_element(cluster: Cluster) -> int:
+    return len(cluster.stores) + sum(map(weight, cluster.equations))
 
 
 _HEAVY = frozenset(

@@ -13,7 +13,16 @@ import pytest
 
 from xnp.autodiff.size_structures import substituted
 from xnp.codegen import places
-from xnp.codegen.mlir import functions, loops, module, nest_shape, nest_values, panels, tiles
+from xnp.codegen.mlir import (
+    columns,
+    functions,
+    loops,
+    module,
+    nest_shape,
+    nest_values,
+    panels,
+    tiles,
+)
 from xnp.runtime import compile as compiling
 from xnp.runtime import recipe
 from xnp.runtime.compile import Compiled
@@ -38,6 +47,8 @@ class Form(NamedTuple):
     many_steps: int | None = None  # from which on each loop nest is a function
     shared_product: int | None = None  # multiplications from which on threads share a product
     long_panel: int | None = None  # bytes of columns of a product that are copied into one piece
+    few_rows: int | None = None  # that a block of columns has at least
+    band: int | None = None  # rows that it takes at a time at least
 
 
 FORMS = {
@@ -46,7 +57,7 @@ FORMS = {
         Form("usual"),
         Form("in place", copied=0),
         Form("shared", shared_work=1, piece_work=1, tiny=0, shared_product=1),
-        Form("shared in pieces", shared_work=1, piece_work=200, tiny=0, many=0),
+        Form("shared in pieces", shared_work=1, piece_work=200, tiny=0, many=0, few_rows=3, band=2),
         Form("arena", stack_bytes=0, copied=0, many_steps=0),
         Form(
             "arena, shared",
@@ -56,6 +67,8 @@ FORMS = {
             tiny=0,
             shared_product=1,
             long_panel=1,
+            few_rows=1,
+            band=1,
         ),
         Form(
             "narrow vectors",
@@ -92,11 +105,15 @@ def forced(form: Form) -> Iterator[None]:
             "many_steps": (module, "MANY_STEPS"),
             "shared_product": (tiles, "SHARED_WORK"),
             "long_panel": (panels, "LONG_PANEL"),
+            "few_rows": (columns, "FEW_ROWS"),
+            "band": (columns, "LEAST_BAND"),
         }
         for field, (where, name) in thresholds.items():
             value = getattr(form, field)
             if value is not None:
                 patch.setattr(where, name, value)
+        if form.band is not None:
+            patch.setattr(columns, "BAND_BYTES", 0)
         yield
 
 

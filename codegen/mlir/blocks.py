@@ -9,7 +9,7 @@ from typing import Any
 
 from ...autodiff.program import Equation
 from ..places import TEMPORARY, Buffer
-from ..plan import FULL, ROW, RUNNING
+from ..plan import FULL, RUNNING
 from . import memory
 from .loops import LoopNest
 from .nest_values import Found
@@ -83,13 +83,7 @@ class BlockNest(LoopNest):
             )
         for phase in range(self._phases()):
             self.phase = phase
-            for equation in self.cluster.equations:
-                v = equation.results[0]
-                if self.cluster.level[v] == ROW and self.cluster.phase[v] == phase:
-                    self.value(v, self.cluster.index[v])
-        for store in self.cluster.stores:
-            if store.level == ROW:
-                self._store(store)
+            self._write_rows()
         e.lanes = 1
 
     def _joined(self, reduction: Reduction, base: str, number: int, count: int, blocks: Any) -> Any:

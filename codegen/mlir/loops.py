@@ -85,12 +85,17 @@ class LoopNest(NestValues):
         keeps = any(cluster.phase[v] == self.phase for v in self.kept)
         if reductions or full or keeps:
             self._write_inner(reductions, full)
+        self._write_rows()
+
+    def _write_rows(self) -> None:
+        """What this phase computes and stores of rows, once their reductions are known."""
+        cluster = self.cluster
         for equation in cluster.equations:  # in order, so that no value asks for a long chain
             v = equation.results[0]
             if cluster.level[v] == ROW and cluster.phase[v] == self.phase:
                 self.value(v, cluster.index[v])
-        for store in stores:
-            if store.level == ROW:
+        for store in cluster.stores:
+            if store.level == ROW and self._phase_of(store.atom) == self.phase:
                 self._store(store)
 
     def _accumulators(self, equation: Equation) -> Reduction:
@@ -108,21 +113,35 @@ class LoopNest(NestValues):
         depth = len(self.blocks) - 1
         with self.at(depth, vector=self.lanes > 1 and (row_vector or bool(self.inner_loops))):
             names = [name for _, r in reductions for name in r.start(self.e)]
+        names = self._run_inner(reductions, stores, names)
+        self._finish_reductions(reductions, names, depth)
+
+    def _run_inner(
+        self,
+        reductions: Sequence[tuple[Equation, Reduction]],
+        stores: Sequence[Store],
+        names: Sequence[str],
+    ) -> list[str]:
+        """The loops over the reduced axes: the accumulators' last values from their first ones."""
+        row_vector = self.lane_loop in self.row_loops
+        depth = len(self.blocks) - 1
+        with self.at(depth, vector=self.lanes > 1 and (row_vector or bool(self.inner_loops))):
             types = [kind for _, r in reductions for kind in r.types(self.e)]
+        names = list(names)
         if self.is_unrolled:
             for places in self._all_places(self.inner_loops):
                 with self._standing(self.inner_loops, places):
                     names = self._write_inside(reductions, stores, names)
-        else:
-            closers = []
-            for i, k in enumerate(self.inner_loops):
-                bounds = None if i else self.first_bounds
-                close, names = self._open_carrying(k, names, types, bounds)
-                closers.append(close)
-            names = self._write_inside(reductions, stores, names)
-            for close in reversed(closers):
-                names = close(names)
-        self._finish_reductions(reductions, names, depth)
+            return names
+        closers = []
+        for i, k in enumerate(self.inner_loops):
+            bounds = None if i else self.first_bounds
+            close, names = self._open_carrying(k, names, types, bounds)
+            closers.append(close)
+        names = self._write_inside(reductions, stores, names)
+        for close in reversed(closers):
+            names = close(names)
+        return names
 
     def _write_inside(
         self,
@@ -231,17 +250,29 @@ class LoopNest(NestValues):
         """Opens loop ``k``, which carries values; the function returned closes it with their next
         values and gives their last ones.
         """
+        low, high = bounds or (self.e.integer(0), self.context.size(self._count(k)))
+        counter, inside, close = self._open_counted(low, high, 1, names, types)
+        self._enter(k, counter)
+
+        def leave(last: list[str]) -> list[str]:
+            del self.open[k]
+            return close(last)
+
+        return leave, inside
+
+    def _open_counted(
+        self, low: str, high: str, step: int, names: Sequence[str] = (), types: Sequence[str] = ()
+    ) -> tuple[str, list[str], Callable[[Sequence[str]], list[str]]]:
+        """Opens a loop that carries values; its counter, the values in it, and what closes it."""
         e, outer = self.e, self.blocks[-1]
         counter = e.fresh()
         inside = [e.fresh() for _ in names]
         block = Block([])
         self.blocks.append(block)
-        low, high = bounds or (e.integer(0), self.context.size(self._count(k)))
-        self._enter(k, counter)
 
-        def close(last: list[str]) -> list[str]:
+        def close(last: Sequence[str] = ()) -> list[str]:
             e.lines = outer.lines
-            head = f"scf.for {counter} = {low} to {high} step {e.integer(1)}"
+            head = f"scf.for {counter} = {low} to {high} step {e.integer(step)}"
             results: list[str] = []
             if names:
                 results = [e.fresh() for _ in names]
@@ -254,10 +285,9 @@ class LoopNest(NestValues):
             outer.lines.extend(block.lines)
             outer.lines.append("}")
             self.blocks.pop()
-            del self.open[k]
             return results
 
-        return close, inside
+        return counter, inside, close
 
     def _enter(self, k: int, counter: str) -> None:
         """What the inside of loop ``k`` knows of where it is."""

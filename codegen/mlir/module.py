@@ -25,6 +25,7 @@ from . import (  # noqa: F401 - they enter their operations
     sweeps,
 )
 from .blocks import BlockNest
+from .columns import ColumnNest
 from .equations import is_elementwise
 from .functions import STATUS, BatchPartWriter, FunctionWriter, MainWriter, PartWriter
 from .nest_shape import Context
@@ -191,6 +192,10 @@ class ModuleWriter:
         work = work_of(cluster)
         may_share = not cluster.serial and bool(nest.row_loops)
         if may_share and (type(work) is not int or work >= SHARED_WORK):
+            columns = ColumnNest(plan, cluster, self._context(self.main))
+            if columns.is_possible():
+                self._write_columns(plan, cluster, columns)
+                return
             part = self.new_part()
             shared = self._nest(plan, cluster, part)
             shared.write(("%begin", "%end"))
@@ -215,10 +220,23 @@ class ModuleWriter:
         self.call_part(part, blocks, 1)
         nest.write_rest(table, blocks)
 
+    def _write_columns(self, plan: Plan, cluster: Cluster, nest: ColumnNest) -> None:
+        """Writes a reduction down columns as blocks that threads share."""
+        nest.plan_blocks(2 * PIECE_WORK)
+        table, part = nest.table(), self.new_part()
+        blocks = ColumnNest(plan, cluster, self._context(part))
+        blocks.plan_blocks(2 * PIECE_WORK)
+        blocks.write_blocks(table)
+        self.call_part(part, nest.block_count, 1)
+        nest.write_rest(table)
+
     def _nest(
         self, plan: Plan, cluster: Cluster, writer: FunctionWriter, narrow: bool = False
     ) -> BlockNest:
-        context = Context(
+        return BlockNest(plan, cluster, self._context(writer), narrow)
+
+    def _context(self, writer: FunctionWriter) -> Context:
+        return Context(
             writer.e,
             writer.pointer,
             writer.size,
@@ -227,7 +245,6 @@ class ModuleWriter:
             self.vector_bytes,
             self.depth > 0,
         )
-        return BlockNest(plan, cluster, context, narrow)
 
     def _new_check(self, what: Any) -> int:
         """The number that a run returns where a number does not fit; 1 is a failed call back."""

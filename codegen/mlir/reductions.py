@@ -36,6 +36,13 @@ class Reduction:
         second = "i64" if self.is_place else self.element
         return [e.type(self.element if i < self.parts else second) for i in range(self.count)]
 
+    def dtypes(self) -> list[np.dtype[Any]]:
+        """Those that hold the accumulators in memory as they are in registers."""
+        part = np.dtype(f"f{self.dtype.itemsize // 2}") if self.parts == 2 else self.dtype
+        part = np.dtype(np.float32) if part == np.float16 else part
+        second = np.dtype(np.int64) if self.is_place else part
+        return [part if i < self.parts else second for i in range(self.count)]
+
     def start(self, e: Emitter) -> list[str]:
         neutral = self._neutral(e)
         if self.is_place:
@@ -51,10 +58,8 @@ class Reduction:
                 return [e.constant(self._extreme(), self.element)]
             case "all":
                 return [e.constant(True, "i1")]
-            case "sum" if self.dtype.kind in "fc":  # the sum of nothing but -0.0 is -0.0
-                return [e.constant(0.0, self.element)] * self.parts
-            case _:
-                return [e.constant(0, self.element)]
+            case _:  # NumPy's sum of nothing but -0.0 is 0.0, too
+                return [e.constant(0, self.element)] * self.parts
 
     def _extreme(self) -> Any:
         least = self.name.endswith("max")
@@ -172,7 +177,7 @@ class Reduction:
             pairs = list(zip(names, elements, strict=True))
             low = [self._part(e, n, k, 0, half, lanes) for n, k in pairs]
             high = [self._part(e, n, k, half, half, lanes) for n, k in pairs]
-            names = self._join(e, low, high)
+            names = self.join(e, low, high)
             lanes = half
         e.lanes = lanes
         if self.compensated:
@@ -193,7 +198,7 @@ class Reduction:
         usable = e.compare("ord", error, error, self.element)
         return e.select(usable, fixed, total, self.element)
 
-    def _join(self, e: Emitter, low: list[str], high: list[str]) -> list[str]:
+    def join(self, e: Emitter, low: list[str], high: list[str]) -> list[str]:
         if self.is_place:
             return self._take_place(e, low, high, None)
         if not self.compensated:
