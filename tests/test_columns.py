@@ -1,4 +1,4 @@
-"""Reductions down columns: by blocks and bands of rows, whatever their number, as NumPy has them."""
+"""Reductions down columns: by blocks and bands of rows, however many, as NumPy has them."""
 
 import itertools
 
