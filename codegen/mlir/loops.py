@@ -127,21 +127,21 @@ class LoopNest(NestValues):
         depth = len(self.blocks) - 1
         with self.at(depth, vector=self.lanes > 1 and (row_vector or bool(self.inner_loops))):
             types = [kind for _, r in reductions for kind in r.types(self.e)]
-        names = list(names)
+        carried = list(names)
         if self.is_unrolled:
             for places in self._all_places(self.inner_loops):
                 with self._standing(self.inner_loops, places):
-                    names = self._write_inside(reductions, stores, names)
-            return names
+                    carried = self._write_inside(reductions, stores, carried)
+            return carried
         closers = []
         for i, k in enumerate(self.inner_loops):
             bounds = None if i else self.first_bounds
-            close, names = self._open_carrying(k, names, types, bounds)
+            close, carried = self._open_carrying(k, carried, types, bounds)
             closers.append(close)
-        names = self._write_inside(reductions, stores, names)
+        carried = self._write_inside(reductions, stores, carried)
         for close in reversed(closers):
-            names = close(names)
-        return names
+            carried = close(carried)
+        return carried
 
     def _write_inside(
         self,
@@ -262,7 +262,7 @@ class LoopNest(NestValues):
 
     def _open_counted(
         self, low: str, high: str, step: int, names: Sequence[str] = (), types: Sequence[str] = ()
-    ) -> tuple[str, list[str], Callable[[Sequence[str]], list[str]]]:
+    ) -> tuple[str, list[str], Callable[..., list[str]]]:
         """Opens a loop that carries values; its counter, the values in it, and what closes it."""
         e, outer = self.e, self.blocks[-1]
         counter = e.fresh()
