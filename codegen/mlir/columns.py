@@ -30,21 +30,23 @@ LEAST_BAND = 8  # rows of a band, at least
 Reductions = Sequence[tuple[Equation, Reduction]]
 
 
+def is_by_rows(nest: LoopNest) -> bool:
+    """Whether a nest reduces columns once, and has rows for blocks."""
+    cluster = nest.cluster
+    if nest.is_unrolled or not nest.is_down_columns() or len(nest.inner_loops) != 1:
+        return False
+    again = any(phase for v, phase in cluster.phase.items() if cluster.level[v] == FULL)
+    running = any(e.primitive.name in RUNNING for e in cluster.equations)
+    if again or running or nest.kept or cluster.serial or nest.lanes == 1:
+        return False
+    if any(store.addressed for store in cluster.stores):
+        return False
+    rows = nest.sizes[nest.inner_loops[0]]
+    return nest.row_loops == [nest.lane_loop] and not (type(rows) is int and rows < FEW_ROWS)
+
+
 class ColumnNest(LoopNest):
     """A cluster whose lanes are columns, each of which is reduced once."""
-
-    def is_possible(self) -> bool:
-        cluster = self.cluster
-        if self.is_unrolled or not self._is_down_columns() or len(self.inner_loops) != 1:
-            return False
-        again = any(phase for v, phase in cluster.phase.items() if cluster.level[v] == FULL)
-        running = any(e.primitive.name in RUNNING for e in cluster.equations)
-        if again or running or self.kept or cluster.serial or self.lanes == 1:
-            return False
-        if any(store.addressed for store in cluster.stores):
-            return False
-        rows = self._rows
-        return self.row_loops == [self.lane_loop] and not (type(rows) is int and rows < FEW_ROWS)
 
     @property
     def _rows(self) -> Any:

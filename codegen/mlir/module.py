@@ -25,7 +25,7 @@ from . import (  # noqa: F401 - they enter their operations
     sweeps,
 )
 from .blocks import BlockNest
-from .columns import ColumnNest
+from .columns import ColumnNest, is_by_rows
 from .equations import is_elementwise
 from .functions import STATUS, BatchPartWriter, FunctionWriter, MainWriter, PartWriter
 from .nest_shape import Context
@@ -192,41 +192,38 @@ class ModuleWriter:
         work = work_of(cluster)
         may_share = not cluster.serial and bool(nest.row_loops)
         if may_share and (type(work) is not int or work >= SHARED_WORK):
-            columns = ColumnNest(plan, cluster, self._context(self.main))
-            if columns.is_possible():
-                self._write_columns(plan, cluster, columns)
+            if is_by_rows(nest):
+                self._write_columns(ColumnNest(plan, cluster, nest.context))
                 return
             part = self.new_part()
-            shared = self._nest(plan, cluster, part)
+            shared = nest.into(self._context(part))
             shared.write(("%begin", "%end"))
             each = work // maximum(shared.steps, 1)  # of one step
             self.call_part(part, shared.steps, PIECE_WORK // maximum(each, 1) + 1)
         elif self.has_many_steps and not self.depth:
             part = self.new_part()
-            inner = self._nest(plan, cluster, part)
+            inner = nest.into(self._context(part))
             inner.write(("%begin", "%end") if inner.row_loops else None)
             self._call_alone(part, inner.steps)
         elif nest.is_possible() and (type(work) is not int or work >= SHARED_WORK):
-            self._write_blocks(plan, cluster, nest, work)
+            self._write_blocks(nest, work)
         else:
             nest.write()
 
-    def _write_blocks(self, plan: Plan, cluster: Cluster, nest: BlockNest, work: Any) -> None:
+    def _write_blocks(self, nest: BlockNest, work: Any) -> None:
         """Writes a reduction of everything as blocks that threads share."""
         size, blocks = nest.plan_blocks(work, 4 * PIECE_WORK)
         table = nest.table(blocks)
         part = self.new_part()
-        self._nest(plan, cluster, part).write_blocks(table, size)
+        nest.into(self._context(part)).write_blocks(table, size)
         self.call_part(part, blocks, 1)
         nest.write_rest(table, blocks)
 
-    def _write_columns(self, plan: Plan, cluster: Cluster, nest: ColumnNest) -> None:
+    def _write_columns(self, nest: ColumnNest) -> None:
         """Writes a reduction down columns as blocks that threads share."""
         nest.plan_blocks(2 * PIECE_WORK)
         table, part = nest.table(), self.new_part()
-        blocks = ColumnNest(plan, cluster, self._context(part))
-        blocks.plan_blocks(2 * PIECE_WORK)
-        blocks.write_blocks(table)
+        nest.into(self._context(part)).write_blocks(table)
         self.call_part(part, nest.block_count, 1)
         nest.write_rest(table)
 

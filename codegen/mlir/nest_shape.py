@@ -59,9 +59,9 @@ class NestShape:
     def __init__(
         self, plan: Plan, cluster: Cluster, context: Context, narrow: bool = False
     ) -> None:
-        self.plan, self.cluster, self.context = plan, cluster, context
+        self.plan, self.cluster = plan, cluster
         self.narrow = narrow  # one lane, for sizes that more do not fit
-        self.e = context.emitter
+        self.move(context)
         self.full_index = cluster.full_index
         self.sizes: dict[int, Any] = {}  # of the loops that are left
         self._merge_loops()
@@ -73,6 +73,10 @@ class NestShape:
         self.is_unrolled = context.in_region and self._is_tiny()
         self.lanes = self._choose_lanes()
         self.kept = self._kept_values()
+
+    def move(self, context: Context) -> None:
+        """Goes to a function: ``context`` is what it offers."""
+        self.context, self.e = context, context.emitter
         self._kept_pointers: dict[Variable, str] = {}
 
     def _accesses(self) -> list[Affine]:
@@ -155,7 +159,7 @@ class NestShape:
         widest = max((d.itemsize // (2 if d.kind == "c" else 1) for d in dtypes), default=8)
         lanes = max(self.context.vector_bytes // max(widest, 4), 1)
         if any(self._reduces(e) for e in cluster.equations):
-            lanes = self._lanes_down_columns(lanes) if self._is_down_columns() else lanes * 4
+            lanes = self._lanes_down_columns(lanes) if self.is_down_columns() else lanes * 4
         elif len(cluster.equations) < 8:
             branches = any(e.primitive.name in BRANCHING for e in cluster.equations)
             lanes *= 4 if branches else 2
@@ -168,7 +172,7 @@ class NestShape:
             lanes //= 2
         return lanes
 
-    def _is_down_columns(self) -> bool:
+    def is_down_columns(self) -> bool:
         """Whether the lanes are rows side by side, each of which is reduced."""
         return self.lane_loop in self.row_loops
 
@@ -212,7 +216,7 @@ class NestShape:
             return {}
         most, room = ROW_BYTES, KEPT_ROWS * ROW_BYTES
         count = product([self.sizes[k] for k in self.inner_loops])
-        if self._is_down_columns():
+        if self.is_down_columns():
             most, count = COLUMN_BYTES, count * self.lanes
         kept: dict[Variable, int] = {}
         for v in self._long_values():
@@ -265,7 +269,7 @@ class NestShape:
 
     def _kept_form(self) -> Affine:
         """The element of a kept row that the loops are at: the first of the lanes' rows."""
-        form, step = Affine(0), self.lanes if self._is_down_columns() else 1
+        form, step = Affine(0), self.lanes if self.is_down_columns() else 1
         for k in reversed(self.inner_loops):
             form = form.plus(Affine(0, ((k, step),)))
             step = step * self.sizes[k]

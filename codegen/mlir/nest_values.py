@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from .nest_shape import Context, NestShape
 FAR = 1 << 10  # bytes between steps, from which on memory is fetched ahead
 STEPS_AHEAD = 8
 NEAR = 4  # steps between lanes up to which all that lies between them is loaded
+
+Nest = TypeVar("Nest", bound="NestValues")
 
 
 class Found(NamedTuple):
@@ -58,9 +61,19 @@ class NestValues(NestShape):
         self, plan: Plan, cluster: Cluster, context: Context, narrow: bool = False
     ) -> None:
         super().__init__(plan, cluster, context, narrow)
+        self._start()
+
+    def _start(self) -> None:
         self.blocks = [Block(self.e.lines)]  # of the function, and of each open loop
         self.open: dict[int, Loop] = {}
         self.phase = 0
+
+    def into(self: Nest, context: Context) -> Nest:
+        """The same nest, to be written into another function."""
+        other = copy(self)
+        other.move(context)
+        other._start()
+        return other
 
     @contextmanager
     def at(self, depth: int, *, vector: bool) -> Iterator[None]:
@@ -314,7 +327,7 @@ class NestValues(NestShape):
         """Has the cache fetch what will be written some steps later down the columns: these are
         too far apart for the hardware to expect them.
         """
-        if not self._is_down_columns() or not self.inner_loops:
+        if not self.is_down_columns() or not self.inner_loops:
             return
         step = form.coefficient(self.inner_loops[-1])
         if type(step) is int and abs(step) < FAR:
