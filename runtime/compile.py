@@ -8,8 +8,7 @@ import re
 import struct
 import threading
 import time
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import zip_longest
 from typing import Any
@@ -19,21 +18,18 @@ import numpy as np
 from ..autodiff.any_size import Sizes
 from ..autodiff.core import Aval, Value
 from ..autodiff.errors import warn_user
-from ..autodiff.program import Literal, Program
+from ..autodiff.program import Program
 from ..autodiff.rules import narrow_p
 from ..autodiff.size_bounds import Symbol
 from ..autodiff.size_structures import substituted
 from ..codegen.mlir.libraries import ERRORS
 from ..codegen.mlir.module import Module, ModuleWriter
 from ..codegen.pipeline import optimize
-from ..codegen.places import Place
 from . import libraries, lower_mlir, native, recipe, shared_code, threads
+from .callbacks import CallBacks
 from .debug import debug_level, pass_hook, show
 from .recipe import Recipe
 
-_CALLBACK = ctypes.CFUNCTYPE(
-    ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
-)
 _RUN = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
 
@@ -123,7 +119,6 @@ class Compiled:
         self.strides = tuple(strides) if any(x is not None for x in strides) else ()
         self.milliseconds: dict[str, float] = {}
         self.timed: Any = None  # the same with the time of each kernel, once that was asked for
-        self._failures = threading.local()
         start = time.perf_counter()
         is_shown = debug_level() >= 3  # what is found on disk has no stages to show
         keyed = recipe.key_of(program)
@@ -185,8 +180,8 @@ class Compiled:
         if "xnp_failed_index" in made.imports:
             found["xnp_failed_index"] = _address(_tell_failed_index)
         if made.callbacks:
-            self._callback = _CALLBACK(_forwarded(weakref.ref(self)))
-            found[f"{made.name}_callback"] = _address(self._callback)
+            self._callbacks = CallBacks(made.callbacks, made.symbols)
+            found[f"{made.name}_callback"] = _address(self._callbacks.function)
         return found
 
     def _fill_constants(self) -> None:
@@ -258,7 +253,7 @@ class Compiled:
     def failure(self, code: int) -> BaseException:
         """The exception that a call in this thread which returned ``code`` has to raise."""
         if code == _CALL_FAILED:
-            error = self._failures.__dict__.pop("error", None)
+            error = self._callbacks.errors.__dict__.pop("error", None)
             return _lost_error() if error is None else error
         if code in ERRORS:
             kind, message = ERRORS[code]
@@ -273,42 +268,6 @@ class Compiled:
             number -= length  # it was counted from the end
         return IndexError(f"index {number} is out of bounds for axis {what} with size {length}")
 
-    def _call_back(self, number: int, table: int, sizes: int, status: int) -> int:
-        """Whether it went well. Only the result says so: ctypes returns 0 where an exception gets
-        out of what it calls, as one of a signal that arrived before us does.
-        """
-        try:
-            if not ctypes.c_int64.from_address(status).value:
-                self._compute(number, table, sizes)
-        except BaseException as error:  # noqa: BLE001 - it goes on behind the native code
-            self._failures.error = error
-            return 0
-        return 1
-
-    def _compute(self, number: int, table: int, sizes: int) -> None:
-        step = self.recipe.callbacks[number]
-        symbols = self.symbols
-        values: dict[Any, int] = {}
-        if symbols:
-            known = (ctypes.c_int64 * len(symbols)).from_address(sizes)
-            values = dict(zip(symbols, known, strict=True))
-        count = sum(not isinstance(x, Literal) for x in step.operands) + len(step.results)
-        pointers = iter((ctypes.c_void_p * count).from_address(table))
-        equation = step.equation
-        args = []
-        for x, atom in zip(step.operands, equation.inputs, strict=True):
-            if isinstance(x, Literal):
-                args.append(x.value)
-                continue
-            array = _array_at(next(pointers), x, values)
-            args.append(array.item() if atom.aval.weak else array[()] if not array.ndim else array)
-        params = substituted(equation.params, values) if values else equation.params
-        found = equation.primitive(*args, **params)
-        if not equation.primitive.multiple:
-            found = (found,)
-        for place, result in zip(step.results, found, strict=True):
-            _array_at(next(pointers), place, values)[...] = result
-
 
 def _unfitting(bits: int, dtype: np.dtype[Any], is_float: bool) -> BaseException:
     """What NumPy raises for a Python number that is none of ``dtype``."""
@@ -320,35 +279,10 @@ def _unfitting(bits: int, dtype: np.dtype[Any], is_float: bool) -> BaseException
     return _lost_error()
 
 
-def _forwarded(owner: weakref.ref[Compiled]) -> Callable[..., int]:
-    """The function that native code calls back; it does not keep its owner alive."""
-
-    def call(number: int, table: int, sizes: int, status: int) -> int:
-        compiled = owner()
-        assert compiled is not None
-        return compiled._call_back(number, table, sizes, status)
-
-    return call
-
-
 def _address(function: Any) -> int:
     address = ctypes.cast(function, ctypes.c_void_p).value
     assert address is not None
     return address
-
-
-def _array_at(pointer: int | None, place: Place, sizes: Mapping[Any, int]) -> Any:
-    """The array at a place whose first element has this address."""
-    shape, strides = place.shape, place.strides
-    if sizes:
-        shape, strides = substituted(shape, sizes), substituted(strides, sizes)
-    if 0 in shape:
-        return np.empty(shape, place.dtype)
-    low = sum((n - 1) * s for n, s in zip(shape, strides, strict=True) if s < 0)
-    high = sum((n - 1) * s for n, s in zip(shape, strides, strict=True) if s > 0)
-    extent = high - low + place.dtype.itemsize
-    memory: Any = (ctypes.c_char * extent).from_address((pointer or 0) + low)
-    return np.ndarray(shape, place.dtype, memory, -low, strides)
 
 
 def _result(x: np.ndarray[Any, Any], aval: Aval) -> Any:

@@ -144,7 +144,7 @@ class ModuleWriter:
         if is_parallel:
             lines.append("llvm.func @xnp_parallel(!llvm.ptr, !llvm.ptr, i64, i64)")
         if self.callbacks:
-            types = "i64, !llvm.ptr, !llvm.ptr, !llvm.ptr"
+            types = "i64, !llvm.ptr, !llvm.ptr, i64"
             lines.append(f"llvm.func @{self.name}_callback({types}) -> i64")
         if self.timed:
             lines.append("llvm.func @clock_gettime(i32, !llvm.ptr) -> i32")
@@ -346,13 +346,13 @@ class ModuleWriter:
         self.callbacks.append(step)
         places = [x for x in step.operands if not isinstance(x, Literal)] + step.results
         table = self._pointer_table([pointer_to(self, place) for place in places])
+        before = e.op(f"llvm.load {main.status} : !llvm.ptr -> i64")
         fine = e.op(
-            f"llvm.call @{self.name}_callback({e.integer(number)}, {table}, %sizes, "
-            f"{main.status}) : (i64, !llvm.ptr, !llvm.ptr, !llvm.ptr) -> i64"
+            f"llvm.call @{self.name}_callback({e.integer(number)}, {table}, %sizes, {before}) : "
+            "(i64, !llvm.ptr, !llvm.ptr, i64) -> i64"
         )
         failed = e.op(f"arith.cmpi eq, {fine}, {e.integer(0)} : i64")
-        state = e.op(f"llvm.load {main.status} : !llvm.ptr -> i64")
-        state = e.op(f"arith.select {failed}, {e.integer(1)}, {state} : i64")
+        state = e.op(f"arith.select {failed}, {e.integer(1)}, {before} : i64")
         e.effect(f"llvm.store {state}, {main.status} : i64, !llvm.ptr")
 
 
