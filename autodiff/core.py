@@ -289,6 +289,7 @@ class Primitive:
     effect = False  # runs for what it does: it stays where nothing reads its result
     instead = ""  # where there is no shape rule: what to write for a known shape and dtype
     keeps_order = False  # the result lies in memory as the arguments do, as ufuncs have it
+    into: Callable[..., None] | None = None  # `impl` into arrays for the results, given first
 
     def __init__(
         self,

@@ -1,8 +1,9 @@
 """Several equations as one, for code generation only.
 
 `matmul_sum_p` is a sum of products of matrices, and of an array: tiles sum up all of them in
-registers, and what a loop carries is added to where it lies. `sort_p` is what one places in order
-by the order that one computes: NumPy sorts values faster than it finds their order.
+registers, and what a loop carries is added to where it lies. `sort_p` and `partition_p` are what
+one places in order by the order that one computes: NumPy sorts values faster than it finds their
+order.
 """
 
 from __future__ import annotations
@@ -31,3 +32,16 @@ sort_p = Primitive(
     lambda x, *, axis: np.sort(x, axis=axis),
     shape=lambda x, *, axis: Aval(x.shape, x.dtype),
 )
+
+
+def _partition_into(out: Any, x: Any, *, axis: int, kth: Any, kind: Any) -> None:
+    out[...] = x
+    out.partition(kth, axis=axis, kind=kind)
+
+
+partition_p = Primitive(
+    "partition",
+    lambda x, *, axis, kth, kind: np.partition(x, kth, axis=axis, kind=kind),
+    shape=lambda x, **_: Aval(x.shape, x.dtype),
+)
+partition_p.into = _partition_into

@@ -42,6 +42,9 @@ class Buffer:
         return f"{self.kind}{self.number}"
 
 
+STATUS = Buffer("status", 0, 24)  # what has gone wrong: which check, a number, a size
+
+
 class Place(NamedTuple):
     """An array in memory."""
 

@@ -108,8 +108,12 @@ class _Step:
             array = next(arrays)
             args.append(array if array.ndim else array.item() if atom.aval.weak else array[()])
         params = equation.params if self.is_fixed else substituted(equation.params, sizes)
-        found = equation.primitive.impl(*args, **params)
-        if not equation.primitive.multiple:
+        primitive = equation.primitive
+        if primitive.into is not None:
+            primitive.into(*arrays, *args, **params)
+            return
+        found = primitive.impl(*args, **params)
+        if not primitive.multiple:
             found = (found,)
         for result, array in zip(found, arrays, strict=True):
             array[...] = result

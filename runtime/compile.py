@@ -25,7 +25,7 @@ from ..autodiff.size_structures import substituted
 from ..codegen.mlir.libraries import ERRORS
 from ..codegen.mlir.module import Module, ModuleWriter
 from ..codegen.pipeline import optimize
-from . import libraries, lower_mlir, native, recipe, shared_code, threads
+from . import libraries, lower_mlir, native, numpy_routines, recipe, shared_code, threads
 from .callbacks import CallBacks
 from .debug import debug_level, pass_hook, show
 from .recipe import Recipe
@@ -174,7 +174,8 @@ class Compiled:
     def _imports(self) -> dict[str, int]:
         """The addresses of what the code calls."""
         made = self.recipe
-        found = libraries.symbols(made.imports) | shared_code.addresses(made.shared)
+        found = libraries.symbols(made.imports) | numpy_routines.symbols(made.imports)
+        found |= shared_code.addresses(made.shared)
         if "xnp_parallel" in made.imports:
             found["xnp_parallel"] = threads.parallel_address()
         if "xnp_failed_index" in made.imports:

@@ -70,9 +70,14 @@ def symbols() -> dict[str, int]:
 
 
 def _numpy_functions() -> Iterator[tuple[str, int]]:
+    for name, position in _NUMPY_API.items():
+        yield name, numpy_function(position)
+
+
+def numpy_function(position: int) -> int:
+    """The address of a function of NumPy's C API, by its position in the table."""
     get = ctypes.pythonapi.PyCapsule_GetPointer
     get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     capsule = np._core._multiarray_umath._ARRAY_API  # pyright: ignore[reportAttributeAccessIssue]
     table = ctypes.cast(get(capsule, None), ctypes.POINTER(ctypes.c_void_p))
-    for name, position in _NUMPY_API.items():
-        yield name, table[position] or 0
+    return table[position] or 0

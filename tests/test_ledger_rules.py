@@ -27,7 +27,7 @@ RULES = ("numpy", "shape", "jvp", "vjp", "batch", "cpu")
 
 # What native code calls back for.
 CALLED = (
-    *("argpartition", "argsort", "eig", "fft_c2c", "fft_c2r", "fft_r2c", "householder", "i0"),
+    *("argpartition", "eig", "fft_c2c", "fft_c2r", "fft_r2c", "householder", "i0"),
     *("inverse_order", "largest_mask", "last_writer", "lexsort", "lstsq", "matrix_scale", "norm2"),
     *("nullity", "overlap_add", "packbits", "partition_order", "permute", "pinv", "qr_complete"),
     "qr_raw",
@@ -54,10 +54,10 @@ GAPS = {
     **{(name, "cpu"): "SciPy is called: its own code is native" for name in CALLED_OF_SCIPY},
     **{
         (name, rule): "made for code generation only"
-        for name in ("pieces", "matmul_sum", "sort")
+        for name in ("pieces", "matmul_sum", "partition", "sort")
         for rule in ("jvp", "vjp", "batch")
     },
-    ("sort", "cpu"): "NumPy is called: its own code is native",
+    ("partition", "cpu"): "NumPy is called: its own code is native",
     ("unstack", "cpu"): "it is bound outside of Programs only",
     ("round_number", "cpu"): "Python is called: it rounds decimal numbers exactly",
     **{(name, "cpu"): "nothing to call: the size is not known" for name in ("nonzero", "roots")},
@@ -75,7 +75,7 @@ UNEXERCISED = {
         "regions: see test_control_flow.py",
     ),
     "matmul_sum": "made when a Program is optimised: see test_products.py",
-    "sort": "made when a Program is optimised: see test_sorting.py",
+    **dict.fromkeys(("partition", "sort"), "made when a Program is optimised: see test_sorting.py"),
     "pieces": "made when a Program is optimised: see test_batches.py",
     "unstack": "the slices of xs in a scan that Python runs: see test_control_flow.py",
 }

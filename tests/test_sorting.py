@@ -4,6 +4,9 @@ import numpy
 import pytest
 
 import xnp as np
+from xnp.codegen.mlir import sorting as lowering
+from xnp.runtime import numpy_routines, recipe
+from xnp.runtime.compile import Compiled
 
 TIES = numpy.array([3.0, 1.0, 3.0, 1.0])
 
@@ -188,3 +191,57 @@ def test_values_whose_order_nobody_asks_for_are_sorted_themselves():
             )
     loop = lambda x: np.fori_loop(0, 3, lambda i, x: np.sort(x * -1.0, axis=0), x)
     numpy.testing.assert_array_equal(np.jit(loop)(x), loop(x))
+
+
+def test_values_whose_order_nobody_asks_for_are_partitioned_themselves():
+    names = lambda f, *args: [
+        e.primitive.name for e in np.jit(f).inspect(*args).optimized.equations
+    ]
+    x = numpy.random.default_rng(0).normal(size=(6, 5))
+    assert names(lambda x: np.partition(x, (1, 3)), x) == ["partition"]
+    assert "partition" not in names(np.grad(lambda x: np.sum(np.partition(x, 2) ** 3)), x)
+    for values in (x, x[::2, ::-1], x.T, (x * 9).astype("i2"), x > 0):
+        for axis in (-1, 0):
+            f = lambda x, axis=axis: np.partition(x, 2, axis=axis)
+            numpy.testing.assert_array_equal(np.jit(f)(values), f(values))
+
+
+SPECIAL = numpy.array([numpy.nan, 2.0, -numpy.inf, -0.0, 0.0, numpy.inf, -1.0, 2.0])
+KINDS = ("quicksort", "heapsort", "stable", "mergesort")
+
+
+@pytest.mark.parametrize("dtype", "?bBhHiIlLqQefdFD")
+def test_every_dtype_is_sorted_natively_as_numpy_sorts_it(dtype):
+    rng = numpy.random.default_rng(1)
+    with numpy.errstate(invalid="ignore"):
+        special = SPECIAL.astype(dtype) if dtype in "efdFD" else rng.integers(0, 9, 8).astype(dtype)
+    many = (rng.normal(size=(3, 40, 5)) * 20).astype("i2").astype(dtype)
+    for x in (special, many, many[:, ::-2], many.T, many[:, :0], many[:0], many[:, :1], many[0, 0]):
+        for axis in range(x.ndim):
+            for kind in KINDS:
+                f = lambda x, axis=axis, kind=kind: np.argsort(x, axis=axis, kind=kind)
+                numpy.testing.assert_array_equal(np.jit(f)(x), f(x))
+            f = lambda x, axis=axis: np.sort(x, axis=axis)
+            numpy.testing.assert_array_equal(np.jit(f)(x), f(x))
+            if x.ndim == 1:
+                assert not Compiled(np.jit(f).trace(x)).recipe.callbacks
+
+
+def test_threads_share_the_rows(monkeypatch):
+    monkeypatch.setattr(recipe, "find", lambda key, literals: None)
+    monkeypatch.setattr(recipe, "save", lambda *args: None)
+    monkeypatch.setattr(lowering, "SHARED_WORK", 0)
+    monkeypatch.setattr(lowering, "PIECE_WORK", 1)
+    x = numpy.random.default_rng(2).normal(size=(7, 3, 50))
+    f = np.jit(lambda x: (np.sort(x, axis=0), np.argsort(x, axis=1), np.sort(x), np.argsort(x)))
+    for found, expected in zip(f(x), f.__wrapped__(x), strict=True):
+        numpy.testing.assert_array_equal(found, expected)
+    for size in (2, 9, 40):  # of any size, then
+        y = x[:, :, :size] * 2
+        for found, expected in zip(f(y), f.__wrapped__(y), strict=True):
+            numpy.testing.assert_array_equal(found, expected)
+
+
+def test_a_routine_that_is_not_there_is_an_error():
+    with pytest.raises(numpy_routines.MissingRoutineError, match="no sort for object"):
+        numpy_routines.symbols(["xnp_numpy_sort_O8_1", "malloc"])

@@ -6,14 +6,13 @@ from typing import Any
 
 from ...autodiff.dims import Dim
 from ...autodiff.size_bounds import Atom, Symbol
-from ..places import CONSTANT, PARAMETER, RESULT, Buffer
+from ..places import CONSTANT, PARAMETER, RESULT, STATUS, Buffer
 from ..plan import Plan
 from .arena import Arena
 from .emitter import Emitter
 
 STACK_BYTES = 1 << 14  # temporaries up to this size lie on the stack
 STACK_TOTAL = 1 << 18
-STATUS = Buffer("status", 0, 24)  # what has gone wrong: which check, a number, a size
 
 
 class FunctionWriter:

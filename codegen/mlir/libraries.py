@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..affine import is_one, lower_bound, product, same
-from ..places import Place, dense_strides
+from ..places import STATUS, Place, dense_strides
 from .convert import cast
 from .loop import DType
 from .memory import load, shifted, store
@@ -29,12 +29,13 @@ LETTERS = {"f": "s", "d": "d", "F": "c", "D": "z"}
 
 # What a native function returns instead of 0, and the error that it means. Positive numbers are
 # those of checks of a Program.
-SINGULAR, NOT_POSITIVE, EIGENVALUES, SINGULAR_VALUES = -1, -2, -3, -4
+SINGULAR, NOT_POSITIVE, EIGENVALUES, SINGULAR_VALUES, NO_MEMORY = -1, -2, -3, -4, -5
 ERRORS: dict[int, tuple[type[Exception], str]] = {
     SINGULAR: (np.linalg.LinAlgError, "Singular matrix"),
     NOT_POSITIVE: (np.linalg.LinAlgError, "Matrix is not positive definite"),
     EIGENVALUES: (np.linalg.LinAlgError, "Eigenvalues did not converge"),
     SINGULAR_VALUES: (np.linalg.LinAlgError, "SVD did not converge"),
+    NO_MEMORY: (MemoryError, "there was no memory to sort with"),
 }
 
 
@@ -223,11 +224,12 @@ class Code:
 
     def fail(self, condition: str, code: int) -> None:
         """The whole function returns ``code``, if nothing went wrong before."""
+        status = self.main.pointer(STATUS)
         with self.where(condition):
-            old = self.e.op(f"llvm.load {self.main.status} : !llvm.ptr -> i64")
+            old = self.e.op(f"llvm.load {status} : !llvm.ptr -> i64")
             first = self.e.compare("eq", old, self.e.integer(0), "i64")
             new = self.e.select(first, self.e.integer(code), old, "i64")
-            self.e.effect(f"llvm.store {new}, {self.main.status} : i64, !llvm.ptr")
+            self.e.effect(f"llvm.store {new}, {status} : i64, !llvm.ptr")
 
     def at_least_one(self, size: Any) -> Any:
         """A leading dimension, which must not be 0 where a matrix is empty."""

@@ -14,7 +14,7 @@ from ...autodiff.dims import Dim, maximum
 from ...autodiff.program import Literal, Program
 from ...autodiff.size_bounds import Symbol
 from ..costs import work_of
-from ..places import Buffer
+from ..places import STATUS, Buffer
 from ..plan import Cluster, Operation, Plan, Step
 from ..planner import Planner
 from . import (  # noqa: F401 - they enter their operations
@@ -22,12 +22,13 @@ from . import (  # noqa: F401 - they enter their operations
     linear_algebra,
     matmul,
     pieces,
+    sorting,
     sweeps,
 )
 from .blocks import BlockNest
 from .columns import ColumnNest, is_by_rows
 from .equations import is_elementwise
-from .functions import STATUS, BatchPartWriter, FunctionWriter, MainWriter, PartWriter
+from .functions import BatchPartWriter, FunctionWriter, MainWriter, PartWriter
 from .nest_shape import Context
 from .operations import OPERATIONS
 from .regions import Inside, pointer_to  # and enters the regions into OPERATIONS

@@ -1,17 +1,18 @@
-"""Sorting: values whose order nobody asks for are sorted themselves."""
+"""Sorting: values whose order nobody asks for are sorted, or partitioned, themselves."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from ...autodiff.program import Atom, Equation, Program
-from ..fused import sort_p
+from ..fused import partition_p, sort_p
 from .atoms import has_regions, rebuilt, same_aval, with_regions
 
 
 def sort_values(program: Program) -> Program:
-    """``permute x (argsort x)`` becomes ``sort x``, if nothing else reads the order: derivatives
-    do. Among equal numbers the order is then NumPy's, which is that of an unstable sort.
+    """``permute x (argsort x)`` becomes ``sort x``, and that of a partition's order ``partition
+    x``, if nothing else reads the order: derivatives do. Among equal numbers the order is then
+    NumPy's, which is that of an unstable sort.
     """
     uses = Counter([x for e in program.equations for x in e.inputs])
     uses.update(program.results)
@@ -20,7 +21,10 @@ def sort_values(program: Program) -> Program:
     for equation in program.equations:
         if has_regions(equation):
             equation = with_regions(equation, sort_values)
-        if equation.primitive.name == "argsort" and uses[equation.results[0]] == 1:
+        if (
+            equation.primitive.name in ("argsort", "partition_order")
+            and uses[equation.results[0]] == 1
+        ):
             orders[equation.results[0]] = equation
         elif equation.primitive.name == "permute":
             equation = _sorted(equation, orders)
@@ -35,4 +39,6 @@ def _sorted(equation: Equation, orders: dict[Atom, Equation]) -> Equation:
         return equation
     if x.aval.weak or not same_aval(x.aval, equation.results[0].aval):
         return equation
-    return Equation(sort_p, [x], {"axis": axis}, equation.results, equation.line)
+    if source.primitive.name == "argsort":
+        return Equation(sort_p, [x], {"axis": axis}, equation.results, equation.line)
+    return Equation(partition_p, [x], source.params, equation.results, equation.line)
