@@ -159,3 +159,25 @@ def test_results_do_not_depend_on_threads():
         one = f(x)
     with xnp.threads(2):
         numpy.testing.assert_array_equal(one, f(x))
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), size=st.integers(1, 300), name=st.sampled_from(["argmax", "argmin"]))
+def test_the_first_of_equal_extremes(data, size, name):
+    dtype = data.draw(st.sampled_from(["f8", "f4", "i8", "i1", "u2", "?"]))
+    info = numpy.iinfo(dtype) if dtype[0] in "iu" else None
+    numbers = [0, 1] if info is None else [info.min, info.max, 3]
+    if dtype[0] == "f":
+        numbers = [numpy.nan, -numpy.inf, numpy.inf, -0.0, 0.0, 1.0]
+    few = data.draw(st.lists(st.sampled_from(numbers), min_size=1, max_size=3))
+    x = numpy.array(few * size)[:size].astype(dtype)
+    numpy.random.default_rng(size).shuffle(x)
+    f = lambda x: getattr(numpy, name)(x)
+    assert xnp.jit(f)(x) == f(x)
+    with pytest.MonkeyPatch.context() as patch:
+        force(patch, 4, 2, 1)
+        patch.setattr(module, "PIECE_WORK", 40)
+        assert xnp.jit(f)(x) == f(x)
+        assert (xnp.jit(lambda x: f(x[:, None] * x[:1].astype(bool)))(x)) == f(
+            x * x[:1].astype(bool)
+        )

@@ -5,17 +5,19 @@ The blocks do not depend on the number of threads, and so neither does the resul
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ...autodiff.program import Equation
 from ..places import TEMPORARY, Buffer
 from ..plan import FULL, RUNNING
 from . import memory
+from .emitter import Operand
 from .loops import LoopNest
 from .nest_values import Found
-from .reductions import Reduction, reduction_of
+from .reductions import Reduction
 
-SLOT = 16  # bytes of a block's result: a complex128
+Reductions = Sequence[tuple[Equation, Reduction]]
 
 
 class BlockNest(LoopNest):
@@ -27,10 +29,15 @@ class BlockNest(LoopNest):
         whole = bool(self.inner_loops) and not self.row_loops and not self.cluster.serial
         if any(phase for v, phase in self.cluster.phase.items() if self.cluster.level[v] == FULL):
             return False  # the one row there is has to be gone through again
-        return whole and not any(n in RUNNING or n in ("argmax", "argmin") for n in names)
+        return whole and not any(n in RUNNING for n in names)
 
-    def reductions(self) -> list[Equation]:
-        return [e for e in self.cluster.equations if self._reduces(e)]
+    def _reductions(self) -> list[tuple[Equation, Reduction]]:
+        return [(e, self._accumulators(e)) for e in self.cluster.equations if self._reduces(e)]
+
+    @property
+    def _slot(self) -> int:
+        """The bytes of a block's accumulators."""
+        return sum(8 * len(r.dtypes()) for _, r in self._reductions())
 
     def plan_blocks(self, work: Any, piece: int) -> tuple[Any, Any]:
         """How many steps of the outermost loop a block has, and how many blocks there are. ``work``
@@ -44,64 +51,66 @@ class BlockNest(LoopNest):
         return size, (steps + size - 1) // size
 
     def table(self, blocks: Any) -> Buffer:
-        return Buffer(TEMPORARY, -1, blocks * (len(self.reductions()) * SLOT))
+        return Buffer(TEMPORARY, -1, blocks * self._slot)
 
     def write_blocks(self, table: Buffer, size: Any) -> None:
         """The blocks from %begin to %end, into the table."""
-        e, reductions = self.e, [(q, self._accumulators(q)) for q in self.reductions()]
-        block = e.fresh()
-        outer = e.lines
-        outer.append(f"scf.for {block} = %begin to %end step {e.integer(1)} : i64 {{")
-        steps = self.context.size(size)
+        e, reductions = self.e, self._reductions()
+        base, steps = self.context.pointer(table), self.context.size(size)
+        count = self.context.size(self._count(self.inner_loops[0]))
+        block, _, close = self._open_counted("%begin", "%end", 1)
+        e.lines = self.blocks[-1].lines
         low = e.op(f"arith.muli {block}, {steps} : i64")
         high = e.op(f"arith.addi {low}, {steps} : i64")
-        count = self.context.size(self._count(self.inner_loops[0]))
-        high = e.op(f"arith.minsi {high}, {count} : i64")
-        self.first_bounds = low, high
+        self.first_bounds = low, e.op(f"arith.minsi {high}, {count} : i64")
         full = [s for s in self.cluster.stores if s.level == FULL]
-        self._write_inner(reductions, full)
-        base = self.context.pointer(table)
-        row = e.op(f"arith.muli {block}, {e.integer(len(reductions) * SLOT)} : i64")
-        row = memory.shifted(e, base, row)
-        for number, (equation, _) in enumerate(reductions):
-            found = self.blocks[0].values[self._key(equation)]
-            memory.store(e, found.operand, memory.shifted(e, row, e.integer(number * SLOT)))
-        outer.append("}")
+        depth = len(self.blocks) - 1
+        with self.at(depth, vector=self.lanes > 1):
+            names = [name for _, r in reductions for name in r.start(e)]
+        names = self._run_inner(reductions, full, names)
+        with self.at(depth, vector=False):
+            row = e.op(f"arith.muli {block}, {e.integer(self._slot)} : i64")
+            slots = self._slots(reductions, memory.shifted(e, base, row))
+            for _, reduction in reductions:
+                mine, names = names[: reduction.count], names[reduction.count :]
+                for name in reduction.across(e, mine, self.lanes):
+                    pointer, dtype = next(slots)
+                    memory.store(e, Operand(name, dtype), pointer)
+        close()
+        e.lines, e.lanes = self.blocks[0].lines, 1
 
-    def _key(self, equation: Equation) -> Any:
-        v = equation.results[0]
-        return v, self.cluster.index[v]
+    def _slots(self, reductions: Reductions, pointer: str) -> Iterator[tuple[str, Any]]:
+        """The addresses of a block's accumulators, and their dtypes."""
+        dtypes = [dtype for _, r in reductions for dtype in r.dtypes()]
+        for i, dtype in enumerate(dtypes):
+            yield memory.shifted(self.e, pointer, self.e.integer(8 * i)), dtype
 
     def write_rest(self, table: Buffer, blocks: Any) -> None:
         """Puts the blocks together, and computes what depends on the results."""
-        e, count = self.e, len(self.reductions())
-        base = self.context.pointer(table)
-        for number, equation in enumerate(self.reductions()):
-            reduction = reduction_of(equation, compensated=True)
-            self.blocks[0].values[self._key(equation)] = Found(
-                self._joined(reduction, base, number, count, blocks), 0, False
-            )
+        e, reductions = self.e, self._reductions()
+        names = self._joined(reductions, self.context.pointer(table), blocks)
+        for equation, reduction in reductions:
+            mine, names = names[: reduction.count], names[reduction.count :]
+            key = equation.results[0], self.cluster.index[equation.results[0]]
+            self.blocks[0].values[key] = Found(reduction.rounded(e, mine), 0, False)
         for phase in range(self._phases()):
             self.phase = phase
             self._write_rows()
         e.lanes = 1
 
-    def _joined(self, reduction: Reduction, base: str, number: int, count: int, blocks: Any) -> Any:
-        """One reduction of the numbers that it has in the table."""
+    def _joined(self, reductions: Reductions, base: str, blocks: Any) -> list[str]:
+        """The accumulators of all blocks together."""
         e = self.e
-        starts, types = reduction.start(e), reduction.types(e)
-        block, bundle = e.fresh(), e.fresh()
-        inside = [e.fresh() for _ in starts]
-        pairs = ", ".join(f"{a} = {b}" for a, b in zip(inside, starts, strict=True))
-        outer = e.lines
-        outer.append(
-            f"{bundle}:{len(starts)} = scf.for {block} = {e.integer(0)} to "
-            f"{self.context.size(blocks)} step {e.integer(1)} iter_args({pairs}) -> "
-            f"({', '.join(types)}) : i64 {{"
-        )
-        by = e.op(f"arith.muli {block}, {e.integer(count * SLOT)} : i64")
-        at = memory.shifted(e, memory.shifted(e, base, by), e.integer(number * SLOT))
-        taken = reduction.take(e, inside, memory.load(e, at, reduction.dtype), None)
-        outer.append(f"scf.yield {', '.join(taken)} : {', '.join(types)}")
-        outer.append("}")
-        return reduction.finish(e, [f"{bundle}#{i}" for i in range(len(starts))], 1)
+        starts = [name for _, r in reductions for name in r.start(e)]
+        types = [kind for _, r in reductions for kind in r.types(e)]
+        count = self.context.size(blocks)
+        block, inside, close = self._open_counted(e.integer(0), count, 1, starts, types)
+        e.lines = self.blocks[-1].lines
+        by = e.op(f"arith.muli {block}, {e.integer(self._slot)} : i64")
+        slots = self._slots(reductions, memory.shifted(e, base, by))
+        others = [memory.load(e, pointer, dtype).name for pointer, dtype in slots]
+        out: list[str] = []
+        for _, r in reductions:
+            out += r.join(e, inside[: r.count], others[: r.count])
+            inside, others = inside[r.count :], others[r.count :]
+        return close(out)

@@ -11,8 +11,6 @@ from ...autodiff.program import Equation
 from .convert import cast
 from .emitter import Emitter, Operand, element_type
 
-_NOWHERE = (1 << 63) - 1  # a place after all others
-
 
 class Reduction:
     """The accumulators of one reduction are SSA names of MLIR types ``types`` (with lanes).
@@ -45,8 +43,8 @@ class Reduction:
 
     def start(self, e: Emitter) -> list[str]:
         neutral = self._neutral(e)
-        if self.is_place:
-            return [*neutral, e.constant(_NOWHERE, "i64")]
+        if self.is_place:  # 0 is right, too, where nothing is better than what there is at first
+            return [*neutral, e.constant(0, "i64")]
         return neutral + ([e.constant(0, self.element)] * self.parts if self.compensated else [])
 
     def _neutral(self, e: Emitter) -> list[str]:
@@ -84,7 +82,7 @@ class Reduction:
         x = cast(e, x, self.dtype)
         values = list(x.name) if self.parts == 2 else [x.name]
         if position is not None:
-            return self._take_place(e, accumulators, [*values, position], mask)
+            return self._take_later(e, accumulators, [*values, position], mask)
         if mask is not None:
             neutral = self._neutral(e)
             values = [
@@ -101,28 +99,39 @@ class Reduction:
             errors.append(e.binary("arith.addf", c, error, self.element))
         return found + errors
 
-    def _take_place(
+    def _take_later(
         self, e: Emitter, kept: Sequence[str], new: Sequence[str], mask: str | None
     ) -> list[str]:
-        """Of two values with their places the extreme one: of NaNs, of equal ones, the first."""
+        """Of two values with their places the extreme one, where the new one comes later: of equal
+        ones, and of NaNs, the one that is kept.
+        """
         (a, i), (b, j) = kept, new
-        predicate = ("o" if self.dtype.kind == "f" else "") + (
-            "gt" if self.name == "argmax" else "lt"
-        )
-        if self.dtype.kind != "f":
-            predicate = ("s" if self.dtype.kind == "i" else "u") + predicate
-        better = e.compare(predicate, b, a, self.element)
-        equal = e.compare("oeq" if self.dtype.kind == "f" else "eq", a, b, self.element)
-        if self.dtype.kind == "f":
-            a_nan, b_nan = (e.compare("uno", x, x, self.element) for x in (a, b))
-            fine = e.binary("arith.xori", a_nan, e.constant(True, "i1"), "i1")
-            better = e.binary("arith.ori", better, e.binary("arith.andi", b_nan, fine, "i1"), "i1")
-            equal = e.binary("arith.ori", equal, e.binary("arith.andi", a_nan, b_nan, "i1"), "i1")
-        sooner = e.compare("slt", j, i, "i64")
-        better = e.binary("arith.ori", better, e.binary("arith.andi", equal, sooner, "i1"), "i1")
+        better = self._is_better(e, a, b)
         if mask is not None:
             better = e.binary("arith.andi", better, mask, "i1")
         return [e.select(better, b, a, self.element), e.select(better, j, i, "i64")]
+
+    def _is_better(self, e: Emitter, a: str, b: str) -> str:
+        """Whether b is more extreme than a; NaN is more extreme than all numbers."""
+        predicate = "gt" if self.name == "argmax" else "lt"
+        if self.dtype.kind != "f":
+            sign = "s" if self.dtype.kind == "i" else "u"
+            return e.compare(sign + predicate, b, a, self.element)
+        beyond = e.compare("u" + predicate, b, a, self.element)  # or one of them is NaN
+        return e.binary("arith.andi", beyond, e.compare("ord", a, a, self.element), "i1")
+
+    def _earlier(self, e: Emitter, first: Sequence[str], second: Sequence[str]) -> list[str]:
+        """Of two values with their places the extreme one: of equal ones, and of NaNs, the one
+        that comes first.
+        """
+        (a, i), (b, j) = first, second
+        better, worse = self._is_better(e, a, b), self._is_better(e, b, a)
+        sooner = e.compare("slt", j, i, "i64")
+        same = e.binary("arith.ori", better, worse, "i1")
+        same = e.binary("arith.xori", same, e.constant(True, "i1"), "i1")
+        chosen = e.binary("arith.andi", same, sooner, "i1")
+        chosen = e.binary("arith.ori", better, chosen, "i1")
+        return [e.select(chosen, b, a, self.element), e.select(chosen, j, i, "i64")]
 
     def _two_sum(self, e: Emitter, a: str, b: str) -> tuple[str, str]:
         """A + b rounded, and what rounding lost."""
@@ -169,6 +178,10 @@ class Reduction:
 
     def finish(self, e: Emitter, accumulators: Sequence[str], lanes: int) -> Operand:
         """The result; ``lanes`` partial ones are put together two by two."""
+        return self.rounded(e, self.across(e, accumulators, lanes))
+
+    def across(self, e: Emitter, accumulators: Sequence[str], lanes: int) -> list[str]:
+        """The accumulators of all lanes together."""
         names = list(accumulators)
         while lanes > 1:
             half = lanes // 2
@@ -180,6 +193,10 @@ class Reduction:
             names = self.join(e, low, high)
             lanes = half
         e.lanes = lanes
+        return names
+
+    def rounded(self, e: Emitter, names: Sequence[str]) -> Operand:
+        """The result that accumulators stand for."""
         if self.compensated:
             names = [
                 self._with_error(e, s, c)
@@ -200,7 +217,7 @@ class Reduction:
 
     def join(self, e: Emitter, low: list[str], high: list[str]) -> list[str]:
         if self.is_place:
-            return self._take_place(e, low, high, None)
+            return self._earlier(e, low, high)
         if not self.compensated:
             return self._combine(e, low, high)
         found, errors = [], []
