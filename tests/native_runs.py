@@ -49,15 +49,25 @@ class Form(NamedTuple):
     long_panel: int | None = None  # bytes of columns of a product that are copied into one piece
     few_rows: int | None = None  # that a block of columns has at least
     band: int | None = None  # rows that it takes at a time at least
+    few_steps: int | None = None  # of the last loop, up to which they are not aligned
 
 
 FORMS = {
     form.name: form
     for form in (
         Form("usual"),
-        Form("in place", copied=0),
+        Form("in place", copied=0, few_steps=0),
         Form("shared", shared_work=1, piece_work=1, tiny=0, shared_product=1),
-        Form("shared in pieces", shared_work=1, piece_work=200, tiny=0, many=0, few_rows=3, band=2),
+        Form(
+            "shared in pieces",
+            shared_work=1,
+            piece_work=200,
+            tiny=0,
+            many=0,
+            few_rows=3,
+            band=2,
+            few_steps=0,
+        ),
         Form("arena", stack_bytes=0, copied=0, many_steps=0),
         Form(
             "arena, shared",
@@ -69,6 +79,7 @@ FORMS = {
             long_panel=1,
             few_rows=1,
             band=1,
+            few_steps=0,
         ),
         Form(
             "narrow vectors",
@@ -78,6 +89,7 @@ FORMS = {
             column_bytes=64,
             many=0,
             long_panel=1,
+            few_steps=0,
         ),
         Form("AVX2", vector_bytes=32, copied=16, many=1, many_steps=0, column_bytes=1 << 10, far=1),
     )
@@ -107,6 +119,7 @@ def forced(form: Form) -> Iterator[None]:
             "long_panel": (panels, "LONG_PANEL"),
             "few_rows": (columns, "FEW_ROWS"),
             "band": (columns, "LEAST_BAND"),
+            "few_steps": (nest_shape, "FEW_STEPS"),
         }
         for field, (where, name) in thresholds.items():
             value = getattr(form, field)

@@ -13,8 +13,8 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from ...autodiff.program import Atom, Equation, Variable
-from ..affine import identity, product
+from ...autodiff.program import Equation
+from ..affine import product
 from ..plan import FULL, ROW, RUNNING, Store
 from .emitter import Operand
 from .nest_values import Block, Found, Loop, NestValues
@@ -68,10 +68,6 @@ class LoopNest(NestValues):
 
     def _phases(self) -> int:
         return 1 + max(self.cluster.phase.values(), default=0)
-
-    def _phase_of(self, x: Atom) -> int:
-        x, _ = self.base(x, identity(range(len(x.aval.shape))))
-        return self.cluster.phase.get(x, 0) if type(x) is Variable else 0
 
     def _write_phase(self) -> None:
         cluster = self.cluster
@@ -295,18 +291,35 @@ class LoopNest(NestValues):
         if k != self.lane_loop or self.lanes == 1:
             self.open[k] = Loop(counter, depth)
             return
+        store = self.aligned.get(self.phase)
+        shift = None if store is None else self._shift(store, depth - 1)
         with self.at(depth, vector=False):
             start = e.op(f"arith.muli {counter}, {e.integer(self.lanes)} : i64")
             size = self.sizes[k]
-            if type(size) is int and size % self.lanes == 0:
+            if shift is None and type(size) is int and size % self.lanes == 0:
                 self.open[k] = Loop(start, depth)
                 return
             last = e.op(f"arith.subi {self.context.size(size)}, {e.integer(self.lanes)} : i64")
+            if shift is not None:
+                start = e.op(f"arith.subi {start}, {shift} : i64")
+                start = e.op(f"arith.maxsi {start}, {e.integer(0)} : i64")
             first = e.op(f"arith.minsi {start}, {last} : i64")
             mask = None
-            if k in self.inner_loops:
+            if k in self.inner_loops and shift is None:
                 skipped = e.op(f"arith.subi {start}, {first} : i64")
                 e.lanes = self.lanes
                 ids = e.lane_numbers()
                 mask = e.compare("sge", ids, e.splat(skipped, "i64"), "i64")
         self.open[k] = Loop(first, depth, mask)
+
+    def _shift(self, store: Store, depth: int) -> str:
+        """By how many elements steps begin earlier, for a store's vectors not to cross lines."""
+        e, place = self.e, store.place
+        base = self.context.pointer(place.buffer)
+        pointer, _ = self.pointer(base, place.at(store.index), place.buffer)
+        item, vector = place.dtype.itemsize, self.context.vector_bytes
+        with self.at(depth, vector=False):
+            address = e.op(f"llvm.ptrtoint {pointer} : !llvm.ptr to i64")
+            number = e.op(f"arith.divui {address}, {e.integer(item)} : i64")
+            most = min(max(vector // item, 1), self.lanes)
+            return e.op(f"arith.remui {number}, {e.integer(most)} : i64")

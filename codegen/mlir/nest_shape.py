@@ -10,6 +10,7 @@ from ..affine import (
     INDEX_OPERATIONS,
     Affine,
     Index,
+    identity,
     is_one,
     lower_bound,
     product,
@@ -34,7 +35,8 @@ TINY = 16  # elements
 ROW_BYTES = 1 << 15  # of a row of values that phases hand on
 KEPT_ROWS = 8  # such rows in a cluster
 COLUMN_BYTES = 1 << 18  # of such values where lanes are rows that lie side by side
-
+FEW_STEPS = 8  # of the last loop, for which aligning them does not pay
+LIGHT = 16  # simple operations that leave time to wait for memory
 
 BRANCHING = frozenset({"sin", "cos", "tan"})  # they ask whether a lane is rare: once for many
 
@@ -73,10 +75,12 @@ class NestShape:
         self.is_unrolled = context.in_region and self._is_tiny()
         self.lanes = self._choose_lanes()
         self.kept = self._kept_values()
+        self.aligned = self._aligned_stores()
 
     def move(self, context: Context) -> None:
         """Goes to a function: ``context`` is what it offers."""
         self.context, self.e = context, context.emitter
+        self.phase = 0  # the one that is being written
         self._kept_pointers: dict[Variable, str] = {}
 
     def _accesses(self) -> list[Affine]:
@@ -172,6 +176,32 @@ class NestShape:
             lanes //= 2
         return lanes
 
+    def _aligned_stores(self) -> dict[int, Store]:
+        """By phase, a store whose vectors are to lie in one cache line each: the first step begins
+        with the row, the second where the line does. What the two do twice must not matter, and the
+        time for it must be worth it.
+        """
+        cluster, size = self.cluster, self.sizes.get(self.lane_loop, 0)
+        if self.lanes == 1 or (self.is_down_columns() and self.inner_loops) or cluster.overwrites:
+            return {}
+        if type(size) is int and size < FEW_STEPS * self.lanes:
+            return {}
+        work = sum(map(weight, cluster.equations))
+        reducing = {cluster.phase[e.results[0]] for e in cluster.equations if self._reduces(e)}
+        found: dict[int, Store] = {}
+        for store in cluster.stores:
+            phase = self._phase_of(store.atom)
+            if store.addressed or store.level != FULL or phase in reducing or work > LIGHT:
+                continue
+            step = store.place.at(store.index).coefficient(self.lane_loop)
+            if type(step) is int and step == store.place.dtype.itemsize:
+                found.setdefault(phase, store)
+        return found
+
+    def _phase_of(self, x: Atom) -> int:
+        x, _ = self.base(x, identity(range(len(x.aval.shape))))
+        return self.cluster.phase.get(x, 0) if type(x) is Variable else 0
+
     def is_down_columns(self) -> bool:
         """Whether the lanes are rows side by side, each of which is reduced."""
         return self.lane_loop in self.row_loops
@@ -206,7 +236,9 @@ class NestShape:
 
     def _count(self, loop: int) -> Any:
         size = self.sizes[loop]
-        return size if loop != self.lane_loop else (size + self.lanes - 1) // self.lanes
+        if loop != self.lane_loop:
+            return size
+        return (size + self.lanes - 1) // self.lanes + (self.phase in self.aligned)
 
     def _kept_values(self) -> dict[Variable, int]:
         """What a later phase reads and would be long to compute again: the bytes of a row of it, or

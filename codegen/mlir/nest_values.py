@@ -66,7 +66,6 @@ class NestValues(NestShape):
     def _start(self) -> None:
         self.blocks = [Block(self.e.lines)]  # of the function, and of each open loop
         self.open: dict[int, Loop] = {}
-        self.phase = 0
 
     def into(self: Nest, context: Context) -> Nest:
         """The same nest, to be written into another function."""
