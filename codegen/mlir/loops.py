@@ -129,15 +129,70 @@ class LoopNest(NestValues):
                 with self._standing(self.inner_loops, places):
                     carried = self._write_inside(reductions, stores, carried)
             return carried
-        closers = []
-        for i, k in enumerate(self.inner_loops):
+        closers, inner = [], self.inner_loops
+        for i, k in enumerate(inner):
             bounds = None if i else self.first_bounds
+            if k == self.lane_loop and reductions and self.has_rest:
+                whole, rest = self._split(bounds)
+                carried = self._run_whole(reductions, stores, carried, types, whole)
+                with self._standing_at_rest(rest):
+                    carried = self._write_inside(reductions, stores, carried)
+                break
             close, carried = self._open_carrying(k, carried, types, bounds)
             closers.append(close)
-        carried = self._write_inside(reductions, stores, carried)
+        else:
+            carried = self._write_inside(reductions, stores, carried)
         for close in reversed(closers):
             carried = close(carried)
         return carried
+
+    def _split(self, bounds: tuple[str, str] | None) -> tuple[tuple[str, str], str]:
+        """The bounds of the last loop's whole steps, and how many lanes of the step after them,
+        which ends with the row, have been done before.
+        """
+        e, size = self.e, self.sizes[self.lane_loop]
+        steps, lanes = size // self.lanes, e.integer(self.lanes)
+        whole, done = self.context.size(steps), self.context.size((steps + 1) * self.lanes - size)
+        if bounds is None:
+            return (e.integer(0), whole), done
+        low, high = bounds
+        is_last = e.op(f"arith.cmpi sgt, {high}, {whole} : i64")
+        done = e.op(f"arith.select {is_last}, {done}, {lanes} : i64")
+        return (low, e.op(f"arith.minsi {high}, {whole} : i64")), done
+
+    def _run_whole(
+        self,
+        reductions: Sequence[tuple[Equation, Reduction]],
+        stores: Sequence[Store],
+        names: Sequence[str],
+        types: Sequence[str],
+        bounds: tuple[str, str],
+    ) -> list[str]:
+        """The whole steps of the last loop, which need no mask."""
+        counter, inside, close = self._open_counted(*bounds, 1, names, types)
+        depth = len(self.blocks) - 1
+        with self.at(depth, vector=False):
+            start = self.e.op(f"arith.muli {counter}, {self.e.integer(self.lanes)} : i64")
+        self.open[self.lane_loop] = Loop(start, depth)
+        last = self._write_inside(reductions, stores, inside)
+        del self.open[self.lane_loop]
+        return close(last)
+
+    @contextmanager
+    def _standing_at_rest(self, done: str) -> Iterator[None]:
+        """Inside, the last loop is at its last elements, of which so many are left out."""
+        e, k = self.e, self.lane_loop
+        self.blocks.append(Block(self.blocks[-1].lines))
+        depth = len(self.blocks) - 1
+        with self.at(depth, vector=True):
+            with e.scalar():
+                size = self.context.size(self.sizes[k])
+                start = e.op(f"arith.subi {size}, {e.integer(self.lanes)} : i64")
+            mask = e.compare("sge", e.lane_numbers(), e.splat(done, "i64"), "i64")
+        self.open[k] = Loop(start, depth, mask)
+        yield
+        del self.open[k]
+        self.blocks.pop()
 
     def _write_inside(
         self,

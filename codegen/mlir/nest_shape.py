@@ -75,6 +75,7 @@ class NestShape:
         self.is_unrolled = context.in_region and self._is_tiny()
         self.lanes = self._choose_lanes()
         self.kept = self._kept_values()
+        self.is_light = sum(map(weight, cluster.equations)) <= LIGHT
         self.aligned = self._aligned_stores()
 
     def move(self, context: Context) -> None:
@@ -176,6 +177,16 @@ class NestShape:
             lanes //= 2
         return lanes
 
+    @property
+    def has_rest(self) -> bool:
+        """Whether reductions over the last loop do their last step by itself: asking in each step
+        whether lanes are left out takes long beside little work.
+        """
+        size = self.sizes[self.lane_loop]
+        return (
+            self.is_light and self.lanes > 1 and not (type(size) is int and not size % self.lanes)
+        )
+
     def _aligned_stores(self) -> dict[int, Store]:
         """By phase, a store whose vectors are to lie in one cache line each: the first step begins
         with the row, the second where the line does. What the two do twice must not matter, and the
@@ -186,12 +197,11 @@ class NestShape:
             return {}
         if type(size) is int and size < FEW_STEPS * self.lanes:
             return {}
-        work = sum(map(weight, cluster.equations))
         reducing = {cluster.phase[e.results[0]] for e in cluster.equations if self._reduces(e)}
         found: dict[int, Store] = {}
         for store in cluster.stores:
             phase = self._phase_of(store.atom)
-            if store.addressed or store.level != FULL or phase in reducing or work > LIGHT:
+            if store.addressed or store.level != FULL or phase in reducing or not self.is_light:
                 continue
             step = store.place.at(store.index).coefficient(self.lane_loop)
             if type(step) is int and step == store.place.dtype.itemsize:

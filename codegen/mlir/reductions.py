@@ -147,6 +147,8 @@ class Reduction:
     def _combine(self, e: Emitter, a: Sequence[str], b: Sequence[str]) -> list[str]:
         if self.parts == 2 and self.name == "prod":
             return self._complex_product(e, a, b)
+        if self.name in ("max", "min") and self.dtype.kind == "f":
+            return [self._extreme_of(e, a[0], b[0])]
         operation = self._operation()
         return [e.binary(operation, x, y, self.element) for x, y in zip(a, b, strict=True)]
 
@@ -157,6 +159,12 @@ class Reduction:
         re = e.binary("arith.subf", mul(a[0], b[0]), mul(a[1], b[1]), self.element)
         im = e.binary("arith.addf", mul(a[0], b[1]), mul(a[1], b[0]), self.element)
         return [re, im]
+
+    def _extreme_of(self, e: Emitter, a: str, b: str) -> str:
+        """The larger or smaller one: NaN, if one is; of 0 and -0 either, as in NumPy."""
+        predicate = "ogt" if self.name == "max" else "olt"
+        found = e.select(e.compare(predicate, a, b, self.element), a, b, self.element)
+        return e.select(e.compare("uno", a, a, self.element), a, found, self.element)
 
     def _operation(self) -> str:
         kind = self.dtype.kind
@@ -169,8 +177,6 @@ class Reduction:
                 return "arith.ori"
             case "all", _:
                 return "arith.andi"
-            case name, "f":
-                return f"arith.{name}imumf"
             case name, "b":
                 return "arith.ori" if name == "max" else "arith.andi"
             case name, _:
