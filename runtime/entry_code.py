@@ -180,6 +180,11 @@ def check_array(record: int, value: int, frame: int) -> int:
             return 0
         elements = elements * length
         dims += 16
+    if word(record, at.A_STRIDED):
+        strides = word(value, at.ARRAY_STRIDES)
+        for axis in range(nd):
+            if word(strides, axis) != word(dims, axis):
+                return 0
     data = word(value, at.ARRAY_DATA)
     store(frame, word(record, at.A_INPUT), data)
     store(frame, at.F_WORK, word(frame, at.F_WORK) + elements)

@@ -121,6 +121,7 @@ class Encoded:
 
     def _check_array(self, spec: Array, number: int) -> None:
         order = at.F_CONTIGUOUS if spec.fortran else at.C_CONTIGUOUS
+        order = order if spec.strides is None else 0
         flags = order | at.ALIGNED | (at.WRITEABLE if spec.mutated else 0)
         dims: list[int] = []
         for dim in spec.dims:
@@ -133,7 +134,7 @@ class Encoded:
         self._record(
             at.CHECK_ARRAY, number, self.next_input, self._keep(spec.dtype), spec.dtype.num, flags,
             spec.dtype.itemsize, self.next_range if self.range_count else 0, int(spec.mutated),
-            len(spec.dims), *dims,
+            len(spec.dims), int(spec.strides is not None), *dims, *(spec.strides or ()),
         )  # fmt: skip
         self.next_range += 3
 

@@ -158,8 +158,10 @@ def _fits(spec: Array, value: Any, bound: set[int], sizes: Any) -> bool:
         return False
     if value.dtype.num != spec.dtype.num or not value.dtype.isnative:
         return False
-    dense = value.flags.f_contiguous if spec.fortran else value.flags.c_contiguous
-    if not (dense and value.flags.aligned):
+    lies = value.flags.f_contiguous if spec.fortran else value.flags.c_contiguous
+    if spec.strides is not None:
+        lies = value.strides == spec.strides
+    if not (lies and value.flags.aligned):
         return False
     if spec.mutated and not value.flags.writeable:
         return False

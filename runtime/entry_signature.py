@@ -25,8 +25,8 @@ class Computed(NamedTuple):
 
 
 class Array(NamedTuple):
-    """An argument: exactly a numpy.ndarray, C-contiguous (``fortran``: Fortran-contiguous),
-    aligned, in native byte order.
+    """An argument: exactly a numpy.ndarray, C-contiguous (``fortran``: Fortran-contiguous;
+    ``strides``: of fixed lengths and with these strides, in bytes), aligned, in native byte order.
 
     ``mutated``: the kernel writes into it, so it must be writeable and share no memory with
     another array among the arguments.
@@ -36,6 +36,7 @@ class Array(NamedTuple):
     dims: tuple[int | Size, ...]
     mutated: bool = False
     fortran: bool = False
+    strides: tuple[int, ...] | None = None
 
 
 class Scalar(NamedTuple):

@@ -1,6 +1,6 @@
 """Entries as signatures of the native call path: the next call of the kind runs without Python.
 
-Arrays in C or Fortran order and numbers go in, arrays and numbers come out. What that path cannot
+Arrays and numbers go in, arrays and numbers come out. What that path cannot
 do by itself (views, results in another order, writing to arguments) are functions it calls at the
 end. All else goes on through `entries`.
 """
@@ -66,7 +66,7 @@ def signature_of(entry: Entry, call: Call) -> Signature | None:
         return None
     if entry.draws or entry.traced.captures:
         return None
-    if entry.traced.writes and entry.arrays:
+    if entry.traced.writes and (entry.arrays or any(t.strides is not None for t in entry.types)):
         return None  # which may overlap with what is written to
     try:
         symbols = _Symbols(entry, compiled)
@@ -173,10 +173,13 @@ class _Arguments:
 def _leaf(x: Any, t: Type, dims: tuple[Any, ...], is_written: bool) -> Array | Scalar:
     if t.kind != ARRAY0D:
         return Scalar(type(x))
-    known = t.strides is None and (t.order is None or t.is_fortran)
-    if type(x) is not np.ndarray or not known or t.converted or not t.writeable:
+    if type(x) is not np.ndarray or t.converted or (is_written and not t.writeable):
         raise _NotSimpleError
-    return Array(t.dtype, dims, is_written, t.order is not None)
+    if t.strides is None and (t.order is None or t.is_fortran):
+        return Array(t.dtype, dims, is_written, t.order is not None)
+    if is_written or any(isinstance(dim, Size) for dim in dims):
+        raise _NotSimpleError
+    return Array(t.dtype, dims, strides=x.strides)
 
 
 class _Results:

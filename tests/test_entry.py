@@ -112,6 +112,15 @@ def test_fortran_order_fits_where_it_is_c_order_too(make):
     assert is_miss(f(np.zeros((3, 2), order="F")))
 
 
+def test_arrays_with_gaps_fit_by_their_strides(make):
+    f = make(signature((Array(F8, (3, 2), strides=(32, -8)),)))
+    base = np.zeros((6, 2))
+    assert f(base[::2, ::-1]) is None
+    assert f(readonly(12).reshape(6, 2)[::2, ::-1]) is None
+    for other in (base[::2], base[:3, ::-1], base[:3], base[::2, :1], base[::2, ::-1].astype(F4)):
+        assert is_miss(f(other))
+
+
 def test_mutated_arrays(make):
     def kernel(inputs, outputs, sizes):
         write(inputs[0], np.array([7.0]))

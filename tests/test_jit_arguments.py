@@ -552,3 +552,20 @@ def test_arrays_with_gaps(part, char):
 def test_an_array_that_no_memory_could_hold():
     x = numpy.broadcast_to(1.5, (10**9, 10**6))
     assert np.jit(lambda x: x[0, 0] + x[-1, -1])(x) == 3.0
+
+
+def test_arrays_that_are_not_dense_take_the_native_path():
+    base = numpy.random.default_rng(0).normal(size=(6, 4, 3))
+    others = (base[::2], base[:, 1], base.transpose(1, 0, 2), base[::-1, :, ::2], base[:0, ::2])
+    for x in (*others, numpy.broadcast_to(base[0], (5, 4, 3))):
+        f = np.jit(lambda a: (a * 2 + 1, a[..., ::-1]))
+        for y in (x, x, -x + x, x):
+            product, view = f(y)
+            numpy.testing.assert_array_equal(product, y * 2 + 1)
+            numpy.testing.assert_array_equal(view, y[..., ::-1])
+            assert view.flags.writeable == y.flags.writeable
+            assert view.size == 0 or numpy.may_share_memory(view, y)
+        g, dense = np.jit(lambda a: a * 2), np.jit(lambda a: a * 2)
+        g(x)
+        dense(x.copy("C"))
+        assert len(g.signatures) == len(dense.signatures)
