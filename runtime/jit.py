@@ -88,6 +88,7 @@ def jit(
         return type(fun)(inner)
     return Jit(fun, static_argnames, dynamic_argnames)
 
+
 # The first ones of a function, after which calls do not try to compile it for other arguments:
 # looking at them takes longer than a small function.
 UNCOMPILED_CALLS = 16
