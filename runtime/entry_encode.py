@@ -168,7 +168,7 @@ class Encoded:
             descr = self._keep(leaf.dtype)
             if isinstance(leaf, NewArray):
                 dims = [word for dim in leaf.dims for word in self._result_dim(dim)]
-                shape = [descr, len(leaf.dims), *dims]
+                shape = [descr, len(leaf.dims), int(leaf.fortran), *dims]
                 self._record(at.RETURN_ARRAY, result, self.next_output, *shape)
             else:
                 how = at.TO_NUMPY if leaf.type is None else _TO[leaf.type]

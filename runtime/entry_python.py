@@ -191,7 +191,11 @@ def _execute(signature: Signature, leaves: list[Any], inputs: list[Any], sizes: 
     if signature.dims:
         _DIMS(signature.dims)(sizes.ctypes.data, computed.ctypes.data)
     outputs = [
-        np.empty([_length(dim, sizes, computed) for dim in getattr(leaf, "dims", ())], leaf.dtype)
+        np.empty(
+            [_length(dim, sizes, computed) for dim in getattr(leaf, "dims", ())],
+            leaf.dtype,
+            "F" if getattr(leaf, "fortran", False) else "C",
+        )
         for leaf in signature.results
         if isinstance(leaf, NewArray | NewScalar)
     ]

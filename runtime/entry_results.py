@@ -66,7 +66,8 @@ def new_array(record: int, frame: int, shape: int) -> int:
         dims += 16
     descr = word(record, at.O_DESCR)
     api.Py_IncRef(descr)  # the next call takes it
-    array = api.PyArray_NewFromDescr(api.ndarray_type, descr, nd, shape, 0, 0, 0, 0)
+    order = word(record, at.O_FORTRAN)
+    array = api.PyArray_NewFromDescr(api.ndarray_type, descr, nd, shape, 0, 0, order, 0)
     if array == 0:
         return 0
     store(frame, word(record, at.R_RESULT), array)

@@ -61,10 +61,13 @@ class Static(NamedTuple):
 
 
 class NewArray(NamedTuple):
-    """A result: a new C-ordered array. The kernel gets the address of its uninitialised data."""
+    """A result: a new array, C-ordered or Fortran-ordered. The kernel gets the address of its
+    uninitialised data.
+    """
 
     dtype: np.dtype[Any]
     dims: tuple[int | Size | Computed, ...]
+    fortran: bool = False
 
 
 class NewScalar(NamedTuple):

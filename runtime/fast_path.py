@@ -249,6 +249,8 @@ class _Results:
 
     def _computed(self, number: int, views: tuple[View, ...]) -> Any:
         root = self.traced.roots[number]
+        if _is_reversed(root.order):
+            root = root._replace(order=None)  # the native path makes it so
         is_plain = root.order is None and root.writeable
         if number in self.made:
             if not views and not is_plain:
@@ -256,13 +258,15 @@ class _Results:
             leaf = self._next(Again(self.made[number]))
         else:
             self.made[number] = self.count
-            leaf = self._next(self._new(root))
+            leaf = self._next(self._new(self.traced.roots[number]))
         return leaf if is_plain and not views else self._viewed(leaf, views, root)
 
     def _new(self, root: Root) -> NewArray | NewScalar:
         aval = self.avals[root.output]
         if aval.shape or root.kind == ARRAY0D:
-            return NewArray(aval.dtype, self.symbols.dims(aval.shape))
+            fortran = _is_reversed(root.order)
+            shape = aval.shape[::-1] if fortran else aval.shape
+            return NewArray(aval.dtype, self.symbols.dims(shape), fortran)
         return NewScalar(aval.dtype, _PYTHON_TYPES[aval.dtype] if root.kind == WEAK else None)
 
     def _viewed(self, leaf: Any, views: tuple[View, ...], root: Root | None) -> Rebuild:
@@ -292,6 +296,10 @@ class _Results:
             return function(found, sizes)
 
         return Rebuild(made, tuple(parts))
+
+
+def _is_reversed(order: tuple[int, ...] | None) -> bool:
+    return order is not None and order == tuple(range(len(order)))[::-1]
 
 
 def _is_same(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:

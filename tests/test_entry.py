@@ -121,6 +121,19 @@ def test_arrays_with_gaps_fit_by_their_strides(make):
         assert is_miss(f(other))
 
 
+def test_results_in_fortran_order(make):
+    def kernel(inputs, outputs, sizes):
+        write(outputs[0], np.arange(6.0))
+        return 0
+
+    result = NewArray(F8, (M, 3), fortran=True)
+    f = make(signature((Array(F8, (N, M)),), result=result, function=kernel, symbols=2))
+    found = f(np.zeros((4, 2)))
+    assert found.flags.f_contiguous
+    assert found.flags.owndata
+    assert found.tolist() == [[0.0, 2.0, 4.0], [1.0, 3.0, 5.0]]
+
+
 def test_mutated_arrays(make):
     def kernel(inputs, outputs, sizes):
         write(inputs[0], np.array([7.0]))
