@@ -89,11 +89,6 @@ def jit(
     return Jit(fun, static_argnames, dynamic_argnames)
 
 
-# The first ones of a function, after which calls do not try to compile it for other arguments:
-# looking at them takes longer than a small function.
-UNCOMPILED_CALLS = 16
-
-
 class Jit(NativeEntry):
     """A jitted function. See `jit`. Calls reach Python only if no compiled signature fits."""
 
@@ -121,19 +116,14 @@ class Jit(NativeEntry):
         self._past: list[tuple[Description, Environment]] = []
         self._container_writes = 0  # for how many kinds of arguments
         self._always: Uncompiled | None = None  # runs all calls
-        self._uncompiled_calls = 0
-        self._was_compiled = False  # for any kind of arguments
 
     def _missed(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
-        if self._uncompiled_calls >= UNCOMPILED_CALLS and not self._was_compiled:
-            return self._fun(*args, **(kwargs or {}))
         call = self._call(args, kwargs or {})
         if dims.in_use and has_symbolic_sizes(call):  # in a Program for any size
             return self._fun(*call.args, **call.kwargs)
         found = self._entry(call)
         if isinstance(found, Uncompiled):
             self._warn_once(f"runs {function_name(self._fun)} uncompiled: {found.why}")
-            self._uncompiled_calls += 1
             return found.run(call)
         result = found.run(call)
         if not found.is_fast and found.executable is not None:
@@ -214,7 +204,6 @@ class Jit(NativeEntry):
                 self._always = plain  # what it writes, and reads, is not to be written twice again
             self._note(call, plain, start)
             return plain
-        self._was_compiled = True
         if before.has_changed():
             entry.note = "draws random numbers: from the next call on the plain function runs"
             entry.draws = True

@@ -12,7 +12,6 @@ import pytest
 
 import xnp as np
 from xnp.autodiff.core import thread_state
-from xnp.runtime import jit
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 
@@ -346,19 +345,6 @@ def test_nothing_of_the_attempt_stays_alive():
     quietly(jitted, X)
     gc.collect()
     assert all(ref() is None for ref in seen)
-
-
-def test_after_some_calls_it_is_tried_no_more():
-    g, x = np.jit(lambda x, compress: x[x > 0] if compress else x + 1), X
-    for _ in range(jit.UNCOMPILED_CALLS):
-        assert quietly(g, x, True).tolist() == [1.0, 3.0]
-    attempts = len(np.explain(g))
-    assert g(x, False).tolist() == [2.0, -1.0, 4.0]
-    assert len(np.explain(g)) == attempts
-    assert len(g.trace(x, False).equations) == 1
-    g.clear_cache()
-    assert g(x, False).tolist() == [2.0, -1.0, 4.0]
-    assert len(np.explain(g)) == 1
 
 
 def test_clearing():
