@@ -55,7 +55,7 @@ X = numpy.array([[1.5, -0.0, 0.0, numpy.inf], [-numpy.inf, numpy.nan, 5e-324, -3
 INTS = numpy.array([[-128, -1, 0], [1, 2, 127]], numpy.int8)
 
 # Sums may be formed in another order, and matmul leaves its order to BLAS.
-REASSOCIATED = {"reduce_sum", "matmul", "slide", "cumsum"}
+REASSOCIATED = {"reduce_sum", "matmul", "slide", "cumsum", "norm2"}
 
 
 def names(program):

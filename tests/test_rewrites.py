@@ -227,6 +227,20 @@ def test_reductions():
     assert "multiply" not in optimized_names(lambda r: xnp.broadcast_to(r, (0, 2)).sum(0), infinite)
 
 
+def test_norms():
+    norm = numpy.linalg.norm
+    squares = ["multiply", "reduce_sum", "sqrt"]
+    assert optimized_names(norm, X[0]) == ["matmul", "sqrt"]
+    assert optimized_names(norm, X) == ["reshape", "matmul", "sqrt"]
+    assert optimized_names(lambda x: norm(x.T), X) == ["reshape", "matmul", "sqrt"]
+    assert optimized_names(lambda x: norm(x, axis=1), X) == squares
+    assert optimized_names(lambda x: norm(x - 1), X) == ["subtract", *squares]
+    assert optimized_names(lambda x: norm(abs(x), axis=0), X) == ["absolute", *squares]
+    parts = ["real", "imag", "multiply", "multiply", "add", "reduce_sum", "sqrt"]
+    assert optimized_names(norm, X + 1j) == parts
+    assert optimized_names(norm, X.astype(numpy.float16)) == ["norm2"]
+
+
 # -- writing and reading --
 
 
