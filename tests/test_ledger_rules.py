@@ -54,7 +54,7 @@ GAPS = {
     **{(name, "cpu"): "SciPy is called: its own code is native" for name in CALLED_OF_SCIPY},
     **{
         (name, rule): "made for code generation only"
-        for name in ("pieces", "matmul_sum", "partition", "sort")
+        for name in ("pieces", "matmul_sum", "partition", "sort", "eigvalsh", "svdvals")
         for rule in ("jvp", "vjp", "batch")
     },
     ("partition", "cpu"): "NumPy is called: its own code is native",
@@ -77,6 +77,9 @@ UNEXERCISED = {
     ),
     "matmul_sum": "made when a Program is optimised: see test_products.py",
     **dict.fromkeys(("partition", "sort"), "made when a Program is optimised: see test_sorting.py"),
+    **dict.fromkeys(
+        ("eigvalsh", "svdvals"), "made when a Program is optimised: see test_lower_libraries.py"
+    ),
     "pieces": "made when a Program is optimised: see test_batches.py",
     "unstack": "the slices of xs in a scan that Python runs: see test_control_flow.py",
 }
