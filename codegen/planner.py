@@ -44,6 +44,7 @@ from .plan import (
     Store,
     broadcast_index,
     can_gather,
+    can_search,
     first_stack,
     is_reduction,
     reads_of,
@@ -52,6 +53,9 @@ from .plan import (
 from .reuse import reusable
 
 SHORT_ROW = 256  # elements
+
+# What finds elements of its first argument, for each of the others': whether loops can hold it.
+FINDS = {"gather": can_gather, "searchsorted": can_search}
 
 
 class Planner:
@@ -123,7 +127,7 @@ class Planner:
             self._add_index_operation(equation)
         elif is_reduction(equation):
             self._add_reduction(equation)
-        elif self.is_elementwise(equation) or (name == "gather" and can_gather(equation)):
+        elif self.is_elementwise(equation) or (name in FINDS and FINDS[name](equation)):
             self._add_elementwise(equation)
         else:
             update = getattr(self, f"_add_{name}", None)

@@ -31,7 +31,7 @@ CALLED = (
     *("inverse_order", "largest_mask", "last_writer", "lexsort", "lstsq", "matrix_scale"),
     *("nullity", "overlap_add", "packbits", "partition_order", "permute", "pinv", "qr_complete"),
     "qr_raw",
-    *("rank", "ravel_multi_index", "recurrence", "refuse", "searchsorted", "singular_bases"),
+    *("rank", "ravel_multi_index", "recurrence", "refuse", "singular_bases"),
     *("slide", "unpackbits", "unravel_index", "warn"),
 )
 CALLED_OF_SCIPY = tuple(
