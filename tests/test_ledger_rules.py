@@ -32,7 +32,7 @@ CALLED = (
     *("nullity", "overlap_add", "packbits", "partition_order", "permute", "pinv", "qr_complete"),
     "qr_raw",
     *("rank", "ravel_multi_index", "recurrence", "refuse", "singular_bases"),
-    *("slide", "unpackbits", "unravel_index", "warn"),
+    *("unpackbits", "unravel_index", "warn"),
 )
 CALLED_OF_SCIPY = tuple(
     f"scipy.{name}"
@@ -59,6 +59,7 @@ GAPS = {
     },
     ("partition", "cpu"): "NumPy is called: its own code is native",
     ("norm2", "cpu"): "it becomes a sum of squares when a Program is optimised",
+    ("slide", "cpu"): "with up to 128 weights it becomes sums when a Program is optimised",
     ("unstack", "cpu"): "it is bound outside of Programs only",
     ("round_number", "cpu"): "Python is called: it rounds decimal numbers exactly",
     **{(name, "cpu"): "nothing to call: the size is not known" for name in ("nonzero", "roots")},
