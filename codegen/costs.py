@@ -17,6 +17,7 @@ NARROWEST = 4
 TINY = 8  # rows and columns up to which a product is unrolled
 
 HEAVY = 10  # simple operations that an elementary function costs
+SEARCH = 25  # a search in a sorted array
 
 
 def work_of(cluster: Cluster) -> Any:
@@ -71,6 +72,8 @@ _HEAVY = frozenset(
 
 def weight(equation: Equation) -> int:
     """About how many simple operations an element takes."""
+    if equation.primitive.name == "searchsorted":
+        return SEARCH
     return HEAVY if equation.primitive.name in _HEAVY else 1
 
 

@@ -224,7 +224,9 @@ COUNTS: dict[str, Callable[[Equation], float]] = {
     "cholesky": _cubic(1 / 3),
     "qr": _cubic(2),
     "svd": _cubic(11),
+    "svdvals": _cubic(8 / 3),
     "eigh": _cubic(9),
+    "eigvalsh": _cubic(4 / 3),
     "eig": _cubic(25),
 }
 

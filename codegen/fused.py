@@ -1,9 +1,10 @@
-"""Several equations as one, for code generation only.
+"""Several equations as one, or a part of what one computes, for code generation only.
 
 `matmul_sum_p` is a sum of products of matrices, and of an array: tiles sum up all of them in
 registers, and what a loop carries is added to where it lies. `sort_p` and `partition_p` are what
 one places in order by the order that one computes: NumPy sorts values faster than it finds their
 order.
+`eigvalsh_p` and `svdvals_p` are decompositions of which nothing reads the vectors.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from ..autodiff.core import Aval, Primitive, Value
 from ..autodiff.primitives.contraction import matmul_p
+from ..autodiff.primitives.decompositions import eigh_p, svd_p
 
 
 def _matmul_sum(*operands: Value) -> Any:
@@ -45,3 +47,9 @@ partition_p = Primitive(
     shape=lambda x, **_: Aval(x.shape, x.dtype),
 )
 partition_p.into = _partition_into
+eigvalsh_p = Primitive(
+    "eigvalsh",
+    lambda a, *, uplo: np.linalg.eigvalsh(a, uplo),
+    shape=lambda a, *, uplo: eigh_p.shape(a, uplo=uplo)[0],
+)
+svdvals_p = Primitive("svdvals", np.linalg.svdvals, shape=lambda a: svd_p.shape(a, full=False)[1])

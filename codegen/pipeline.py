@@ -12,6 +12,7 @@ from .batches.cutting import cut_batches
 from .passes.checks import reduce_checks
 from .passes.common import merge_common
 from .passes.dead import drop_dead
+from .passes.decompositions import drop_vectors
 from .passes.inline import inline_calls, inline_checkpoints
 from .passes.loops import hoist
 from .passes.products import add_to_products, expand_products
@@ -78,6 +79,7 @@ def _optimized(program: Program, hook: Hook | None, check: bool) -> Program:
         program = run("drop dead", drop_dead, program)
     last: list[tuple[str, Pass]] = [
         ("sort values", sort_values),
+        ("drop vectors", drop_vectors),
         ("expand products", expand_products),
         ("move residuals", move_residuals),
         ("cut batches", cut_batches),

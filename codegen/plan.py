@@ -52,6 +52,9 @@ def reads_of(equation: Equation, index: Index, full: Index) -> list[tuple[Atom, 
         x, *indices = equation.inputs
         lead = index[: len(index) - (len(x.aval.shape) - len(indices))]
         return [(x, None), *((i, broadcast_index(i.aval.shape, lead)) for i in indices)]
+    if name == "searchsorted":
+        table, key = equation.inputs
+        return [(table, None), (key, broadcast_index(key.aval.shape, index))]
     return [(x, broadcast_index(x.aval.shape, index)) for x in equation.inputs]
 
 
@@ -61,6 +64,13 @@ def can_gather(equation: Equation) -> bool:
     return all(i.aval.dtype.kind in "iu" for i in indices) and all(
         lower_bound(dim) for dim in x.aval.shape[: len(indices)]
     )
+
+
+def can_search(equation: Equation) -> bool:
+    """Whether loops can hold a search: of real numbers, in one array that is not empty."""
+    table, key = equation.inputs
+    real = all(x.aval.dtype.kind in "iu" or x.aval.dtype.char in "fd" for x in (table, key))
+    return real and not equation.params["lead"] and bool(lower_bound(table.aval.shape[0]))
 
 
 class Store(NamedTuple):

@@ -8,6 +8,7 @@ stays in registers. Index operations are no steps: consumers read through them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,7 @@ from .plan import (
     Store,
     broadcast_index,
     can_gather,
+    can_search,
     first_stack,
     is_reduction,
     reads_of,
@@ -52,6 +54,9 @@ from .plan import (
 from .reuse import reusable
 
 SHORT_ROW = 256  # elements
+
+# What finds elements of its first argument, for each of the others': whether loops can hold it.
+FINDS = {"gather": can_gather, "searchsorted": can_search}
 
 
 class Planner:
@@ -87,6 +92,8 @@ class Planner:
         self.in_place: set[int] = set()  # results that lie where their parameters did
         self.given = {program.parameters[i]: number for i, number in (donated or {}).items()}
         self.reusable = reusable(program, self.given)
+        self.uses = Counter(x for e in program.equations for x in e.inputs)
+        self.uses.update(program.results)
         self.donated: dict[Buffer, int] = {}
 
     def plan(self) -> Plan:
@@ -123,7 +130,7 @@ class Planner:
             self._add_index_operation(equation)
         elif is_reduction(equation):
             self._add_reduction(equation)
-        elif self.is_elementwise(equation) or (name == "gather" and can_gather(equation)):
+        elif self.is_elementwise(equation) or (name in FINDS and FINDS[name](equation)):
             self._add_elementwise(equation)
         else:
             update = getattr(self, f"_add_{name}", None)
@@ -354,10 +361,22 @@ class Planner:
             piece = place._replace(
                 shape=x.aval.shape, offset=place.offset + start * place.strides[axis]
             )
-            if not (type(size) is int and size == 0):
+            is_empty = type(size) is int and size == 0
+            if not (is_empty or self._is_computed_into(piece, x)):
                 self.store(x, piece)
             start = start + size
         self._finish_update(out, place)
+
+    def _is_computed_into(self, place: Place, x: Atom) -> bool:
+        """Whether the cluster that computes ``x`` writes it there at once: it may, if nothing else
+        reads it.
+        """
+        cluster = self.home.get(x) if type(x) is Variable and self.uses[x] == 1 else None
+        if not isinstance(cluster, Cluster) or x in self.places or x not in cluster.level:
+            return False
+        assert type(x) is Variable
+        cluster.stores.append(Store(x, place, cluster.level[x], cluster.index[x]))
+        return True
 
     def _finish_update(self, out: Variable, place: Place) -> None:
         self.places[out] = place

@@ -116,14 +116,18 @@ class Jit(NativeEntry):
         self._past: list[tuple[Description, Environment]] = []
         self._container_writes = 0  # for how many kinds of arguments
         self._always: Uncompiled | None = None  # runs all calls
+        self._plain: Uncompiled | None = None  # ran the last call that was not compiled
 
     def _missed(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
+        if not kwargs and self._plain is not None and self._plain.repeats(args):
+            return self._fun(*args)
         call = self._call(args, kwargs or {})
         if dims.in_use and has_symbolic_sizes(call):  # in a Program for any size
             return self._fun(*call.args, **call.kwargs)
         found = self._entry(call)
         if isinstance(found, Uncompiled):
             self._warn_once(f"runs {function_name(self._fun)} uncompiled: {found.why}")
+            self._plain = found
             return found.run(call)
         result = found.run(call)
         if not found.is_fast and found.executable is not None:

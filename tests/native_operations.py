@@ -343,6 +343,20 @@ def gather(m: Maker) -> None:
     m.add("gather", x, *_indices(m, x.shape[: m.rng.randint(1, min(x.ndim, 2))]))
 
 
+def search(m: Maker) -> None:
+    """In numbers that grow from one to the next, so that they are sorted whatever they were."""
+    real = lambda x: x.dtype.kind in "iu" or x.dtype.char in "fd"
+    keys = m.pick(real)
+    table = m.pick(lambda x: real(x) and x.ndim == 1)
+    m.add(
+        "searchsorted",
+        m.add("cumsum", m.add("greater", table, Known(Literal(0), 0)), axis=0),
+        keys,
+        side=m.rng.choice(("left", "right")),
+        lead=0,
+    )
+
+
 def scatter(m: Maker) -> None:
     x = m.array()
     indices = _indices(m, x.shape[: m.rng.randint(1, min(x.ndim, 2))])
@@ -627,7 +641,7 @@ OPERATIONS: dict[Callable[[Maker], None], float] = {
     parts: 1, join_parts: 1, outer: 2, reduce: 9, place_of_extreme: 2, running: 2, centred: 3,
     transpose: 4, flip: 2, broadcast_to: 3, reshape: 6, getitem: 6, diagonal: 2, windows: 1,
     concatenate: 3, setitem: 6, embed: 2, embed_diagonal: 1, gather: 2, scatter: 3, accumulate: 1,
-    iota: 1, dimension: 1, matmul: 2, sorted_order: 1,
+    iota: 1, dimension: 1, matmul: 2, sorted_order: 1, search: 1,
     scan: 3, for_loop: 3, while_loop: 1.5, branch: 2, call: 1,
     writes: 5,
 }  # fmt: skip

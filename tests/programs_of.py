@@ -54,8 +54,9 @@ def same_bits(a: Any, b: Any) -> bool:
 X = numpy.array([[1.5, -0.0, 0.0, numpy.inf], [-numpy.inf, numpy.nan, 5e-324, -3.25]])
 INTS = numpy.array([[-128, -1, 0], [1, 2, 127]], numpy.int8)
 
-# Sums may be formed in another order, and matmul leaves its order to BLAS.
-REASSOCIATED = {"reduce_sum", "matmul", "slide", "cumsum"}
+# Sums may be formed in another order, matmul leaves its order to BLAS, and LAPACK has routines of
+# their own for values without vectors.
+REASSOCIATED = {"reduce_sum", "matmul", "slide", "cumsum", "norm2", "eigh", "svd"}
 
 
 def names(program):

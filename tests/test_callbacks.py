@@ -40,6 +40,23 @@ def test_arrays_without_elements_and_dimensions():
     assert found[1] == 0.7
 
 
+@pytest.mark.parametrize("char", "fdFDeq")
+@pytest.mark.parametrize("norm", ["backward", "ortho", "forward"])
+def test_transforms_are_computed_where_they_belong(char, norm):
+    def f(x):
+        z = numpy.fft.fft2(x, norm=norm)
+        half = numpy.fft.rfft(x.real, axis=0, norm=norm)
+        back = numpy.fft.irfft(half, 7, axis=0, norm=norm)
+        return numpy.fft.ifft(z.T, axis=0, norm=norm), z * 2, half, back, half[::2]
+
+    x = (9 * RNG.normal(size=(6, 5)) * (1j if char in "FD" else 1)).astype(char)
+    for y in (x, x.T, x[::2, ::-1], x[:1]):
+        for found, wanted in zip(xnp.jit(f)(y), f(y), strict=True):
+            assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
+            eps = numpy.finfo(wanted.dtype).eps
+            numpy.testing.assert_allclose(found, wanted, atol=100 * eps * abs(wanted).max())
+
+
 def test_an_error_is_raised_and_forgotten():
     f = xnp.jit(lambda x: numpy.linalg.pinv(x).sum())
     good, bad = numpy.eye(3), numpy.full((3, 3), numpy.nan)

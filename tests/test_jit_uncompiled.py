@@ -228,6 +228,27 @@ def test_it_is_tried_once():
     assert next(runs) == 2 + 1 + 4
 
 
+def test_calls_like_the_last_one():
+    """They are told by a fast look; arrays of another kind may be compiled."""
+    runs = itertools.count()
+
+    @np.jit
+    def f(x, *rest):
+        next(runs)
+        return x[x > 0] if x.ndim == 1 and x.dtype == float else x * 2 + len(rest)
+
+    for x in (X, X[:2], X[::2], X, numpy.zeros(0)):
+        numpy.testing.assert_array_equal(quietly(f, x), x[x > 0])
+    for other in (X.astype(numpy.float32), X[None], COUNTS):
+        numpy.testing.assert_array_equal(f(other), other * 2)
+        numpy.testing.assert_array_equal(f(other, other), other * 2 + 1)
+    count = next(runs)
+    numpy.testing.assert_array_equal(f(COUNTS), COUNTS * 2)
+    assert next(runs) == count + 1  # compiled
+    numpy.testing.assert_array_equal(f(X), [1.0, 3.0])
+    assert next(runs) == count + 3
+
+
 def test_what_it_reads_may_change():
     settings = {}
     f = np.jit(lambda x: settings["scale"] * x[x > 0])

@@ -28,11 +28,11 @@ RULES = ("numpy", "shape", "jvp", "vjp", "batch", "cpu")
 # What native code calls back for.
 CALLED = (
     *("argpartition", "eig", "fft_c2c", "fft_c2r", "fft_r2c", "householder", "i0"),
-    *("inverse_order", "largest_mask", "last_writer", "lexsort", "lstsq", "matrix_scale", "norm2"),
+    *("inverse_order", "largest_mask", "last_writer", "lexsort", "lstsq", "matrix_scale"),
     *("nullity", "overlap_add", "packbits", "partition_order", "permute", "pinv", "qr_complete"),
     "qr_raw",
-    *("rank", "ravel_multi_index", "recurrence", "refuse", "searchsorted", "singular_bases"),
-    *("slide", "unpackbits", "unravel_index", "warn"),
+    *("rank", "ravel_multi_index", "recurrence", "refuse", "singular_bases"),
+    *("unpackbits", "unravel_index", "warn"),
 )
 CALLED_OF_SCIPY = tuple(
     f"scipy.{name}"
@@ -54,10 +54,12 @@ GAPS = {
     **{(name, "cpu"): "SciPy is called: its own code is native" for name in CALLED_OF_SCIPY},
     **{
         (name, rule): "made for code generation only"
-        for name in ("pieces", "matmul_sum", "partition", "sort")
+        for name in ("pieces", "matmul_sum", "partition", "sort", "eigvalsh", "svdvals")
         for rule in ("jvp", "vjp", "batch")
     },
     ("partition", "cpu"): "NumPy is called: its own code is native",
+    ("norm2", "cpu"): "it becomes a sum of squares when a Program is optimised",
+    ("slide", "cpu"): "with up to 128 weights it becomes sums when a Program is optimised",
     ("unstack", "cpu"): "it is bound outside of Programs only",
     ("round_number", "cpu"): "Python is called: it rounds decimal numbers exactly",
     **{(name, "cpu"): "nothing to call: the size is not known" for name in ("nonzero", "roots")},
@@ -76,6 +78,9 @@ UNEXERCISED = {
     ),
     "matmul_sum": "made when a Program is optimised: see test_products.py",
     **dict.fromkeys(("partition", "sort"), "made when a Program is optimised: see test_sorting.py"),
+    **dict.fromkeys(
+        ("eigvalsh", "svdvals"), "made when a Program is optimised: see test_lower_libraries.py"
+    ),
     "pieces": "made when a Program is optimised: see test_batches.py",
     "unstack": "the slices of xs in a scan that Python runs: see test_control_flow.py",
 }

@@ -292,6 +292,33 @@ def test_norm_of_one_zero_row_among_others():
     assert_allclose(g, [[0.6, 0.8], [0.0, 0.0]])
 
 
+VECTORS = [[], [3.0, 4.0], [0.0, -0.0], [1.0, numpy.nan], [-numpy.inf, 1.0], [1e200, 1.0], [1e-200]]
+
+
+@pytest.mark.parametrize("char", "efdFD")
+@pytest.mark.parametrize("vector", VECTORS)
+def test_jitted_norms(vector, char):
+    with numpy.errstate(all="ignore"):
+        x = numpy.array(vector, char)
+        for args in ((), (2,), (None, 0), (None, 0, True)):
+            want = numpy.linalg.norm(x, *args)
+            got = np.jit(lambda x, args=args: np.linalg.norm(x, *args))(x)
+            assert (got.dtype, got.shape) == (want.dtype, want.shape)
+            assert_allclose(got, want, rtol=8 * numpy.finfo(char).eps)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, (0, 1)])
+@pytest.mark.parametrize("char", "dD")
+def test_jitted_norms_of_matrices_and_their_gradients(axis, char):
+    x = rng.normal(size=(5, 7)) + rng.normal(size=(5, 7)) * (1j if char == "D" else 1)
+    x[:, 2] = 0
+    norm = lambda a: np.linalg.norm(a, axis=axis)
+    total = lambda a: np.sum(norm(a * 2) + norm(a))
+    for a in (x, x.T, x[::2, ::-1]):
+        assert_allclose(np.jit(norm)(a), numpy.linalg.norm(a, axis=axis), rtol=1e-14)
+        assert_allclose(np.jit(np.grad(total))(a), np.grad(total)(a), rtol=1e-13)
+
+
 # Solving
 
 

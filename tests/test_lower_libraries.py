@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from programs_of import program_of
 
 import xnp
 from xnp.autodiff.core import Aval
 from xnp.autodiff.program import Equation, Program, Variable
 from xnp.codegen.mlir.libraries import Strided, leading
+from xnp.codegen.pipeline import optimize
 from xnp.runtime import libraries
 from xnp.runtime.compile import Compiled
 
@@ -225,6 +227,58 @@ def test_eigh(shape, char, uplo):
     assert_near(w, want[0])
     assert_near((v * w[..., None, :]) @ adjoint(v), (half + adjoint(half) + diagonal).astype(char))
     assert_unitary(v)
+    (values,) = native("eigvalsh", a, [want[0]], uplo=uplo)
+    assert_near(values, want[0])
+
+
+@pytest.mark.parametrize("char", "fdFD")
+@pytest.mark.parametrize("shape", SHAPES_OF_STACKS)
+def test_svdvals(shape, char):
+    a = make(np.random.default_rng(0), shape, char)
+    want = np.linalg.svdvals(a)
+    assert_near(native("svdvals", a, [want])[0], want)
+
+
+def test_vectors_that_nothing_reads_are_not_computed():
+    def names(f, a):
+        return [e.primitive.name for e in optimize(program_of(f, (a,))).equations]
+
+    a = np.random.default_rng(0).normal(size=(5, 5))
+    assert names(np.linalg.eigvalsh, a) == ["eigvalsh"]
+    assert names(lambda a: np.linalg.eigh(a)[0], a) == ["eigvalsh"]
+    assert names(np.linalg.eigh, a) == ["eigh"]
+    assert names(lambda a: np.linalg.eigh(a)[1], a) == ["eigh"]
+    assert names(np.linalg.svdvals, a) == ["svdvals"]
+    assert names(lambda a: np.linalg.svd(a)[1], a[:3]) == ["svdvals"]
+    assert names(lambda a: np.linalg.svd(a)[2], a) == ["svd"]
+    assert "svdvals" in names(lambda a: np.linalg.norm(a, 2), a)
+    total = xnp.value_and_grad(lambda a: np.sum(np.linalg.eigvalsh(a) ** 3))
+    assert "eigh" in names(total, a)
+    assert "eigvalsh" not in names(total, a)
+    for x, y in zip(xnp.jit(total)(a), total(a), strict=True):
+        assert_near(np.asarray(x), np.asarray(y))
+
+
+def test_values_in_loops():
+    def f(a):
+        for _ in range(3):
+            a = a / np.linalg.eigvalsh(a)[-1] + np.diag(np.linalg.svdvals(a))
+        return a
+
+    a = np.random.default_rng(0).normal(size=(4, 4))
+    assert_near(xnp.jit(f)(a + a.T), f(a + a.T))
+
+
+@pytest.mark.parametrize("values", [np.linalg.eigvalsh, np.linalg.svdvals])
+def test_values_that_do_not_converge_raise_what_numpy_raises(values):
+    a = np.full((3, 3), np.nan)
+    try:
+        want = values(a)
+    except np.linalg.LinAlgError as error:
+        with pytest.raises(np.linalg.LinAlgError, match=str(error)):
+            xnp.jit(values)(a)
+    else:
+        np.testing.assert_array_equal(xnp.jit(values)(a), want)
 
 
 def test_svd_that_does_not_converge_raises_what_numpy_raises():

@@ -1,5 +1,7 @@
 """The rules of simplification: what they rewrite, and what only looks as if it could be."""
 
+import itertools
+
 import numpy
 import pytest
 from hypothesis import given
@@ -225,6 +227,49 @@ def test_reductions():
     assert optimized_names(lambda x: x[None].max(0), X) == []
     infinite = numpy.array([numpy.inf, 1.0])
     assert "multiply" not in optimized_names(lambda r: xnp.broadcast_to(r, (0, 2)).sum(0), infinite)
+
+
+def test_norms():
+    norm = numpy.linalg.norm
+    squares = ["multiply", "reduce_sum", "sqrt"]
+    assert optimized_names(norm, X[0]) == ["matmul", "sqrt"]
+    assert optimized_names(norm, X) == ["reshape", "matmul", "sqrt"]
+    assert optimized_names(lambda x: norm(x.T), X) == ["reshape", "matmul", "sqrt"]
+    assert optimized_names(lambda x: norm(x, axis=1), X) == squares
+    assert optimized_names(lambda x: norm(x - 1), X) == ["subtract", *squares]
+    assert optimized_names(lambda x: norm(abs(x), axis=0), X) == ["absolute", *squares]
+    parts = ["real", "imag", "multiply", "multiply", "add", "reduce_sum", "sqrt"]
+    assert optimized_names(norm, X + 1j) == parts
+    assert optimized_names(norm, X.astype(numpy.float16)) == ["norm2"]
+
+
+@pytest.mark.parametrize("char", "bHqfdFDe?")
+def test_sliding_products(char):
+    numbers = numpy.random.default_rng(0)
+    x, w = (numbers.integers(-4, 5, n).astype(char) for n in (300, 200))
+    for count in (1, 2, 3, 32, 33, 128, 129, 200):
+        for mode in ("full", "same", "valid"):
+            for f in (numpy.convolve, numpy.correlate):
+                found = optimized_names(lambda x, w, f=f, m=mode: f(x, w, m), x, w[:count])
+                assert ("slide" in found) == (count > 128 or char in "e?")
+                assert ("reduce_sum" in found) == ("slide" not in found and count > 32)
+
+
+def test_sliding_products_with_what_is_between_zeros():
+    numbers = numpy.random.default_rng(0)
+    for size in (4095, 4096, 5001):
+        x, w = numbers.normal(size=size), numbers.normal(size=9)
+        for count, mode in itertools.product((1, 2, 9), ("full", "same", "valid")):
+            f = lambda x, w, m=mode: numpy.convolve(x, w, m)
+            found = optimized_names(f, x, w[:count])
+            assert ("concatenate" in found) == (size > 4095 and count > 1 and mode != "valid")
+            numpy.testing.assert_allclose(xnp.jit(f)(x, w[:count]), f(x, w[:count]), atol=1e-13)
+
+
+def test_sums_of_negative_zeros_in_sliding_products_begin_with_zero():
+    x, one = numpy.array([-0.0, 1.0]), numpy.ones(1)
+    assert not numpy.signbit(xnp.jit(numpy.correlate)(x, one)).any()
+    assert not numpy.signbit(numpy.correlate(x, one)).any()
 
 
 # -- writing and reading --

@@ -164,6 +164,49 @@ def test_an_array_of_thresholds_per_example():
     numpy.testing.assert_array_equal(np.vmap(np.searchsorted)(edges, x), [1, 2])
 
 
+@pytest.mark.parametrize("table_char", "bBhQqfd")
+@pytest.mark.parametrize("key_char", "bHIQqfd")
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_native_searches(table_char, key_char, side):
+    """In arrays of all lengths; among floats NaNs come last."""
+    numbers = numpy.random.default_rng(0)
+    keys = numbers.integers(0, 12, (5, 7)).astype(key_char)
+    if key_char in "fd":
+        keys[0] = [numpy.nan, numpy.inf, -numpy.inf, 0.0, -0.0, 3.0, 2.5]
+    for size in (1, 2, 3, 7, 8, 50):
+        table = numpy.sort(numbers.integers(0, 10, size)).astype(table_char)
+        if table_char in "fd" and size > 3:
+            table[-3:] = [numpy.inf, numpy.nan, numpy.nan]
+        for t, k in ((table, keys), (table[::2], keys.T), (table, keys[0]), (table, keys[1, 2])):
+            f = lambda t, k: np.searchsorted(t, k, side=side)
+            found, wanted = np.jit(f)(t, k), numpy.searchsorted(t, k, side=side)
+            numpy.testing.assert_array_equal(found, wanted)
+            assert found.dtype == wanted.dtype
+
+
+def test_searches_fuse_with_what_is_around_them():
+    x = numpy.random.default_rng(0).normal(size=1000)
+    f = lambda x, edges: 2 * np.digitize(x, edges) + np.searchsorted(edges, x * x)
+    for n in (1, 5, 100, 1000):
+        edges = numpy.sort(x[:n])
+        numpy.testing.assert_array_equal(np.jit(f)(x, edges), f(x, edges))
+    empty = numpy.zeros(0)
+    numpy.testing.assert_array_equal(np.jit(np.searchsorted)(empty, x), numpy.zeros(1000, int))
+    numpy.testing.assert_array_equal(np.jit(np.searchsorted)(x[:1], empty), numpy.zeros(0, int))
+
+
+@pytest.mark.parametrize("char", "fdqB")
+@pytest.mark.parametrize("limits", [None, (-1.0, 2.0)])
+@pytest.mark.parametrize("bins", [1, 7, 50, [0, 1, 1.5, 4]])
+def test_native_histograms(char, limits, bins):
+    x = (3 * numpy.random.default_rng(0).normal(size=2000)).astype("i8").astype(char)
+    f = lambda x: np.histogram(x, bins=bins, range=limits)
+    for y in (x, x[:1], x[:0], x.reshape(40, 50)):
+        for found, wanted in zip(np.jit(f)(y), numpy.histogram(y, bins, limits), strict=True):
+            numpy.testing.assert_allclose(found, wanted, rtol=1e-6)
+            assert found.dtype == wanted.dtype
+
+
 def test_weights_without_weight_are_refused():
     """NumPy before 2.2 divides by their sum."""
     with (

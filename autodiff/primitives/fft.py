@@ -7,6 +7,7 @@ NumPy's: "backward" scales the inverse by 1/n, "forward" the forward transform, 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,10 @@ def _real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.result_type(np.real(np.zeros(1, dtype)).dtype, 1.0)
 
 
+def _transform_into(impl: Any, out: Any, x: Any, **params: Any) -> None:
+    impl(x, out=out, **params)
+
+
 def resize_axis(x: Value, axis: int, size: Any) -> Value:
     """``x`` with ``axis`` cropped, or padded with zeros at its end, to ``size``."""
     shape = shape_of(x)
@@ -42,8 +47,16 @@ def resize_axis(x: Value, axis: int, size: Any) -> Value:
     return x
 
 
-def _c2c(x: Any, *, axis: int, inverse: bool, norm: Any) -> Any:
-    return (np.fft.ifft if inverse else np.fft.fft)(x, axis=axis, norm=norm)
+def _c2c(x: Any, *, axis: int, inverse: bool, norm: Any, out: Any = None) -> Any:
+    return (np.fft.ifft if inverse else np.fft.fft)(x, axis=axis, norm=norm, out=out)
+
+
+def _r2c(x: Any, *, axis: int, norm: Any, out: Any = None) -> Any:
+    return np.fft.rfft(x, axis=axis, norm=norm, out=out)
+
+
+def _c2r(x: Any, *, n: Any, axis: int, norm: Any, out: Any = None) -> Any:
+    return np.fft.irfft(x, n, axis, norm, out)
 
 
 # y_k = s sum_j x_j w^(jk): the matrix is symmetric in j and k, so it is its own transpose.
@@ -80,7 +93,7 @@ def _r2c_transpose(ct: Value, x: Any, *, axis: int, norm: str) -> Value:
 
 r2c_p = Linear(
     "fft_r2c",
-    lambda x, *, axis, norm: np.fft.rfft(x, axis=axis, norm=norm),
+    _r2c,
     _r2c_transpose,
     shape=lambda x, *, axis, norm: Aval(
         shapes.with_size(x.shape, axis, x.shape[axis] // 2 + 1), complex_dtype(x.dtype)
@@ -100,10 +113,13 @@ def _c2r_transpose(ct: Value, x: Any, *, n: Any, axis: int, norm: str) -> Value:
 # The half spectrum has n//2 + 1 coefficients along the axis.
 c2r_p = Linear(
     "fft_c2r",
-    lambda x, *, n, axis, norm: np.fft.irfft(x, n, axis, norm),
+    _c2r,
     _c2r_transpose,
     shape=lambda x, *, n, axis, norm: Aval(
         shapes.with_size(x.shape, axis, n), _real_dtype(x.dtype)
     ),
     batch=batch_axis,
 )
+
+for _p in (c2c_p, r2c_p, c2r_p):
+    _p.into = partial(_transform_into, _p.impl)

@@ -19,6 +19,7 @@ from . import memory
 from .checks import narrow, note_failure
 from .convert import cast
 from .emitter import Operand, element_type
+from .searching import search
 
 INT64 = np.dtype(np.int64)
 
@@ -164,4 +165,10 @@ def _dimension(nest: Any, equation: Equation, index: Index) -> Any:
 
 
 # Equations that do not just compute with the elements of their arguments.
-SOURCES = {"gather": _gather, "iota": _iota, "dimension": _dimension, "narrow": narrow}
+SOURCES = {
+    "gather": _gather,
+    "iota": _iota,
+    "dimension": _dimension,
+    "narrow": narrow,
+    "searchsorted": search,
+}

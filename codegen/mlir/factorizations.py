@@ -1,4 +1,5 @@
-"""The primitives qr, eigh and svd by LAPACK, with the routines that NumPy uses, on stacks.
+"""The primitives qr, eigh and svd by LAPACK, with the routines that NumPy uses, on stacks; of the
+latter two also the values alone, which take half the time.
 
 How much memory a routine works in, it says itself: it is called once with -1 for the size.
 """
@@ -7,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..affine import lower_bound
 from ..plan import Operation
-from .libraries import EIGENVALUES, SINGULAR_VALUES, Code, Strided, letter
+from .libraries import EIGENVALUES, LETTERS, SINGULAR_VALUES, Code, Strided, letter
 from .linear_algebra import arrays, by_columns, set_identity
 from .loop import DType
 from .memory import load, store
@@ -125,33 +126,52 @@ def _copy_upper(code: Code, target: Strided, source: Strided) -> None:
         store(code.e, x, code.at(target.pointer, (i, target.strides[0]), (j, target.strides[1])))
 
 
+class _Decomposition(NamedTuple):
+    """A routine that overwrites a matrix, and what it computes."""
+
+    call: Callable[..., None]
+    work: Sequence[DType]  # what it works in besides
+    info: str  # the address of its status
+    error: int
+    matrix: Strided
+    results: Sequence[Strided]
+
+    def write(self, code: Code, a: Strided, outs: Sequence[Strided]) -> bool:
+        """Of every matrix of a stack."""
+        lead = a.shape[:-2]
+        with _memory(code) as memory:
+            work = memory.ask(self.work, self.call)
+            with code.loops(lead) as indices:
+                code.copy(self.matrix, a.matrix(code.stack(lead, a, indices, 2)))
+                self.call(*work)
+                code.fail(code.failed(self.info), self.error)
+                for out, result in zip(outs, self.results, strict=True):
+                    code.copy(_part(code, out, indices), result)
+        return True
+
+
 @operation("eigh")
+@operation("eigvalsh")
 def eigh(writer: Any, _plan: Any, step: Operation) -> bool:
     code = Code(writer.main)
     found = arrays(code, step)
-    if found is None:
+    if found is None or found[0][0].dtype.char not in LETTERS:
         return False
-    (a,), (w, v) = found
-    n, dtype = a.shape[-1], v.dtype
-    vectors = by_columns(code, dtype, (n, n))
-    values = code.temporary(w.dtype, (n,))
+    (a,), outs = found
+    n, dtype = a.shape[-1], a.dtype
+    matrix = by_columns(code, dtype, (n, n))
+    values = code.temporary(_real(dtype), (n,))
     lead, (info,) = code.at_least_one(n), code.slots([0])
     routine = letter(dtype) + ("heevd" if dtype.kind == "c" else "syevd")
-    kinds = [dtype, w.dtype, _INT] if dtype.kind == "c" else [dtype, _INT]
-    uplo = step.equation.params["uplo"].upper()
+    work = [dtype, values.dtype, _INT] if dtype.kind == "c" else [dtype, _INT]
+    results = [values, matrix][: len(outs)]
+    which, uplo = "V" if len(outs) > 1 else "N", step.equation.params["uplo"].upper()
 
     def decompose(*work: Any) -> None:
-        code.call(routine, "V", uplo, n, vectors.pointer, lead, values.pointer, *work, info)
+        code.call(routine, which, uplo, n, matrix.pointer, lead, values.pointer, *work, info)
 
-    with _memory(code) as memory:
-        work = memory.ask(kinds, decompose)
-        with code.loops(w.shape[:-1]) as indices:
-            code.copy(vectors, a.matrix(code.stack(w.shape[:-1], a, indices, 2)))
-            decompose(*work)
-            code.fail(code.failed(info), EIGENVALUES)
-            code.copy(_part(code, w, indices), values)
-            code.copy(_part(code, v, indices), vectors)
-    return True
+    decomposition = _Decomposition(decompose, work, info, EIGENVALUES, matrix, results)
+    return decomposition.write(code, a, outs)
 
 
 @operation("svd")
@@ -160,17 +180,43 @@ def svd(writer: Any, _plan: Any, step: Operation) -> bool:
     found = arrays(code, step)
     if found is None:
         return False
-    (a,), (u, s, vh) = found
-    (m, n), k, dtype = a.shape[-2:], s.shape[-1], u.dtype
-    matrix, left, right = (by_columns(code, dtype, x.shape[-2:]) for x in (a, u, vh))
-    values = code.temporary(s.dtype, (k,))
+    (a,), outs = found
+    full = step.equation.params["full"]
+    matrix, left, right = (by_columns(code, a.dtype, x.shape[-2:]) for x in (a, outs[0], outs[2]))
+    k = outs[1].shape[-1]
+    if lower_bound(k) < 1:  # of no columns or rows the routine writes nothing
+        for x in (left, right) if full else ():
+            set_identity(code, x)
+    return _singular(code, "A" if full else "S", k, matrix, left, right).write(code, a, outs)
+
+
+@operation("svdvals")
+def svdvals(writer: Any, _plan: Any, step: Operation) -> bool:
+    code = Code(writer.main)
+    found = arrays(code, step)
+    if found is None or found[0][0].dtype.char not in LETTERS:
+        return False
+    (a,), outs = found
+    matrix = by_columns(code, a.dtype, a.shape[-2:])
+    unread = code.temporary(a.dtype, (1, 1))
+    singular = _singular(code, "N", outs[0].shape[-1], matrix, unread, unread)
+    return singular._replace(results=singular.results[1:2]).write(code, a, outs)
+
+
+def _singular(
+    code: Code, which: str, k: Any, matrix: Strided, left: Strided, right: Strided
+) -> _Decomposition:
+    """Of k singular values, and of vectors unless ``which`` is "N"."""
+    (m, n), dtype = matrix.shape, matrix.dtype
+    values = code.temporary(_real(dtype), (k,))
     counts = code.temporary(_INT, (8 * k,))
     (info,) = code.slots([0])
     leads = [code.at_least_one(x.shape[0]) for x in (matrix, left, right)]
-    # enough for any shape of a: at least what each of the documented bounds asks for
-    real_work = [code.temporary(_real(dtype), (7 * k * k + 2 * m * n + 6 * k,)).pointer]
-    extra = real_work if dtype.kind == "c" else []
-    which = "A" if step.equation.params["full"] else "S"
+    extra = []
+    if dtype.kind == "c":
+        # enough for any shape of a: at least what each of the documented bounds asks for
+        vectors = 0 if which == "N" else 7 * k * k + 2 * m * n
+        extra = [code.temporary(_real(dtype), (vectors + 7 * k,)).pointer]
 
     def decompose(*work: Any) -> None:
         code.call(
@@ -178,15 +224,4 @@ def svd(writer: Any, _plan: Any, step: Operation) -> bool:
             left.pointer, leads[1], right.pointer, leads[2], *work, *extra, counts.pointer, info,
         )  # fmt: skip
 
-    if lower_bound(k) < 1:  # of no columns or rows the routine writes nothing
-        for x in (left, right) if which == "A" else ():
-            set_identity(code, x)
-    with _memory(code) as memory:
-        work = memory.ask([dtype], decompose)
-        with code.loops(s.shape[:-1]) as indices:
-            code.copy(matrix, a.matrix(code.stack(s.shape[:-1], a, indices, 2)))
-            decompose(*work)
-            code.fail(code.failed(info), SINGULAR_VALUES)
-            for out, result in ((u, left), (s, values), (vh, right)):
-                code.copy(_part(code, out, indices), result)
-    return True
+    return _Decomposition(decompose, [dtype], info, SINGULAR_VALUES, matrix, [left, values, right])

@@ -19,13 +19,14 @@ from . import (
     constants,
     forwarding,
     movement,
+    sliding,
     sums,
     transposing,
 )
 from .rewriting import Rewriter, Rules
 from .stretching import shrink_elementwise
 
-FAMILIES = (arithmetic, movement, transposing, sums, forwarding, accumulation)
+FAMILIES = (arithmetic, movement, transposing, sums, sliding, forwarding, accumulation)
 RULES: Rules = {
     name: [rule for family in FAMILIES for rule in family.RULES.get(name, ())]
     for family in FAMILIES

@@ -1,4 +1,4 @@
-"""Reductions of what was broadcast, of single elements, and of reductions.
+"""Reductions of what was broadcast, of single elements, and of reductions; norms as sums.
 
 A sum may be formed in another order than it was written in. NumPy's own order depends on the
 layout in memory, and its sums of 0 start from 0.0: that of -0.0 alone is 0.0.
@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...autodiff.primitives.contraction import matmul_p
 from ...autodiff.primitives.elementwise import add_p, multiply_p
+from ...autodiff.primitives.math import sqrt_p
 from ...autodiff.program import Atom, Equation, Literal
-from ...autodiff.rules import reshape_p
+from ...autodiff.rules import imag_p, real_p, reduce_sum_p, reshape_p
+from ..affine import product
 from .atoms import same_dim, same_shape
 from .rewriting import Rewriter, Rule, conversion
 
@@ -109,6 +112,31 @@ def reduce_transposed(rewriter: Rewriter, equation: Equation) -> Atom | None:
     )
 
 
+def norm_by_squares(rewriter: Rewriter, equation: Equation) -> Atom | None:
+    """A norm: the square root of a sum of squares, loops that fuse with what computes the elements.
+    Those of real arrays that lie in memory already are summed up faster by BLAS.
+    """
+    (x,) = equation.inputs
+    axes, ndim, dtype = equation.params["axes"], x.aval.ndim, x.aval.dtype
+    if dtype.char not in "fdFD" or x.aval.weak:
+        return None  # NumPy sums up squares of half precision in single precision
+    if dtype.kind == "f" and rewriter.source(x) is None and 0 < ndim == len(axes):
+        flat = rewriter.bind(equation, reshape_p, x, shape=(product(x.aval.shape),))
+        total = rewriter.bind(equation, matmul_p, flat, flat)
+    else:
+        total = rewriter.bind(equation, reduce_sum_p, _squares(rewriter, equation, x), axes=axes)
+    return rewriter.replace(equation, sqrt_p, total)
+
+
+def _squares(rewriter: Rewriter, equation: Equation, x: Atom) -> Atom:
+    """``|x|**2``, element by element."""
+    if x.aval.dtype.kind == "f":
+        return rewriter.bind(equation, multiply_p, x, x)
+    parts = [rewriter.bind(equation, part, x) for part in (real_p, imag_p)]
+    squares = [rewriter.bind(equation, multiply_p, part, part) for part in parts]
+    return rewriter.bind(equation, add_p, *squares)
+
+
 _ANY_ORDER: list[Rule] = [sum_of_reshaped, reduce_transposed, reduce_reduced]
 
 RULES: dict[str, list[Rule]] = {
@@ -118,4 +146,5 @@ RULES: dict[str, list[Rule]] = {
     "reduce_any": [reduce_single, reduce_broadcast, *_ANY_ORDER],
     "reduce_all": [reduce_single, reduce_broadcast, *_ANY_ORDER],
     "reduce_prod": [reduce_single],
+    "norm2": [sum_of_reshaped, norm_by_squares],
 }
