@@ -12,28 +12,24 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..autodiff.core import Aval
 from ..autodiff.program import Atom, Equation, Literal, Program, Variable, regions
 from ..autodiff.shapes import broadcast
 from .affine import INDEX_OPERATIONS, Index, Shape, identity, lower_bound, product, same, through
 from .costs import HEAVY, weight
 from .overwriting import overwrite_carried
 from .places import (
-    CONSTANT,
     PARAMETER,
     RESULT,
     TEMPORARY,
     Buffer,
     Place,
-    dense,
     has_dense_rows,
     is_small,
     is_whole,
-    nbytes,
-    view,
     view_diagonal,
     view_part,
 )
+from .placing import Placing
 from .plan import (
     FULL,
     ROW,
@@ -41,7 +37,6 @@ from .plan import (
     Cluster,
     Operation,
     Plan,
-    Step,
     Store,
     broadcast_index,
     can_gather,
@@ -59,7 +54,7 @@ SHORT_ROW = 256  # elements
 FINDS = {"gather": can_gather, "searchsorted": can_search}
 
 
-class Planner:
+class Planner(Placing):
     """Makes the `Plan` of one Program. ``is_elementwise`` says which equations loops can hold;
     ``donated``: parameters whose memory may be written to, by number, and the results that come
     after them: a loop's carried values. ``strides``: those of parameters that are not dense, and
@@ -77,18 +72,9 @@ class Planner:
         strides: Sequence[tuple[int, ...] | None] = (),
         out_strides: Sequence[tuple[int, ...] | None] = (),
     ) -> None:
+        super().__init__(constants, strides, out_strides)
         self.program = program
-        self.strides = {PARAMETER: strides, RESULT: out_strides}
         self.is_elementwise = is_elementwise
-        self.steps: list[Step] = []
-        self.places: dict[Atom, Place] = {}
-        self.copies: dict[Atom, Place] = {}  # dense ones of what has another place
-        self.home: dict[Variable, Step] = {}
-        self.producers: dict[Variable, Equation] = {}
-        self.constants = constants  # of the whole module
-        self.result_of: dict[Variable, int] = {}
-        self.temporaries = 0
-        self.outside: list[Buffer] = []
         self.in_place: set[int] = set()  # results that lie where their parameters did
         self.given = {program.parameters[i]: number for i, number in (donated or {}).items()}
         self.reusable = reusable(program, self.given)
@@ -104,6 +90,7 @@ class Planner:
         for number, x in enumerate(self.program.results):
             if type(x) is Variable and x not in self.places and x not in self.result_of:
                 self.result_of[x] = number
+        self.reshaped = self._reshaped_results()
         for equation in self.program.equations:
             self._add(equation)
         for number, x in enumerate(self.program.results):
@@ -113,14 +100,25 @@ class Planner:
             self.program, self.steps, self.places, self.producers, self.outside, self.in_place
         )
 
-    def _outside(self, kind: str, number: int, aval: Aval) -> Place:
-        buffer = Buffer(kind, number, nbytes(aval.shape, aval.dtype))
-        if kind in (PARAMETER, RESULT):
-            self.outside.append(buffer)
-        place = dense(buffer, aval.dtype, aval.shape)
-        given = self.strides.get(kind, ())
-        strides = given[number] if number < len(given) else None
-        return place if strides is None else place._replace(strides=strides)
+    def _reshaped_results(self) -> dict[Variable, Variable]:
+        """What is computed where a result belongs, as that is only a reshape of it."""
+        producers = {v: e for e in self.program.equations for v in e.results}
+        found: dict[Variable, Variable] = {}
+        for x, number in self.result_of.items():
+            source: Atom = x
+            while type(source) is Variable and source in producers:
+                equation = producers[source]
+                if equation.primitive.name != "reshape":
+                    break
+                source = equation.inputs[0]
+            is_own = type(source) is Variable and source in producers
+            if is_own and source not in self.result_of and not self._has_out_strides(number):
+                found.setdefault(source, x)
+        return found
+
+    def _has_out_strides(self, number: int) -> bool:
+        strides = self.strides[RESULT]
+        return number < len(strides) and strides[number] is not None
 
     def _add(self, equation: Equation) -> None:
         for v in equation.results:
@@ -138,98 +136,6 @@ class Planner:
                 update(equation)
             else:
                 self._add_operation(equation)
-
-    # Reading.
-
-    def base(self, x: Atom, index: Index, cluster: Cluster | None = None) -> tuple[Atom, Index]:
-        """What is read where ``x`` is read at ``index``: through index operations that have no
-        place of their own, to a value that has one or that a cluster computes. A place that
-        ``cluster`` itself fills is nothing it can read: there it goes on to what is computed.
-        """
-        while type(x) is Variable and x not in self.home:
-            equation = self.producers.get(x)
-            if equation is None or equation.primitive.name not in INDEX_OPERATIONS:
-                break
-            if x in self.places and (cluster is None or self.step_of(x) < cluster.number):
-                break
-            inner = through(equation, index)
-            if inner is None:
-                break
-            x, index = equation.inputs[0], inner
-        return x, index
-
-    def step_of(self, x: Atom) -> int:
-        """The number of the step that computes ``x``; -1 if it is there from the start."""
-        while type(x) is Variable and x not in self.home:
-            equation = self.producers.get(x)
-            if equation is None or equation.primitive.name not in INDEX_OPERATIONS:
-                return -1
-            x = equation.inputs[0]
-        return self.home[x].number if type(x) is Variable else -1
-
-    def place_of(self, x: Atom, *, is_dense: bool = False) -> Place:
-        """The place of a value, which is stored there if nothing has asked for it before."""
-        place = self.places.get(x)
-        if place is None:
-            if type(x) is Literal:
-                place = self._constant(x)
-            else:
-                assert type(x) is Variable
-                place = self._stored(x)
-            self.places[x] = place
-        return place if place.is_dense or not is_dense else self._dense_copy(x)
-
-    def _constant(self, x: Literal) -> Place:
-        self.constants.append(x)
-        return self._outside(CONSTANT, len(self.constants) - 1, x.aval)
-
-    def _stored(self, x: Variable) -> Place:
-        equation = self.producers[x]
-        if equation.primitive.name in INDEX_OPERATIONS:
-            found = view(equation, self.place_of(equation.inputs[0]))
-            if found is None:  # a reshape that must move elements
-                found = view(equation, self._dense_copy(equation.inputs[0]))
-                assert found is not None
-                self.home[x] = self.steps[-1]
-            return found
-        cluster = self.home[x]
-        assert isinstance(cluster, Cluster), f"{equation} has no place"
-        place = self._new_place(x)
-        cluster.stores.append(Store(x, place, cluster.level[x], cluster.index[x]))
-        return place
-
-    def _new_place(self, x: Variable) -> Place:
-        number = self.result_of.pop(x, None)
-        if number is not None:
-            return self._outside(RESULT, number, x.aval)
-        return self.temporary(x.aval)
-
-    def temporary(self, aval: Aval) -> Place:
-        self.temporaries += 1
-        return self._outside(TEMPORARY, self.temporaries - 1, aval)
-
-    def _dense_copy(self, x: Atom) -> Place:
-        if x not in self.copies:
-            self.copies[x] = self.temporary(x.aval)
-            self.store(x, self.copies[x])
-        return self.copies[x]
-
-    def store(self, x: Atom, place: Place) -> Cluster:
-        """A cluster that writes ``x``, broadcast, to a place."""
-        self._prepare(x)
-        cluster = self._open(place.shape)
-        cluster.stores.append(Store(x, place, FULL, cluster.full_index))
-        return cluster
-
-    def _prepare(self, x: Atom) -> None:
-        """Gives a place to what a new cluster reads."""
-        if x.aval.shape or type(x) is Variable:
-            self.place_of(x)
-
-    def _open(self, shape: Shape) -> Cluster:
-        cluster = Cluster(len(self.steps), shape)
-        self.steps.append(cluster)
-        return cluster
 
     # Elementwise equations, index operations, reductions.
 
@@ -526,6 +432,8 @@ class Planner:
 
     def _add_result(self, number: int, x: Atom) -> None:
         place = self.places.get(x)
+        if place is None and x in self.reshaped.values() and x not in self.result_of:
+            place = self.place_of(x)
         if place is not None and place.buffer.kind == RESULT and place.buffer.number == number:
             return
         if place is not None and is_whole(place) and self.donated.get(place.buffer) == number:

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import xnp as np
+from xnp.codegen.mlir import module
 from xnp.codegen.plan import Cluster
+from xnp.runtime import recipe
+from xnp.runtime.compile import Compiled
 
 rng = numpy.random.default_rng(7)
 
@@ -442,3 +445,37 @@ def test_elements_that_lie_steps_apart(step, char):
         assert len(x) == n
         for f in (lambda x: x + x, np.sum, lambda x: np.where(x != 0, x, 1)):
             same(np.jit(f)(x), f(x), 8)
+
+
+def test_reshapes_that_move_elements_are_written_where_they_belong():
+    x = numpy.arange(600.0)
+    for f in (
+        lambda x: numpy.tile(x, 3),
+        lambda x: numpy.repeat(x, 2),
+        lambda x: (x.reshape(20, 30).T * 2).reshape(-1),
+    ):
+        numpy.testing.assert_array_equal(np.jit(f)(x), f(x))
+        code = Compiled(np.jit(f).trace(x)).module()
+        assert not any(buffer.kind == "temporary" for buffer in buffers(code.plan))
+
+
+def buffers(plan):
+    """The memory of the values that have places."""
+    return {place.buffer for place in plan.places.values()}
+
+
+def test_threads_share_a_loop_that_is_long_enough(monkeypatch):
+    monkeypatch.setattr(recipe, "find", lambda key, literals: None)
+    monkeypatch.setattr(recipe, "save", lambda *args: None)
+    monkeypatch.setattr(module, "SHARED_WORK", 0)
+    monkeypatch.setattr(module, "PIECE_WORK", 8)
+    rng = numpy.random.default_rng(0)
+    for shape in ((3, 200), (2, 3, 50), (1, 2, 3), (5, 40, 3), (3, 2)):
+        x = rng.normal(size=shape)
+        for f in (
+            lambda x: numpy.stack([x, x + 1, x * 2]),
+            lambda x: x[..., ::-1] * 2 + x[..., :1],
+            lambda x: x - x.mean(axis=-1, keepdims=True),
+        ):
+            with np.threads(3):
+                numpy.testing.assert_allclose(np.jit(f)(x), f(x), rtol=1e-14, atol=1e-15)

@@ -29,7 +29,7 @@ class LoopNest(NestValues):
     first_bounds: tuple[str, str] | None = None  # of the outermost inner loop, if not all of it
 
     def write(self, bounds: tuple[str, str] | None = None) -> None:
-        """The whole nest; ``bounds`` are those of the outermost loop where a thread does a part."""
+        """The whole nest; ``bounds`` are those of `shared_loop` where a thread does a part."""
         if any(type(d) is int and d == 0 for d in self.sizes.values()) and not self.inner_loops:
             return
         if self.is_unrolled:
@@ -37,9 +37,8 @@ class LoopNest(NestValues):
                 with self._standing(self.row_loops, places):
                     self._write_phases()
         else:
-            closers = [
-                self._open_loop(k, bounds if i == 0 else None) for i, k in enumerate(self.row_loops)
-            ]
+            shared = self.shared_loop
+            closers = [self._open_loop(k, bounds if k == shared else None) for k in self.row_loops]
             self._write_phases()
             for close in reversed(closers):
                 close([])

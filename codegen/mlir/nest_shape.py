@@ -36,6 +36,7 @@ ROW_BYTES = 1 << 15  # of a row of values that phases hand on
 KEPT_ROWS = 8  # such rows in a cluster
 COLUMN_BYTES = 1 << 18  # of such values where lanes are rows that lie side by side
 FEW_STEPS = 8  # of the last loop, for which aligning them does not pay
+SHARED_STEPS = 16  # of a loop, to be shared
 LIGHT = 16  # simple operations that leave time to wait for memory
 
 BRANCHING = frozenset({"sin", "cos", "tan"})  # they ask whether a lane is rare: once for many
@@ -239,10 +240,21 @@ class NestShape:
         return 0 if known else self.lanes
 
     @property
+    def shared_loop(self) -> int | None:
+        """The loop over rows whose steps threads share: the first that has some for each of them,
+        else the longest.
+        """
+        counts = {k: self._count(k) for k in self.row_loops}
+        for k, count in counts.items():
+            if type(count) is not int or count >= SHARED_STEPS:
+                return k
+        return max(counts, key=lambda k: counts[k], default=None)
+
+    @property
     def steps(self) -> Any:
-        """How often the outermost loop runs: what threads share."""
-        loops = self.row_loops
-        return self._count(loops[0]) if loops else 1
+        """How often the loop runs that threads share."""
+        loop = self.shared_loop
+        return 1 if loop is None else self._count(loop)
 
     def _count(self, loop: int) -> Any:
         size = self.sizes[loop]
