@@ -111,8 +111,9 @@ class Planner(Placing):
                 if equation.primitive.name != "reshape":
                     break
                 source = equation.inputs[0]
-            is_own = type(source) is Variable and source in producers
-            if is_own and source not in self.result_of and not self._has_out_strides(number):
+            if type(source) is not Variable or source not in producers:
+                continue
+            if source not in self.result_of and not self._has_out_strides(number):
                 found.setdefault(source, x)
         return found
 
