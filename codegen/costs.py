@@ -12,7 +12,7 @@ from .plan import Cluster
 
 # Products that tiles are for, not BLAS: so many multiplications, rows and columns of the second.
 FEWEST, MOST = 64, 1 << 24
-DEEPEST = 1024
+DEEPEST = 2048
 NARROWEST = 4
 TINY = 8  # rows and columns up to which a product is unrolled
 
