@@ -8,7 +8,6 @@ end. All else goes on through `entries`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -272,7 +271,9 @@ class _Results:
     def _viewed(self, leaf: Any, views: tuple[View, ...], root: Root | None) -> Rebuild:
         def view(found: list[Any], sizes: Sizes) -> Any:
             x = found[0] if root is None else finished(found[0], root)
-            with numbers_for(sizes) if sizes else nullcontext():
+            if not sizes:
+                return seen_through(x, views)
+            with numbers_for(sizes):
                 return seen_through(x, views)
 
         return self._with_sizes([leaf], view)
@@ -285,6 +286,8 @@ class _Results:
         shapes = [self.types[i].shape for i in binders]
         parts = [*leaves, *map(self._argument, binders)]
         count = len(leaves)
+        if not binders:
+            return Rebuild(lambda found: function(found, {}), tuple(parts))
 
         def made(found: list[Any]) -> Any:
             sizes = {
