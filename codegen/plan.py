@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..autodiff.counted import Counted
-from ..autodiff.program import Atom, Equation, Program, Variable
+from ..autodiff.program import Atom, Equation, Literal, Program, Variable
 from .affine import (
     ZERO,
     Affine,
@@ -69,6 +69,8 @@ def can_gather(equation: Equation) -> bool:
 def can_search(equation: Equation) -> bool:
     """Whether loops can hold a search: of real numbers, in one array that is not empty."""
     table, key = equation.inputs
+    if type(key) is Literal and type(key.value) is int and not -(2**63) <= key.value < 2**63:
+        return False
     real = all(x.aval.dtype.kind in "iu" or x.aval.dtype.char in "fd" for x in (table, key))
     return real and not equation.params["lead"] and bool(lower_bound(table.aval.shape[0]))
 

@@ -159,8 +159,8 @@ def check_array(record: int, value: int, frame: int) -> int:
     descr = word(value, at.ARRAY_DESCR)
     if descr != word(record, at.A_DESCR) and not same_dtype(descr, word(record, at.A_NUMBER)):
         return 0
-    flags = word(record, at.A_FLAGS)
-    if (int32(value + at.ARRAY_FLAGS_BYTE) & flags) != flags:
+    flags = int32(value + at.ARRAY_FLAGS_BYTE) & word(record, at.A_MASK)
+    if flags != word(record, at.A_FLAGS):
         return 0
     nd = word(record, at.A_ND)
     if int32(value + at.ARRAY_ND_BYTE) != nd:

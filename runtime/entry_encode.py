@@ -122,7 +122,10 @@ class Encoded:
     def _check_array(self, spec: Array, number: int) -> None:
         order = at.F_CONTIGUOUS if spec.fortran else at.C_CONTIGUOUS
         order = order if spec.strides is None else 0
-        flags = order | at.ALIGNED | (at.WRITEABLE if spec.mutated else 0)
+        flags = mask = order | at.ALIGNED
+        if spec.mutated or spec.writeable is not None:
+            mask |= at.WRITEABLE
+            flags |= at.WRITEABLE if spec.mutated or spec.writeable else 0
         dims: list[int] = []
         for dim in spec.dims:
             if not isinstance(dim, Size):
@@ -134,7 +137,7 @@ class Encoded:
         self._record(
             at.CHECK_ARRAY, number, self.next_input, self._keep(spec.dtype), spec.dtype.num, flags,
             spec.dtype.itemsize, self.next_range if self.range_count else 0, int(spec.mutated),
-            len(spec.dims), int(spec.strides is not None), *dims, *(spec.strides or ()),
+            len(spec.dims), int(spec.strides is not None), mask, *dims, *(spec.strides or ()),
         )  # fmt: skip
         self.next_range += 3
 

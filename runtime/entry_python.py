@@ -163,7 +163,8 @@ def _fits(spec: Array, value: Any, bound: set[int], sizes: Any) -> bool:
         lies = value.strides == spec.strides
     if not (lies and value.flags.aligned):
         return False
-    if spec.mutated and not value.flags.writeable:
+    wanted = True if spec.mutated else spec.writeable
+    if wanted is not None and wanted != value.flags.writeable:
         return False
     for dim, length in zip(spec.dims, value.shape, strict=True):
         if isinstance(dim, Size):

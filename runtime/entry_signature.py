@@ -29,7 +29,8 @@ class Array(NamedTuple):
     ``strides``: of fixed lengths and with these strides, in bytes), aligned, in native byte order.
 
     ``mutated``: the kernel writes into it, so it must be writeable and share no memory with
-    another array among the arguments.
+    another array among the arguments. ``writeable``: whether it has to be, or must not be; None
+    where that does not matter.
     """
 
     dtype: np.dtype[Any]
@@ -37,6 +38,7 @@ class Array(NamedTuple):
     mutated: bool = False
     fortran: bool = False
     strides: tuple[int, ...] | None = None
+    writeable: bool | None = None
 
 
 class Scalar(NamedTuple):

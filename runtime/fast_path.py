@@ -175,10 +175,11 @@ def _leaf(x: Any, t: Type, dims: tuple[Any, ...], is_written: bool) -> Array | S
     if type(x) is not np.ndarray or t.converted or (is_written and not t.writeable):
         raise _NotSimpleError
     if t.strides is None and (t.order is None or t.is_fortran):
-        return Array(t.dtype, dims, is_written, t.order is not None)
+        fortran = t.order is not None
+        return Array(t.dtype, dims, is_written, fortran, writeable=t.writeable)
     if is_written or any(isinstance(dim, Size) for dim in dims):
         raise _NotSimpleError
-    return Array(t.dtype, dims, strides=x.strides)
+    return Array(t.dtype, dims, strides=x.strides, writeable=t.writeable)
 
 
 class _Results:

@@ -121,6 +121,19 @@ def test_arrays_with_gaps_fit_by_their_strides(make):
         assert is_miss(f(other))
 
 
+def test_read_only_arrays(make):
+    either, only, never = (
+        make(signature((Array(F8, (3,), writeable=writeable),)))
+        for writeable in (None, False, True)
+    )
+    for array in (np.zeros(3), readonly(3)):
+        assert either(array) is None
+    assert only(readonly(3)) is None
+    assert is_miss(only(np.zeros(3)))
+    assert never(np.zeros(3)) is None
+    assert is_miss(never(readonly(3)))
+
+
 def test_results_in_fortran_order(make):
     def kernel(inputs, outputs, sizes):
         write(outputs[0], np.arange(6.0))

@@ -569,3 +569,28 @@ def test_arrays_that_are_not_dense_take_the_native_path():
         g(x)
         dense(x.copy("C"))
         assert len(g.signatures) == len(dense.signatures)
+
+
+@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize("order", [(0, 1, 0, 1), (1, 0, 1, 0), (1, 1, 0, 0, 1)])
+def test_read_only_arrays_are_another_kind(step, order):
+    def write(x):
+        if x.flags.writeable:
+            x[0] = 5.0
+        return x.sum()
+
+    choose = lambda x: x + 1 if x.flags.writeable else x + 2
+    same = lambda x: x if x.flags.writeable else x.copy()
+    for f in (write, choose, same):
+        g = np.jit(f)
+        for writeable in order:
+            arrays = [numpy.arange(12.0)[::step] for _ in range(2)]
+            for x in arrays:
+                x.flags.writeable = bool(writeable)
+            found, expected = g(arrays[0]), f(arrays[1])
+            numpy.testing.assert_array_equal(found, expected)
+            numpy.testing.assert_array_equal(*arrays)
+            shared = [
+                numpy.may_share_memory(*x) for x in zip((found, expected), arrays, strict=True)
+            ]
+            assert shared[0] == shared[1]

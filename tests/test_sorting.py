@@ -288,3 +288,10 @@ def test_threads_share_the_rows(monkeypatch):
 def test_a_routine_that_is_not_there_is_an_error():
     with pytest.raises(numpy_routines.MissingRoutineError, match="no sort for object"):
         numpy_routines.symbols(["xnp_numpy_sort_O8_1", "malloc"])
+
+
+def test_numbers_that_no_int64_is_are_searched_for():
+    for table in (numpy.array([-5, 0, 3, 200]), numpy.array([1, 5, 255], "u1"), TIES):
+        for key in (2**63, 2**64 - 1, 2**63 - 1, -(2**63), 7):
+            f = lambda t, key=key: np.searchsorted(t, key)
+            assert np.jit(f)(table) == f(table)
