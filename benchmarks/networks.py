@@ -93,7 +93,7 @@ def digits_training() -> Contenders:
 NETWORK = "value_and_grad of a network of three layers"
 PROBLEMS = [Problem(NETWORK, network_gradient, {"jax": 0.8})]
 # The training comes first, before JAX and torch are loaded: what they allocate leaves the allocator
-# with memory in hand, which the gradient without jit, and no user's process, then finds.
+# with memory in hand, which the gradient without jit then finds. Some of it jit leaves, too.
 PROBLEMS_WITH_ONE_THREAD = [
     # two runs of an optimiser that round differently part at the end
     Problem(

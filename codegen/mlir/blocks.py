@@ -15,7 +15,7 @@ from . import memory
 from .emitter import Operand
 from .loops import LoopNest
 from .nest_values import Found
-from .reductions import Reduction
+from .reductions import Reduction, joined
 
 Reductions = Sequence[tuple[Equation, Reduction]]
 
@@ -58,25 +58,23 @@ class BlockNest(LoopNest):
         e, reductions = self.e, self._reductions()
         base, steps = self.context.pointer(table), self.context.size(size)
         count = self.context.size(self._count(self.inner_loops[0]))
-        block, _, close = self._open_counted("%begin", "%end", 1)
-        e.lines = self.blocks[-1].lines
-        low = e.op(f"arith.muli {block}, {steps} : i64")
-        high = e.op(f"arith.addi {low}, {steps} : i64")
-        self.first_bounds = low, e.op(f"arith.minsi {high}, {count} : i64")
         full = [s for s in self.cluster.stores if s.level == FULL]
-        depth = len(self.blocks) - 1
-        with self.at(depth, vector=self.lanes > 1):
-            names = [name for _, r in reductions for name in r.start(e)]
-        names = self._run_inner(reductions, full, names)
-        with self.at(depth, vector=False):
-            row = e.op(f"arith.muli {block}, {e.integer(self._slot)} : i64")
-            slots = self._slots(reductions, memory.shifted(e, base, row))
-            for _, reduction in reductions:
-                mine, names = names[: reduction.count], names[reduction.count :]
-                for name in reduction.across(e, mine, self.lanes):
-                    pointer, dtype = next(slots)
-                    memory.store(e, Operand(name, dtype), pointer)
-        close()
+        with self._counted("%begin", "%end") as block:
+            low = e.op(f"arith.muli {block}, {steps} : i64")
+            high = e.op(f"arith.addi {low}, {steps} : i64")
+            self.first_bounds = low, e.op(f"arith.minsi {high}, {count} : i64")
+            depth = len(self.blocks) - 1
+            with self.at(depth, vector=self.lanes > 1):
+                names = [name for _, r in reductions for name in r.start(e)]
+            names = self._run_inner(reductions, full, names)
+            with self.at(depth, vector=False):
+                row = e.op(f"arith.muli {block}, {e.integer(self._slot)} : i64")
+                slots = self._slots(reductions, memory.shifted(e, base, row))
+                for _, reduction in reductions:
+                    mine, names = names[: reduction.count], names[reduction.count :]
+                    for name in reduction.across(e, mine, self.lanes):
+                        pointer, dtype = next(slots)
+                        memory.store(e, Operand(name, dtype), pointer)
         e.lines, e.lanes = self.blocks[0].lines, 1
 
     def _slots(self, reductions: Reductions, pointer: str) -> Iterator[tuple[str, Any]]:
@@ -109,8 +107,4 @@ class BlockNest(LoopNest):
         by = e.op(f"arith.muli {block}, {e.integer(self._slot)} : i64")
         slots = self._slots(reductions, memory.shifted(e, base, by))
         others = [memory.load(e, pointer, dtype).name for pointer, dtype in slots]
-        out: list[str] = []
-        for _, r in reductions:
-            out += r.join(e, inside[: r.count], others[: r.count])
-            inside, others = inside[r.count :], others[r.count :]
-        return close(out)
+        return close(joined(e, [r for _, r in reductions], inside, others))

@@ -20,14 +20,12 @@ from ..plan import FULL, RUNNING, Store
 from . import memory
 from .emitter import Operand
 from .loops import LoopNest
-from .reductions import Reduction, reduction_of
+from .reductions import Reduction, joined, reduction_of
 
 FEW_ROWS = 64  # of a block, at least: what it keeps is small beside what it reads
 STRIP = 1 << 12  # columns that a block has at most: their accumulators stay in the cache
 BAND_BYTES = 1 << 16  # of a band of rows, about
 LEAST_BAND = 8  # rows of a band, at least
-
-Reductions = Sequence[tuple[Equation, Reduction]]
 
 
 def is_by_rows(nest: LoopNest) -> bool:
@@ -118,29 +116,15 @@ class ColumnNest(LoopNest):
                 types = [kind for _, r in reductions for kind in r.types(e)]
             count = self.context.size(self.blocks_down)
             number, names, close = self._open_counted(e.integer(1), count, 1, names, types)
-            names = close(self._joined(reductions, names, self._at(column, number, row)))
+            others = self._accumulators_at(self._at(column, number, row))
+            with self.at(depth + 1, vector=True):
+                names = joined(e, [r for _, r in reductions], names, others)
+            names = close(names)
             self._finish_reductions(reductions, names, depth)
             for phase in range(self._phases()):
                 self.phase = phase
                 self._write_rows()
         e.lines, e.lanes = self.blocks[0].lines, 1
-
-    def _joined(self, reductions: Reductions, names: list[str], slot: str) -> list[str]:
-        others, out = self._accumulators_at(slot), []
-        with self.at(len(self.blocks) - 1, vector=True):
-            for _, reduction in reductions:
-                n = reduction.count
-                out += reduction.join(self.e, names[:n], others[:n])
-                names, others = names[n:], others[n:]
-        return out
-
-    @contextmanager
-    def _counted(self, low: str, high: str, step: int = 1) -> Iterator[str]:
-        """A loop that carries nothing."""
-        counter, _, close = self._open_counted(low, high, step)
-        self.e.lines = self.blocks[-1].lines
-        yield counter
-        close()
 
     @contextmanager
     def _columns(self, low: str, high: str) -> Iterator[str]:

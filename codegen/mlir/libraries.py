@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..affine import is_one, lower_bound, product, same
-from ..places import STATUS, Place, dense_strides
+from ..places import STATUS, Buffer, Place, dense_strides
 from .convert import cast
 from .loop import DType
 from .memory import load, shifted, store
@@ -77,6 +77,12 @@ class Code:
         if not (type(place.offset) is int and place.offset == 0):
             base = shifted(self.e, base, self.size(place.offset))
         return Strided(base, place.dtype, place.shape, place.strides)
+
+    def inside(self, part: Any, array: Strided) -> Strided:
+        """The same array in the function of a part, which threads call."""
+        buffer = Buffer("address", 0, 0)
+        self.main.pointers[buffer] = array.pointer
+        return array._replace(pointer=part.pointer(buffer))
 
     def size(self, dim: Any) -> str:
         return self.main.size(dim)

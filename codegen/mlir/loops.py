@@ -339,6 +339,14 @@ class LoopNest(NestValues):
 
         return counter, inside, close
 
+    @contextmanager
+    def _counted(self, low: str, high: str, step: int = 1) -> Iterator[str]:
+        """A loop that carries nothing."""
+        counter, _, close = self._open_counted(low, high, step)
+        self.e.lines = self.blocks[-1].lines
+        yield counter
+        close()
+
     def _enter(self, k: int, counter: str) -> None:
         """What the inside of loop ``k`` knows of where it is."""
         e, depth = self.e, len(self.blocks) - 1

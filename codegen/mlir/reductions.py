@@ -244,6 +244,18 @@ class Reduction:
         )
 
 
+def joined(
+    e: Emitter, reductions: Sequence[Reduction], names: Sequence[str], others: Sequence[str]
+) -> list[str]:
+    """The accumulators of several reductions with those of others of their kind, which come later."""
+    out: list[str] = []
+    for reduction in reductions:
+        n = reduction.count
+        out += reduction.join(e, list(names[:n]), list(others[:n]))
+        names, others = names[n:], others[n:]
+    return out
+
+
 def reduction_of(equation: Equation, compensated: bool = False) -> Reduction:
     """The accumulators of an equation that reduces."""
     name = equation.primitive.name

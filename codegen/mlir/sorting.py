@@ -14,7 +14,7 @@ import numpy as np
 
 from ...autodiff.dims import maximum
 from ..affine import is_one, product, same
-from ..places import Buffer, Place
+from ..places import Place
 from ..plan import Operation
 from .convert import is_native
 from .emitter import Operand
@@ -99,15 +99,9 @@ class _Rows:
             self._write(self.code, self.arrays, "", self.code.size(self.count))
             return
         part = self.writer.new_part()
-        self._write(Code(part), [self._inside(part, x) for x in self.arrays], "%begin", "%end")
+        self._write(Code(part), [self.code.inside(part, x) for x in self.arrays], "%begin", "%end")
         each = maximum(self.length * EACH, 1)
         self.writer.call_part(part, self.count, PIECE_WORK // each + 1)
-
-    def _inside(self, part: Any, x: Strided) -> Strided:
-        """The same array in the function of a part."""
-        buffer = Buffer("address", 0, 0)
-        self.code.main.pointers[buffer] = x.pointer
-        return x._replace(pointer=part.pointer(buffer))
 
     def _write(self, code: Code, arrays: Sequence[Strided], low: str, high: str) -> None:
         e, length = code.e, code.size(self.length)

@@ -15,7 +15,6 @@ from typing import Any
 
 from ..affine import lower_bound, product, same
 from ..costs import is_moderate_product
-from ..places import Buffer
 from .libraries import Code, Strided
 from .panels import Form, Panels, forms_of
 from .tile_kernels import kernel_of
@@ -87,15 +86,9 @@ class Tiled:
             tiles.write(self.code, arrays, "", self.code.size(tiles.steps))
             return
         part = self.writer.new_part()
-        inside = [self._inside(part, x) for x in arrays]
+        inside = [self.code.inside(part, x) for x in arrays]
         tiles.write(Code(part), inside, "%begin", "%end")
         self.writer.call_part(part, tiles.steps, PIECE_WORK // (form.rows * form.width * depth) + 1)
-
-    def _inside(self, part: Any, x: Strided) -> Strided:
-        """The same array in the function of a part."""
-        buffer = Buffer("address", 0, 0)
-        self.code.main.pointers[buffer] = x.pointer
-        return x._replace(pointer=part.pointer(buffer))
 
 
 class _Tiles:
