@@ -247,7 +247,7 @@ class Reduction:
 def joined(
     e: Emitter, reductions: Sequence[Reduction], names: Sequence[str], others: Sequence[str]
 ) -> list[str]:
-    """The accumulators of several reductions with those of others of their kind, which come later."""
+    """The accumulators of several reductions with others of their kind, which come later."""
     out: list[str] = []
     for reduction in reductions:
         n = reduction.count
