@@ -198,8 +198,10 @@ class Program:
         """The symbols of all sizes in it and its regions."""
         found = symbols_of([aval.shape for aval in self.in_avals])
         for equation in self.equations:
-            found |= symbols_of([v.aval.shape for v in equation.results])
-            found |= symbols_of(equation.params)
+            for v in equation.results:
+                found |= symbols_of(v.aval.shape)
+            if equation.params:
+                found |= symbols_of(equation.params)
             for region in regions(equation):
                 found |= region.symbols()
         return found

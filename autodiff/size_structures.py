@@ -15,7 +15,11 @@ def symbols_of(value: Any) -> set[Symbol]:
     """The symbols in a size, or in the sizes that a tuple, list, dict or slice holds."""
     if type(value) is dims.Dim:
         return value.symbols()
-    return set().union(*map(symbols_of, _items(value)))
+    found: set[Symbol] = set()
+    for x in _items(value):
+        if type(x) is not int:
+            found |= symbols_of(x)
+    return found
 
 
 def _items(value: Any) -> Iterable[Any]:

@@ -41,7 +41,10 @@ def reduced_axes(equation: Equation) -> tuple[int, ...]:
     return (params["axis"],) if "axis" in params else tuple(params["axes"])
 
 
-def reads_of(equation: Equation, index: Index, full: Index) -> list[tuple[Atom, Index | None]]:
+Reads = list[tuple[Atom, Index | None]]
+
+
+def reads_of(equation: Equation, index: Index, full: Index) -> Reads:
     """Where an equation of a cluster reads its arguments when its result is computed at ``index``
     and the loops are at ``full``; None: anywhere, in memory.
     """

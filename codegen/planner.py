@@ -37,6 +37,7 @@ from .plan import (
     Cluster,
     Operation,
     Plan,
+    Reads,
     Store,
     broadcast_index,
     can_gather,
@@ -152,28 +153,31 @@ class Planner(Placing):
         low = max((self.step_of(x) for x in equation.inputs), default=-1)
         for cluster in self._candidates(low):
             for level in (FULL, ROW):
-                index = self._accepted_index(cluster, level, equation, shape)
-                if index is not None:
-                    self._join(cluster, level, index, equation)
+                index = self._possible_index(cluster, level, equation, shape)
+                if index is None:
+                    continue
+                reads = reads_of(equation, index, cluster.full_index)
+                if all(self._readable(cluster, level, x, at) for x, at in reads):
+                    self._join(cluster, level, index, equation, reads)
                     return
         cluster = self._open(shape)
-        self._join(cluster, FULL, cluster.full_index, equation)
+        reads = reads_of(equation, cluster.full_index, cluster.full_index)
+        self._join(cluster, FULL, cluster.full_index, equation, reads)
 
     def _candidates(self, low: int) -> list[Cluster]:
         recent = self.steps[max(low, len(self.steps) - self.LOOK_BACK, 0) :]
         return [step for step in reversed(recent) if isinstance(step, Cluster)]
 
-    def _accepted_index(
+    def _possible_index(
         self, cluster: Cluster, level: str, equation: Equation, shape: Shape
     ) -> Index | None:
-        """The index of the equation's result in the cluster's loops; None if it cannot join."""
+        """The index of the equation's result in the cluster's loops; None if they do not fit."""
         if level == ROW and cluster.reduced is None:
             return None
         index = cluster.index_into(shape, level)
         if index is None or (level == ROW and self._is_slow_by_rows(cluster, equation)):
             return None
-        reads = reads_of(equation, index, cluster.full_index)
-        return index if all(self._readable(cluster, level, x, at) for x, at in reads) else None
+        return index
 
     def _is_slow_by_rows(self, cluster: Cluster, equation: Equation) -> bool:
         """Whether a row is too short for an operation that is long and done for one row at a time:
@@ -201,9 +205,11 @@ class Planner(Placing):
             return False  # one row is everything: a second phase has nothing to gain
         return (own == ROW or level == FULL) and index == cluster.index[x]
 
-    def _join(self, cluster: Cluster, level: str, index: Index, equation: Equation) -> None:
+    def _join(
+        self, cluster: Cluster, level: str, index: Index, equation: Equation, reads: Reads
+    ) -> None:
         phase = 0
-        for x, at in reads_of(equation, index, cluster.full_index):
+        for x, at in reads:
             if at is None:
                 self.place_of(x)
                 continue

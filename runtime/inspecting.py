@@ -31,22 +31,30 @@ def inspection_of(program: Program, sizes: Sizes | None = None) -> Inspection:
         return Inspection(program, optimized, kernels_at(optimized, equations, sizes))
     name = "xnp_inspected"
     module = ModuleWriter(optimized, name, vector_bytes()).module()
+    text = _with_shared(module)
 
     @cache
     def library() -> CompiledLibrary:
         """The code, which is never run: what it calls may lie anywhere."""
-        declared = re.findall(r"llvm.func @(xnp_\w+)", module.text)
-        imports = {symbol: 1 for symbol in [*declared, *module.shared] if symbol != name}
-        return load(to_llvm_ir(module.text), imports)
+        declared = set(re.findall(r"llvm.func @(xnp_\w+)", text)) - {name}
+        return load(to_llvm_ir(text), dict.fromkeys(declared, 1))
 
     return Inspection(
         program,
         optimized,
         kernels_at(optimized, _groups(module), sizes),
-        mlir=module.text,
+        mlir=text,
         llvm=lambda: library().llvm_ir(),
         assembly=lambda: library().assembly(),
     )
+
+
+def _with_shared(module: Module) -> str:
+    """The module's text with the functions that it only declares, as modules share them."""
+    texts = {name: text for called in module.shared.values() for name, text in called.items()}
+    declared = re.compile(r"^func\.func private @(\w+)\([^%{\n]*$\n?", re.MULTILINE)
+    own = declared.sub(lambda m: "" if m[1] in texts else m[0], module.text)
+    return "\n".join([*texts.values(), own])
 
 
 def groups_of(optimized: Program) -> list[Group]:

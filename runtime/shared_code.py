@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from . import disk_cache
 from .cache_environment import environment_key
@@ -21,20 +21,17 @@ _EXTERNAL = "llvm.linkage = #llvm.linkage<external>"
 def addresses(wanted: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
     """Where the functions are; ``wanted`` gives of each its MLIR text and of what it calls."""
     with _lock:
-        missing = [name for name in wanted if name not in _addresses]
-        if missing:
-            library = _library(missing, wanted)
-            _libraries.append(library)
-            _addresses.update({name: library.address(name) for name in missing})
+        for name in wanted:
+            if name not in _addresses:
+                library = _library(name, wanted[name])
+                _libraries.append(library)
+                _addresses[name] = library.address(name)
         return {name: _addresses[name] for name in wanted}
 
 
-def _library(names: Iterable[str], wanted: Mapping[str, Mapping[str, str]]) -> Library:
-    texts: dict[str, str] = {}
-    for name in names:
-        texts.update(wanted[name])
-        texts[name] = wanted[name][name].replace(_INTERNAL, _EXTERNAL, 1)
-    text = "\n".join(texts.values())
+def _library(name: str, texts: Mapping[str, str]) -> Library:
+    parts = {**texts, name: texts[name].replace(_INTERNAL, _EXTERNAL, 1)}
+    text = "\n".join(parts.values())
     environment = environment_key(*host())
     object_code = disk_cache.get(text, environment)
     if object_code is not None:

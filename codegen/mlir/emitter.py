@@ -53,6 +53,7 @@ class Emitter:
         self.shared: dict[str, dict[str, str]] = {}  # what all modules of a process share
         self.uses: dict[str, int] = {}  # how often
         self.lanes = 1
+        self.vector_bytes = 0  # of the registers that the code is for, where that is known
         self._count = 0
         self._constants: dict[tuple[str, str], str] = {}
         self._literals: dict[str, Any] = {}

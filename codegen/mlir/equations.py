@@ -11,9 +11,10 @@ from ...autodiff.core import Aval
 from ...autodiff.program import Equation, Literal
 from .elementwise import LOWER, supported
 from .emitter import Emitter, Operand, element_type
-from .loop import UnsupportedError, beside_large, holds, loop_types
+from .loop import COMPARISONS, UnsupportedError, beside_large, holds, loop_types
 
 DTypes = Sequence[np.dtype[Any]]
+_DOUBLE = np.dtype(np.float64)
 
 
 def types_of(equation: Equation) -> tuple[DTypes, DTypes]:
@@ -21,10 +22,13 @@ def types_of(equation: Equation) -> tuple[DTypes, DTypes]:
     name = equation.primitive.name
     if name in ("convert", "quantize"):
         return (equation.inputs[0].aval.dtype,), (equation.params["dtype"],)
-    some_strong = not all(x.aval.weak for x in equation.inputs)  # else they have their own dtypes
-    avals = tuple(Aval((), x.aval.dtype, some_strong and x.aval.weak) for x in equation.inputs)
-    values = [x.value if type(x) is Literal else None for x in equation.inputs]
-    return beside_large(name, avals, values) or loop_types(name, avals)
+    avals = [x.aval for x in equation.inputs]
+    some_strong = False in [aval.weak for aval in avals]  # else they have their own dtypes
+    shapeless = tuple([Aval((), aval.dtype, some_strong and aval.weak) for aval in avals])
+    if name in COMPARISONS:
+        values = [x.value if type(x) is Literal else None for x in equation.inputs]
+        return beside_large(shapeless, values) or loop_types(name, shapeless)
+    return loop_types(name, shapeless)
 
 
 def is_elementwise(equation: Equation) -> bool:
@@ -50,6 +54,8 @@ def is_elementwise(equation: Equation) -> bool:
 
 def constant(e: Emitter, value: Any, dtype: np.dtype[Any]) -> Operand:
     """A number of a Program in registers, converted as NumPy does."""
+    if type(value) is float and dtype == _DOUBLE:
+        return Operand(e.constant(value, "f64"), dtype)
     with np.errstate(all="ignore"):
         number: Any = np.asarray(value).astype(dtype)
     element = element_type(dtype)

@@ -22,7 +22,7 @@ class FunctionWriter:
         self.module = module
         self.e = Emitter()
         self.e.functions, self.e.uses = module.functions, module.uses
-        self.e.shared = module.shared
+        self.e.shared, self.e.vector_bytes = module.shared, module.vector_bytes
         self.stack: list[str] = []  # memory on the stack, in the first block: see `scratch`
         self.head: list[str] = []  # after the constants: sizes and pointers
         self.pointers: dict[Buffer, str] = {}

@@ -112,19 +112,17 @@ def loop_types(name: str, avals: tuple[Aval, ...]) -> tuple[tuple[DType, ...], t
     return inputs, outputs
 
 
-_COMPARISONS = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
+COMPARISONS = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
 
 
 def beside_large(
-    name: str, avals: Sequence[Aval], values: Sequence[Any]
+    avals: Sequence[Aval], values: Sequence[Any]
 ) -> tuple[tuple[DType, ...], tuple[DType, ...]] | None:
-    """The dtypes that compare integers with a Python number which theirs cannot hold; else None.
-    Everywhere else such a number is an error.
+    """The dtypes in which `COMPARISONS` compare integers with a Python number that theirs cannot
+    hold; else None. Everywhere else such a number is an error.
 
     Raises UnsupportedError where no dtype can hold it.
     """
-    if name not in _COMPARISONS:
-        return None
     for value, aval, other in zip(values, avals, reversed(avals), strict=True):
         if other.weak or type(value) is not int or holds(other.dtype, value):
             continue
@@ -182,4 +180,4 @@ _OWN_TYPES = {
 
 
 def types_of(operands: Sequence[Operand]) -> tuple[Aval, ...]:
-    return tuple(Aval((), x.dtype) for x in operands)
+    return tuple([Aval((), x.dtype) for x in operands])

@@ -1,7 +1,7 @@
 """The table of real functions for the CPU: primitive -> f(e, element, *names) -> name.
 
-Each is a function of its own in the module, ``@xnp_exp_f64x8``, that is written when it is first
-used: a program's text grows by one line for a use.
+Each is a function of its own, ``@xnp_exp_f64x8``: a program's text grows by one line for a use.
+What is called is compiled once for all programs, and kept on disk (runtime/shared_code.py).
 
 The greatest errors seen, in units in the last place of the true value: of f32 among 44 million
 numbers spread over all, of f64 among up to 2.4 million (tests/test_vector_math.py holds all to 2):
@@ -104,9 +104,10 @@ _FORMULAS: dict[str, tuple[int, Callable[..., Any]]] = {
 
 
 # Inlined, a function keeps its constants in registers and needs no others to be saved, but is
-# compiled again for each use. So what is used more often is called, which costs less than 0.1 ns an
-# element.
+# compiled again for each program. So what is used once is inlined where there are 32 registers, and
+# as a scalar; else it is called, which costs less than 0.1 ns an element, and is compiled once.
 _INLINED_USES = 1
+_MANY_REGISTERS = 64  # bytes of a vector of processors that have 32 of them
 _INLINED = '{passthrough = ["alwaysinline"], llvm.linkage = #llvm.linkage<internal>}'
 _CALLED = '{passthrough = ["noinline"], llvm.linkage = #llvm.linkage<internal>}'
 
@@ -116,6 +117,11 @@ class _Function(NamedTuple):
     type: str
     text: str
     cold: tuple[ColdFunction, ...]
+
+    def texts(self) -> dict[str, str]:
+        """The function as it is called, and all that it calls, by name."""
+        called = {name: text for f in self.cold for name, text in f.texts().items()}
+        return {**called, self.symbol: self.text.replace(_INLINED, _CALLED, 1)}
 
 
 @lru_cache(4096)
@@ -145,15 +151,16 @@ def _function(name: str, element: str, lanes: int) -> _Function:
 
 
 def _used(name: str, e: Emitter, element: str) -> _Function:
-    """The function, which ``e`` will write into its module."""
+    """The function, which ``e`` will write into its module, or declare."""
     function = _function(name, element, e.lanes)
     uses = e.uses[function.symbol] = e.uses.get(function.symbol, 0) + 1
-    if uses == _INLINED_USES + 1:
-        e.functions[function.symbol] = function.text.replace(_INLINED, _CALLED, 1)
-    if function.symbol not in e.functions:
+    may_inline = e.lanes == 1 or e.vector_bytes >= _MANY_REGISTERS
+    if may_inline and uses <= _INLINED_USES:
         e.functions[function.symbol] = function.text
         for cold in function.cold:
             e.share(cold.name, cold.texts())
+    elif function.symbol not in e.shared:
+        e.share(function.symbol, function.texts())
     return function
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ...autodiff.program import Atom, Equation, Variable
+from ...autodiff.program import Atom, Equation, Literal, Variable
 from ..affine import (
     INDEX_OPERATIONS,
     Affine,
@@ -38,6 +38,7 @@ COLUMN_BYTES = 1 << 18  # of such values where lanes are rows that lie side by s
 FEW_STEPS = 8  # of the last loop, for which aligning them does not pay
 SHARED_STEPS = 16  # of a loop, to be shared
 LIGHT = 16  # simple operations that leave time to wait for memory
+SHORT_BODY, LONG_BODY = 8, 256  # operations
 
 BRANCHING = frozenset({"sin", "cos", "tan"})  # they ask whether a lane is rare: once for many
 
@@ -95,7 +96,10 @@ class NestShape:
             if place is not None and not self._is_own(x):
                 found.append(place.at(index))
 
+        own = cluster.level
         for equation in cluster.equations:
+            if all(x in own or _is_number(x) for x in equation.inputs):
+                continue
             for x, index in self._reads(equation):
                 if index is not None:
                     collect(x, index)
@@ -164,12 +168,14 @@ class NestShape:
         dtypes += [store.place.dtype for store in cluster.stores]
         widest = max((d.itemsize // (2 if d.kind == "c" else 1) for d in dtypes), default=8)
         lanes = max(self.context.vector_bytes // max(widest, 4), 1)
+        size = self.sizes[self.lane_loop]
         if any(self._reduces(e) for e in cluster.equations):
             lanes = self._lanes_down_columns(lanes) if self.is_down_columns() else lanes * 4
-        elif len(cluster.equations) < 8:
-            branches = any(e.primitive.name in BRANCHING for e in cluster.equations)
-            lanes *= 4 if branches else 2
-        size = self.sizes[self.lane_loop]
+        else:
+            vectors = self._vectors()
+            while vectors > 1 and type(size) is int and -size % (lanes * vectors) > size // 4:
+                vectors //= 2  # too many lanes would be empty
+            lanes *= vectors
         while type(size) is int and lanes > max(size, 1):
             lanes //= 2
         if cluster.overwrites and type(size) is not int:
@@ -177,6 +183,22 @@ class NestShape:
         while cluster.overwrites and size % lanes:
             lanes //= 2
         return lanes
+
+    def _vectors(self) -> int:
+        """How many vectors a step does where nothing is reduced.
+
+        Most operations wait for the one before, and a processor finds what else it could do only
+        among the next few hundred: of narrow vectors, several belong side by side in functions,
+        even where that needs more registers than there are. (LLVM puts simple operations one chain
+        after the other.)
+        """
+        equations = self.cluster.equations
+        is_short = len(equations) < SHORT_BODY
+        if self.context.vector_bytes < 64 and any(weight(e) >= HEAVY for e in equations):
+            return 4 if len(equations) < LONG_BODY else 2
+        if is_short and any(e.primitive.name in BRANCHING for e in equations):
+            return 4
+        return 2 if is_short else 1
 
     @property
     def has_rest(self) -> bool:
@@ -358,3 +380,7 @@ class NestShape:
             assert inner is not None
             x, index = equation.inputs[0], inner
         return x, index
+
+
+def _is_number(x: Atom) -> bool:
+    return type(x) is Literal and not x.aval.shape

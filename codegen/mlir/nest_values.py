@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
+from functools import cached_property
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
@@ -20,6 +21,7 @@ from .convert import cast
 from .elementwise import LOWER, lower_twins, twin_of
 from .emitter import Operand, element_type
 from .equations import constant, types_of
+from .math_table import TWIN
 from .nest_shape import Context, NestShape
 
 FAR = 1 << 10  # bytes between steps, from which on memory is fetched ahead
@@ -141,13 +143,20 @@ class NestValues(NestShape):
         mine = equation.results[0]
         if name is None or cluster.phase[mine] != self.phase:
             return None
-        for other in cluster.equations:
-            if other.primitive.name == name and other.inputs[0] is equation.inputs[0]:
-                v = other.results[0]
-                places = [(cluster.phase[x], cluster.level[x], cluster.index[x]) for x in (v, mine)]
-                if places[0] == places[1]:
-                    return v
+        for v in self._functions_of.get((name, equation.inputs[0]), ()):
+            places = [(cluster.phase[x], cluster.level[x], cluster.index[x]) for x in (v, mine)]
+            if places[0] == places[1]:
+                return v
         return None
+
+    @cached_property
+    def _functions_of(self) -> dict[tuple[str, Atom], list[Variable]]:
+        """The cluster's functions of one number that may have a twin, by name and argument."""
+        found: dict[tuple[str, Atom], list[Variable]] = {}
+        for e in self.cluster.equations:
+            if e.primitive.name in TWIN:
+                found.setdefault((e.primitive.name, e.inputs[0]), []).append(e.results[0])
+        return found
 
     def converted(self, x: Atom, index: Index, dtype: np.dtype[Any]) -> Found:
         """A value in the dtype that an operation computes in."""
