@@ -5,7 +5,7 @@ The blocks do not depend on the number of threads, and so neither does the resul
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from ...autodiff.program import Equation
@@ -13,11 +13,9 @@ from ..places import TEMPORARY, Buffer
 from ..plan import FULL, RUNNING
 from . import memory
 from .emitter import Operand
-from .loops import LoopNest
+from .loops import LoopNest, Reductions
 from .nest_values import Found
 from .reductions import Reduction, joined
-
-Reductions = Sequence[tuple[Equation, Reduction]]
 
 
 class BlockNest(LoopNest):

@@ -22,6 +22,8 @@ from .reductions import Reduction, reduction_of
 
 MANY = 32  # elements an accumulator takes before a sum keeps track of rounding errors
 
+Reductions = Sequence[tuple[Equation, Reduction]]
+
 
 class LoopNest(NestValues):
     """Writes one cluster into a function."""
@@ -100,9 +102,7 @@ class LoopNest(NestValues):
         many = many and equation.primitive.name not in RUNNING
         return reduction_of(equation, compensated=many)
 
-    def _write_inner(
-        self, reductions: Sequence[tuple[Equation, Reduction]], stores: Sequence[Store]
-    ) -> None:
+    def _write_inner(self, reductions: Reductions, stores: Sequence[Store]) -> None:
         """The loops over the reduced axes, with the accumulators of all reductions."""
         row_vector = self.lane_loop in self.row_loops
         depth = len(self.blocks) - 1
@@ -113,15 +113,12 @@ class LoopNest(NestValues):
 
     def _run_inner(
         self,
-        reductions: Sequence[tuple[Equation, Reduction]],
+        reductions: Reductions,
         stores: Sequence[Store],
         names: Sequence[str],
     ) -> list[str]:
         """The loops over the reduced axes: the accumulators' last values from their first ones."""
-        row_vector = self.lane_loop in self.row_loops
-        depth = len(self.blocks) - 1
-        with self.at(depth, vector=self.lanes > 1 and (row_vector or bool(self.inner_loops))):
-            types = [kind for _, r in reductions for kind in r.types(self.e)]
+        types = self._types(reductions)
         carried = list(names)
         if self.is_unrolled:
             for places in self._all_places(self.inner_loops):
@@ -131,11 +128,8 @@ class LoopNest(NestValues):
         closers, inner = [], self.inner_loops
         for i, k in enumerate(inner):
             bounds = None if i else self.first_bounds
-            if k == self.lane_loop and reductions and self.has_rest:
-                whole, rest = self._split(bounds)
-                carried = self._run_whole(reductions, stores, carried, types, whole)
-                with self._standing_at_rest(rest):
-                    carried = self._write_inside(reductions, stores, carried)
+            if k == self.lane_loop and reductions:
+                carried = self._run_last(reductions, stores, carried, bounds)
                 break
             close, carried = self._open_carrying(k, carried, types, bounds)
             closers.append(close)
@@ -159,23 +153,90 @@ class LoopNest(NestValues):
         done = e.op(f"arith.select {is_last}, {done}, {lanes} : i64")
         return (low, e.op(f"arith.minsi {high}, {whole} : i64")), done
 
-    def _run_whole(
+    def _run_last(
         self,
-        reductions: Sequence[tuple[Equation, Reduction]],
+        reductions: Reductions,
         stores: Sequence[Store],
         names: Sequence[str],
-        types: Sequence[str],
-        bounds: tuple[str, str],
+        bounds: tuple[str, str] | None,
     ) -> list[str]:
-        """The whole steps of the last loop, which need no mask."""
+        """The last loop, with all that is in it."""
+        if not self.has_rest:
+            bounds = bounds or (self.e.integer(0), self.context.size(self._count(self.lane_loop)))
+            return self._run_steps(reductions, stores, names, bounds, masked=True)
+        whole, rest = self._split(bounds)
+        names = self._run_steps(reductions, stores, names, whole, masked=False)
+        with self._standing_at_rest(rest):
+            return self._write_inside(reductions, stores, names)
+
+    def _run_steps(
+        self,
+        reductions: Reductions,
+        stores: Sequence[Store],
+        names: Sequence[str],
+        bounds: tuple[str, str],
+        masked: bool,
+    ) -> list[str]:
+        """Steps of the last loop; whole ones need not be ``masked``."""
+        if any(r.compensated for _, r in reductions):
+            return self._run_blocks(reductions, stores, names, bounds, masked)
+        k, types = self.lane_loop, self._types(reductions)
         counter, inside, close = self._open_counted(*bounds, 1, names, types)
+        if masked:
+            self._enter(k, counter)
+        else:
+            depth = len(self.blocks) - 1
+            with self.at(depth, vector=False):
+                start = self.e.op(f"arith.muli {counter}, {self.e.integer(self.lanes)} : i64")
+            self.open[k] = Loop(start, depth)
+        last = self._write_inside(reductions, stores, inside)
+        del self.open[k]
+        return close(last)
+
+    def _run_blocks(
+        self,
+        reductions: Reductions,
+        stores: Sequence[Store],
+        names: Sequence[str],
+        bounds: tuple[str, str],
+        masked: bool,
+    ) -> list[str]:
+        """Steps of the last loop in blocks, within which sums are plain ones."""
+        e, (low, high) = self.e, bounds
+        types = self._types(reductions)
+        counter, inside, close = self._open_counted(low, high, MANY, names, types)
         depth = len(self.blocks) - 1
         with self.at(depth, vector=False):
-            start = self.e.op(f"arith.muli {counter}, {self.e.integer(self.lanes)} : i64")
-        self.open[self.lane_loop] = Loop(start, depth)
-        last = self._write_inside(reductions, stores, inside)
-        del self.open[self.lane_loop]
+            end = e.op(f"arith.addi {counter}, {e.integer(MANY)} : i64")
+            end = e.op(f"arith.minsi {end}, {high} : i64")
+        plain = [(equation, r.plain()) for equation, r in reductions]
+        starts: list[str] = []
+        with self.at(depth, vector=True):
+            for (_, r), mine in self._each(reductions, inside):
+                starts += r.plain().start(e) if r.compensated else mine
+        sums = self._run_steps(plain, stores, starts, (counter, end), masked)
+        last: list[str] = []
+        with self.at(depth, vector=True):
+            ours = self._each(reductions, inside)
+            for ((_, r), mine), (_, new) in zip(ours, self._each(plain, sums), strict=True):
+                last += r.take_sums(e, mine, new) if r.compensated else new
         return close(last)
+
+    def _each(
+        self, reductions: Reductions, names: Sequence[str]
+    ) -> Iterator[tuple[tuple[Equation, Reduction], list[str]]]:
+        """The reductions with their accumulators."""
+        for pair in reductions:
+            count = pair[1].count
+            yield pair, list(names[:count])
+            names = names[count:]
+
+    def _types(self, reductions: Reductions) -> list[str]:
+        """Those of the accumulators in the loops."""
+        row_vector = self.lane_loop in self.row_loops
+        depth = len(self.blocks) - 1
+        with self.at(depth, vector=self.lanes > 1 and (row_vector or bool(self.inner_loops))):
+            return [kind for _, r in reductions for kind in r.types(self.e)]
 
     @contextmanager
     def _standing_at_rest(self, done: str) -> Iterator[None]:
@@ -195,7 +256,7 @@ class LoopNest(NestValues):
 
     def _write_inside(
         self,
-        reductions: Sequence[tuple[Equation, Reduction]],
+        reductions: Reductions,
         stores: Sequence[Store],
         names: Sequence[str],
     ) -> list[str]:
@@ -208,9 +269,7 @@ class LoopNest(NestValues):
                 self._keep(v)
         return names
 
-    def _finish_reductions(
-        self, reductions: Sequence[tuple[Equation, Reduction]], names: list[str], depth: int
-    ) -> None:
+    def _finish_reductions(self, reductions: Reductions, names: list[str], depth: int) -> None:
         """The results of reductions from their accumulators' last values."""
         row_vector = self.lane_loop in self.row_loops
         for equation, reduction in reductions:
@@ -242,9 +301,7 @@ class LoopNest(NestValues):
             ]
         return reduction.operand(names)
 
-    def _compute_full(
-        self, reductions: Sequence[tuple[Equation, Reduction]], names: Sequence[str]
-    ) -> list[str]:
+    def _compute_full(self, reductions: Reductions, names: Sequence[str]) -> list[str]:
         """The inside of the loops, in the order of the equations; the accumulators' next values."""
         pending = dict(reductions)
         names, out = list(names), []

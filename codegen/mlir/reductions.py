@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from .emitter import Emitter, Operand, element_type
 class Reduction:
     """The accumulators of one reduction are SSA names of MLIR types ``types`` (with lanes).
 
-    A sum of many floats keeps the rounding errors of its additions in a second accumulator
-    (Knuth's two-sum), so that its error does not grow with the number of elements; NumPy's
-    pairwise sum has an error that grows with the logarithm.
+    A sum of many floats is one of blocks, and keeps the rounding errors of adding those in a second
+    accumulator (Knuth's two-sum), so that its error does not grow with the number of elements;
+    NumPy's pairwise sum has an error that grows with the logarithm.
     """
 
     def __init__(self, name: str, dtype: np.dtype[Any], compensated: bool) -> None:
@@ -90,14 +91,26 @@ class Reduction:
             ]
         if not self.compensated:
             return self._combine(e, accumulators, values)
+        return self.take_sums(e, accumulators, values)
+
+    def take_sums(self, e: Emitter, accumulators: Sequence[str], sums: Sequence[str]) -> list[str]:
+        """The accumulators with the parts of a number, or of a sum of some, taken in."""
         found, errors = [], []
         for s, c, v in zip(
-            accumulators[: self.parts], accumulators[self.parts :], values, strict=True
+            accumulators[: self.parts], accumulators[self.parts :], sums, strict=True
         ):
             total, error = self._two_sum(e, s, v)
             found.append(total)
             errors.append(e.binary("arith.addf", c, error, self.element))
         return found + errors
+
+    def plain(self) -> Reduction:
+        """The same without the second accumulator of a sum."""
+        if not self.compensated:
+            return self
+        found = copy(self)
+        found.compensated, found.count = False, self.parts
+        return found
 
     def _take_later(
         self, e: Emitter, kept: Sequence[str], new: Sequence[str], mask: str | None
