@@ -121,9 +121,9 @@ class Emitter:
             return self.constant(self._literals[name], element)
         return self.op(f"vector.broadcast {name} : {element} to {self.type(element)}")
 
-    def lane_numbers(self) -> str:
-        """0, 1, 2, ... as i64, one in each lane."""
-        kind = self.type("i64")
+    def lane_numbers(self, element: str = "i64") -> str:
+        """0, 1, 2, ..., one in each lane."""
+        kind = self.type(element)
         literal = str(list(range(self.lanes)))
         key = literal, kind
         if key not in self._constants:

@@ -299,7 +299,7 @@ class LoopNest(NestValues):
                 e.binary("arith.addf", s, c, reduction.element)
                 for s, c in zip(names[:parts], names[parts:], strict=True)
             ]
-        return reduction.operand(names)
+        return reduction.operand(e, names)
 
     def _compute_full(self, reductions: Reductions, names: Sequence[str]) -> list[str]:
         """The inside of the loops, in the order of the equations; the accumulators' next values."""
@@ -329,20 +329,24 @@ class LoopNest(NestValues):
             taken = reduction.take(self.e, accumulators, operand, mask, position)
         if equation.primitive.name in RUNNING:
             key = equation.results[0], self.full_index
-            self.blocks[depth].values[key] = Found(reduction.operand(taken), depth, vector)
+            self.blocks[depth].values[key] = Found(reduction.operand(self.e, taken), depth, vector)
         return taken
 
     def _position(self, reduction: Reduction, vector: bool) -> str | None:
         """Where along its axis a reduction is, if its result is a place."""
         if not reduction.is_place:
             return None
-        axis = (self.cluster.reduced or (0,))[0]
+        axis, kind = (self.cluster.reduced or (0,))[0], reduction.place
         if axis not in self.open:
-            return self.e.constant(0, "i64")
-        start = self.e.splat(self.open[axis].start, "i64")
+            return self.e.constant(0, kind)
+        start = self.open[axis].start
+        if kind != "i64":
+            with self.e.scalar():
+                start = self.e.cast("arith.trunci", start, "i64", kind)
+        start = self.e.splat(start, kind)
         if not vector or axis != self.lane_loop:
             return start
-        return self.e.binary("arith.addi", start, self.e.lane_numbers(), "i64")
+        return self.e.binary("arith.addi", start, self.e.lane_numbers(kind), kind)
 
     # Loops.
 

@@ -30,6 +30,7 @@ from ..plan import (
     reads_of,
 )
 from .emitter import Emitter
+from .reductions import PLACES, place_dtype
 
 TINY = 16  # elements
 ROW_BYTES = 1 << 15  # of a row of values that phases hand on
@@ -164,10 +165,7 @@ class NestShape:
             or any(store.adds for store in cluster.stores)
         ):
             return 1
-        dtypes = [v.aval.dtype for e in cluster.equations for v in e.results]
-        dtypes += [store.place.dtype for store in cluster.stores]
-        widest = max((d.itemsize // (2 if d.kind == "c" else 1) for d in dtypes), default=8)
-        lanes = max(self.context.vector_bytes // max(widest, 4), 1)
+        lanes = max(self.context.vector_bytes // max(self._widest(), 4), 1)
         size = self.sizes[self.lane_loop]
         if any(self._reduces(e) for e in cluster.equations):
             lanes = self._lanes_down_columns(lanes) if self.is_down_columns() else lanes * 4
@@ -183,6 +181,16 @@ class NestShape:
         while cluster.overwrites and size % lanes:
             lanes //= 2
         return lanes
+
+    def _widest(self) -> int:
+        """The bytes of the widest numbers that the loops compute and store."""
+        dtypes: list[Any] = []
+        for e in self.cluster.equations:
+            is_place = e.primitive.name in PLACES
+            dtypes += [place_dtype(e)] if is_place else [v.aval.dtype for v in e.results]
+        down = self.is_down_columns()
+        dtypes += [s.place.dtype for s in self.cluster.stores if down or s.level == FULL]
+        return max((d.itemsize // (2 if d.kind == "c" else 1) for d in dtypes), default=8)
 
     def _vectors(self) -> int:
         """How many vectors a step does where nothing is reduced.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...autodiff.program import Equation
+from ..plan import reduced_axes
 from .convert import cast
 from .emitter import Emitter, Operand, element_type
 
@@ -21,9 +22,12 @@ class Reduction:
     NumPy's pairwise sum has an error that grows with the logarithm.
     """
 
-    def __init__(self, name: str, dtype: np.dtype[Any], compensated: bool) -> None:
+    def __init__(
+        self, name: str, dtype: np.dtype[Any], compensated: bool, place: np.dtype[Any]
+    ) -> None:
         self.name = {"cumsum": "sum", "cumprod": "prod"}.get(name, name.removeprefix("reduce_"))
-        self.is_place = name in ("argmax", "argmin")
+        self.is_place = name in PLACES
+        self.place_dtype, self.place = place, element_type(place)
         self.dtype = np.dtype(bool) if self.name in ("any", "all") else dtype
         self.element = element_type(self.dtype)
         self.parts = 2 if self.dtype.kind == "c" else 1
@@ -32,20 +36,20 @@ class Reduction:
 
     def types(self, e: Emitter) -> list[str]:
         """The MLIR types of the accumulators."""
-        second = "i64" if self.is_place else self.element
+        second = self.place if self.is_place else self.element
         return [e.type(self.element if i < self.parts else second) for i in range(self.count)]
 
     def dtypes(self) -> list[np.dtype[Any]]:
         """Those that hold the accumulators in memory as they are in registers."""
         part = np.dtype(f"f{self.dtype.itemsize // 2}") if self.parts == 2 else self.dtype
         part = np.dtype(np.float32) if part == np.float16 else part
-        second = np.dtype(np.int64) if self.is_place else part
+        second = self.place_dtype if self.is_place else part
         return [part if i < self.parts else second for i in range(self.count)]
 
     def start(self, e: Emitter) -> list[str]:
         neutral = self._neutral(e)
         if self.is_place:  # 0 is right, too, where nothing is better than what there is at first
-            return [*neutral, e.constant(0, "i64")]
+            return [*neutral, e.constant(0, self.place)]
         return neutral + ([e.constant(0, self.element)] * self.parts if self.compensated else [])
 
     def _neutral(self, e: Emitter) -> list[str]:
@@ -122,7 +126,7 @@ class Reduction:
         better = self._is_better(e, a, b)
         if mask is not None:
             better = e.binary("arith.andi", better, mask, "i1")
-        return [e.select(better, b, a, self.element), e.select(better, j, i, "i64")]
+        return [e.select(better, b, a, self.element), e.select(better, j, i, self.place)]
 
     def _is_better(self, e: Emitter, a: str, b: str) -> str:
         """Whether b is more extreme than a; NaN is more extreme than all numbers."""
@@ -139,12 +143,12 @@ class Reduction:
         """
         (a, i), (b, j) = first, second
         better, worse = self._is_better(e, a, b), self._is_better(e, b, a)
-        sooner = e.compare("slt", j, i, "i64")
+        sooner = e.compare("slt", j, i, self.place)
         same = e.binary("arith.ori", better, worse, "i1")
         same = e.binary("arith.xori", same, e.constant(True, "i1"), "i1")
         chosen = e.binary("arith.andi", same, sooner, "i1")
         chosen = e.binary("arith.ori", better, chosen, "i1")
-        return [e.select(chosen, b, a, self.element), e.select(chosen, j, i, "i64")]
+        return [e.select(chosen, b, a, self.element), e.select(chosen, j, i, self.place)]
 
     def _two_sum(self, e: Emitter, a: str, b: str) -> tuple[str, str]:
         """A + b rounded, and what rounding lost."""
@@ -205,7 +209,7 @@ class Reduction:
         while lanes > 1:
             half = lanes // 2
             e.lanes = half
-            elements = [self.element, "i64"] if self.is_place else [self.element] * len(names)
+            elements = [self.element, self.place] if self.is_place else [self.element] * len(names)
             pairs = list(zip(names, elements, strict=True))
             low = [self._part(e, n, k, 0, half, lanes) for n, k in pairs]
             high = [self._part(e, n, k, half, half, lanes) for n, k in pairs]
@@ -221,11 +225,13 @@ class Reduction:
                 self._with_error(e, s, c)
                 for s, c in zip(names[: self.parts], names[self.parts :], strict=True)
             ]
-        return self.operand(names)
+        return self.operand(e, names)
 
-    def operand(self, names: Sequence[str]) -> Operand:
+    def operand(self, e: Emitter, names: Sequence[str]) -> Operand:
         if self.is_place:
-            return Operand(names[1], np.dtype(np.intp))
+            wide = self.place == "i64"
+            number = names[1] if wide else e.cast("arith.extsi", names[1], self.place, "i64")
+            return Operand(number, np.dtype(np.intp))
         return Operand(tuple(names) if self.parts == 2 else names[0], self.dtype)
 
     def _with_error(self, e: Emitter, total: str, error: str) -> str:
@@ -269,8 +275,20 @@ def joined(
     return out
 
 
+PLACES = ("argmax", "argmin")
+
+
+def place_dtype(equation: Equation) -> np.dtype[Any]:
+    """What holds places along the axis that an equation searches: as few bytes as its numbers."""
+    (x,) = equation.inputs
+    narrow = x.aval.dtype.itemsize <= 4 and x.aval.dtype.kind != "c"
+    size = x.aval.shape[reduced_axes(equation)[0]] if narrow else None
+    return np.dtype(np.int32 if type(size) is int and size < 2**31 else np.int64)
+
+
 def reduction_of(equation: Equation, compensated: bool = False) -> Reduction:
     """The accumulators of an equation that reduces."""
     name = equation.primitive.name
-    source = equation.inputs[0] if name in ("argmax", "argmin") else equation.results[0]
-    return Reduction(name, source.aval.dtype, compensated)
+    source = equation.inputs[0] if name in PLACES else equation.results[0]
+    place = place_dtype(equation) if name in PLACES else np.dtype(np.int64)
+    return Reduction(name, source.aval.dtype, compensated, place)
