@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ...autodiff.core import primitives
+from ...autodiff.core import Aval, primitives
 from .convert import HALF, cast, is_native, round_half, truth
 from .elementwise_complex import COMPLEX
 from .elementwise_complex import pick as pick_complex
@@ -51,7 +51,7 @@ def _elementwise(
     name: str, e: Emitter, operands: Sequence[Operand], out: Sequence[DType], params: dict[str, Any]
 ) -> Operand:
     """Convert to the loop's dtypes, and use the formula for their kind."""
-    inputs, (output, *_) = loop_types(name, types_of(operands))
+    inputs, output = _loop_of(name, tuple([x.dtype for x in operands]))
     if inputs in ((_INT64, _UINT64), (_UINT64, _INT64)):
         return _compare_mixed(name, e, operands)
     row = _row(name, inputs[0].kind)
@@ -59,6 +59,12 @@ def _elementwise(
         raise UnsupportedError(f"no native {name} of {inputs[0]}")
     values = [cast(e, x, dtype).name for x, dtype in zip(operands, inputs, strict=True)]
     return _result(e, row(Loop(e, inputs[0]), *values), output)
+
+
+@lru_cache(4096)
+def _loop_of(name: str, dtypes: tuple[DType, ...]) -> tuple[tuple[DType, ...], DType]:
+    inputs, (output, *_) = loop_types(name, tuple(Aval((), dtype) for dtype in dtypes))
+    return inputs, output
 
 
 def twin_of(name: str, dtype: DType) -> str | None:
@@ -235,7 +241,8 @@ def supported(
     """Whether `LOWER` has code for a primitive with arguments of these dtypes.
 
     ``literals``: the numbers of the arguments that will come as constants (`Emitter.constant`),
-    else None. An integer power is native for a literal exponent that is not negative.
+    else None. Only powers ask: that of an integer is native for a literal exponent that is not
+    negative.
 
     >>> supported("add", [np.dtype("f8"), np.dtype("i4")])
     True
@@ -243,7 +250,7 @@ def supported(
     if name not in LOWER or name not in primitives or not all(map(is_native, dtypes)):
         return False
     items = tuple((params or {}).items())
-    known = tuple(literals) if literals is not None else (None,) * len(dtypes)
+    known = (None,) * len(dtypes) if literals is None or name != "power" else tuple(literals)
     return _supported(name, tuple(dtypes), items, known)
 
 

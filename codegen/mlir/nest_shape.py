@@ -90,8 +90,12 @@ class NestShape:
     def _accesses(self) -> list[Affine]:
         """The bytes that the cluster touches, as forms of the loops."""
         cluster, found = self.cluster, []
+        seen: set[tuple[Atom, Index]] = set()
 
         def collect(x: Atom, index: Index) -> None:
+            if (x, index) in seen:
+                return
+            seen.add((x, index))
             x, index = self.base(x, index)
             place = self.plan.places.get(x)
             if place is not None and not self._is_own(x):
