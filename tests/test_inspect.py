@@ -205,6 +205,18 @@ def test_what_jit_compiles():
     assert "matmul a b" in found.html()
 
 
+@pytest.mark.skipif(not is_available(), reason="there is no compiler")
+def test_what_modules_share_is_shown_whole():
+    """Functions that are compiled once for all modules: their code, and that of what they call."""
+    f = lambda x: xnp.sin(x) + xnp.sin(2 * x) + xnp.exp(x) * xnp.exp(-x)
+    shown = xnp.jit(f).inspect(numpy.ones(1000))
+    for name in ("sin", "exp"):
+        (defined,) = [x for x in shown.mlir.splitlines() if f"func private @xnp_{name}_f64" in x]
+        assert defined.endswith("{")
+        assert f"xnp_{name}_f64" in shown.assembly
+    assert "xnp_reduce_huge" in shown.assembly  # the rare part of sin
+
+
 def test_what_writes_into_arrays():
     def f(x):
         x = xnp.sin(x)

@@ -20,6 +20,7 @@ from xnp.codegen.mlir.emitter import Emitter
 from xnp.codegen.mlir.math_steps import EXTERNAL
 from xnp.codegen.mlir.math_table import TRANSCENDENTAL, TWIN
 from xnp.runtime.lower_mlir import to_llvm_ir
+from xnp.runtime.shared_code import addresses
 
 from . import vector_math
 from .vector_math import context as mp
@@ -361,6 +362,23 @@ def test_many_uses_share_one_function() -> None:
     kind = "vector<8xf64>"
     text = "\n".join(e.functions.values())
     to_llvm_ir(f"{text}\nfunc.func @f(%x: {kind}) -> {kind} {{\n{body}\nreturn {name} : {kind}\n}}")
+
+
+def test_modules_share_the_functions_that_they_call() -> None:
+    """Two programs, one address; and the same numbers as where a function is inlined."""
+
+    def shared(scale: float, vector_bytes: int) -> tuple[str, int]:
+        e = Emitter()
+        e.lanes, e.vector_bytes = 16, vector_bytes
+        TRANSCENDENTAL["tanh"](e, "f64", e.constant(scale, "f64"))
+        return "\n".join(e.functions.values()), addresses(e.shared).get("xnp_tanh_f64x16", 0)
+
+    (text, one), (_, other) = shared(1.0, 32), shared(2.0, 32)
+    assert one == other != 0
+    assert "{" not in text
+    inlined, none = shared(1.0, 64)
+    assert "alwaysinline" in inlined
+    assert none == 0
 
 
 def test_libm_is_called_for_no_function_but_the_remainders() -> None:
