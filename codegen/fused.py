@@ -31,8 +31,8 @@ def _shape(a: Aval, b: Aval, *_: Aval) -> Aval:
 matmul_sum_p = Primitive("matmul_sum", _matmul_sum, shape=_shape)
 sort_p = Primitive(
     "sort",
-    lambda x, *, axis: np.sort(x, axis=axis),
-    shape=lambda x, *, axis: Aval(x.shape, x.dtype),
+    lambda x, *, axis, kind: np.sort(x, axis=axis, kind=kind),
+    shape=lambda x, *, axis, kind: Aval(x.shape, x.dtype),
 )
 
 

@@ -72,9 +72,9 @@ def _kind(kind: Any, stable: Any) -> str:
 @implements(np.sort)
 def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     _refuse_order("np.sort", order)
-    _kind(kind, stable)
+    keeps_order = _kind(kind, stable) in ("stable", "mergesort")
     x, along = _line(a, axis)
-    return wrap(laid_out_as(sort_values(x, along), layout_of(x)))
+    return wrap(laid_out_as(sort_values(x, along, keeps_order), layout_of(x)))
 
 
 @implements(np.argsort)

@@ -236,6 +236,18 @@ def test_values_whose_order_nobody_asks_for_are_sorted_themselves():
     numpy.testing.assert_array_equal(np.jit(loop)(x), loop(x))
 
 
+@pytest.mark.parametrize("how", [{"kind": "stable"}, {"kind": "mergesort"}, {"stable": True}])
+@pytest.mark.parametrize("dtype", "efd")
+def test_a_stable_sort_keeps_zeros_of_both_signs_in_order(how, dtype):
+    x = numpy.where(numpy.random.default_rng(0).random((7, 300)) > 0.5, 0.0, -0.0).astype(dtype)
+    x[:, ::7] = 1
+    for axis in (0, 1):
+        wanted = numpy.sort(x, axis, **how)
+        got = np.jit(lambda x, axis=axis: np.sort(x, axis, **how))(x)
+        numpy.testing.assert_array_equal(got, wanted)
+        numpy.testing.assert_array_equal(numpy.signbit(got), numpy.signbit(wanted))
+
+
 def test_values_whose_order_nobody_asks_for_are_partitioned_themselves():
     names = lambda f, *args: [
         e.primitive.name for e in np.jit(f).inspect(*args).optimized.equations

@@ -71,9 +71,15 @@ permute_p = Linear(
 )
 
 
-def sort_values(x: Value, axis: int) -> Value:
+# NumPy has one stable sort, of two names: the other one for orders that may not change where only
+# the values are wanted, as 0.0 and -0.0 are equal and differ.
+STABLE_VALUES = "mergesort"
+
+
+def sort_values(x: Value, axis: int, stable: bool = False) -> Value:
     """``np.sort`` on Values; equal elements stay in order, so each keeps its own derivative."""
-    return permute_p(x, argsort_p(x, axis=axis, kind="stable"), axis=axis)
+    kind = STABLE_VALUES if stable else "stable"
+    return permute_p(x, argsort_p(x, axis=axis, kind=kind), axis=axis)
 
 
 # The stable order by the last key, then the one before it, and so on.

@@ -206,7 +206,7 @@ class NestShape:
         """
         equations = self.cluster.equations
         is_short = len(equations) < SHORT_BODY
-        if self.context.vector_bytes < 64 and any(weight(e) >= HEAVY for e in equations):
+        if self.context.vector_bytes < 64 and any(map(_is_function, equations)):
             return 4 if len(equations) < LONG_BODY else 2
         if is_short and any(e.primitive.name in BRANCHING for e in equations):
             return 4
@@ -396,3 +396,8 @@ class NestShape:
 
 def _is_number(x: Atom) -> bool:
     return type(x) is Literal and not x.aval.shape
+
+
+def _is_function(equation: Equation) -> bool:
+    """Whether it is an elementary function of vectors: others are done one lane after the other."""
+    return weight(equation) >= HEAVY and equation.results[0].aval.dtype.kind == "f"

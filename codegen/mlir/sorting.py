@@ -39,7 +39,7 @@ def routine_name(what: str, dtype: DType, kind: str) -> str:
 
 @operation("sort")
 def _sort(writer: Any, _plan: Any, step: Operation) -> bool:
-    return _written(writer, step, "sort", "quicksort")
+    return _written(writer, step, "sort", step.equation.params["kind"])
 
 
 @operation("argsort")

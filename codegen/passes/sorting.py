@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from ...autodiff.primitives.sorting import STABLE_VALUES
 from ...autodiff.program import Atom, Equation, Program
 from ..fused import partition_p, sort_p
 from .atoms import has_regions, rebuilt, same_aval, with_regions
@@ -12,7 +13,7 @@ from .atoms import has_regions, rebuilt, same_aval, with_regions
 def sort_values(program: Program) -> Program:
     """``permute x (argsort x)`` becomes ``sort x``, and that of a partition's order ``partition
     x``, if nothing else reads the order: derivatives do. Among equal numbers the order is then
-    NumPy's, which is that of an unstable sort.
+    NumPy's, which is that of an unstable sort unless the user asked for a stable one.
     """
     uses = Counter([x for e in program.equations for x in e.inputs])
     uses.update(program.results)
@@ -40,5 +41,7 @@ def _sorted(equation: Equation, orders: dict[Atom, Equation]) -> Equation:
     if x.aval.weak or not same_aval(x.aval, equation.results[0].aval):
         return equation
     if source.primitive.name == "argsort":
-        return Equation(sort_p, [x], {"axis": axis}, equation.results, equation.line)
+        kind = "stable" if source.params["kind"] == STABLE_VALUES else "quicksort"
+        params = {"axis": axis, "kind": kind}
+        return Equation(sort_p, [x], params, equation.results, equation.line)
     return Equation(partition_p, [x], source.params, equation.results, equation.line)
