@@ -1,8 +1,12 @@
-"""Functions that many compiled modules call and that are long to compile: once for a process."""
+"""Functions that many compiled modules call and that are long to compile: once for a process.
+
+On disk they are kept under their own texts. What a program is the first to call is compiled
+together, so one object may be there under several.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from . import disk_cache
 from .cache_environment import environment_key
@@ -12,30 +16,48 @@ from .native import Library, host, load, load_object
 
 _lock = fork_safe_lock()
 _addresses: dict[str, int] = {}
-_libraries: list[Library] = []  # the addresses lie in them
+_libraries: dict[bytes, Library] = {}  # by object code; the addresses lie in them
 
 _INTERNAL = "llvm.linkage = #llvm.linkage<internal>"
 _EXTERNAL = "llvm.linkage = #llvm.linkage<external>"
 
+Texts = Mapping[str, Mapping[str, str]]
 
-def addresses(wanted: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
+
+def addresses(wanted: Texts) -> dict[str, int]:
     """Where the functions are; ``wanted`` gives of each its MLIR text and of what it calls."""
     with _lock:
-        for name in wanted:
-            if name not in _addresses:
-                library = _library(name, wanted[name])
-                _libraries.append(library)
-                _addresses[name] = library.address(name)
+        unknown = [name for name in wanted if name not in _addresses]
+        if unknown:
+            environment = environment_key(*host())
+            unknown = [name for name in unknown if not _is_on_disk(name, wanted, environment)]
+        if unknown:
+            _compile(unknown, wanted, environment)
         return {name: _addresses[name] for name in wanted}
 
 
-def _library(name: str, texts: Mapping[str, str]) -> Library:
-    parts = {**texts, name: texts[name].replace(_INTERNAL, _EXTERNAL, 1)}
-    text = "\n".join(parts.values())
-    environment = environment_key(*host())
-    object_code = disk_cache.get(text, environment)
-    if object_code is not None:
-        return load_object(object_code)
-    library = load(to_llvm_ir(text))
-    disk_cache.put(text, library.object_code(), environment)
-    return library
+def _is_on_disk(name: str, wanted: Texts, environment: bytes) -> bool:
+    object_code = disk_cache.get(_module([name], wanted), environment)
+    if object_code is None:
+        return False
+    if object_code not in _libraries:
+        _libraries[object_code] = load_object(object_code)
+    _addresses[name] = _libraries[object_code].address(name)
+    return True
+
+
+def _compile(names: Sequence[str], wanted: Texts, environment: bytes) -> None:
+    library = load(to_llvm_ir(_module(names, wanted)))
+    object_code = library.object_code()
+    _libraries[object_code] = library
+    for name in names:
+        _addresses[name] = library.address(name)
+        disk_cache.put(_module([name], wanted), object_code, environment)
+
+
+def _module(names: Sequence[str], wanted: Texts) -> str:
+    """The text of a module with these functions."""
+    texts = {part: text for name in names for part, text in wanted[name].items()}
+    for name in names:
+        texts[name] = texts[name].replace(_INTERNAL, _EXTERNAL, 1)
+    return "\n".join(texts.values())
