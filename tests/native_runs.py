@@ -43,7 +43,7 @@ class Form(NamedTuple):
     row_bytes: int | None = None  # of rows that phases hand on
     column_bytes: int | None = None  # the same of columns
     far: int | None = None  # bytes between steps from which on memory is fetched ahead
-    many: int | None = None  # elements from which on a sum keeps track of rounding errors
+    many: int | None = None  # elements an accumulator takes in a block of a sum
     many_steps: int | None = None  # from which on each loop nest is a function
     shared_product: int | None = None  # multiplications from which on threads share a product
     long_panel: int | None = None  # bytes of columns of a product that are copied into one piece
@@ -63,7 +63,7 @@ FORMS = {
             shared_work=1,
             piece_work=200,
             tiny=0,
-            many=1,
+            many=2,
             few_rows=3,
             band=2,
             few_steps=0,

@@ -365,7 +365,7 @@ def test_many_uses_share_one_function() -> None:
 
 
 def test_modules_share_the_functions_that_they_call() -> None:
-    """Two programs, one address; and the same numbers as where a function is inlined."""
+    """Two programs, one address; where there are 32 registers a function used once is inlined."""
 
     def shared(scale: float, vector_bytes: int) -> tuple[str, int]:
         e = Emitter()

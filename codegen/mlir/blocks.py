@@ -68,8 +68,7 @@ class BlockNest(LoopNest):
             with self.at(depth, vector=False):
                 row = e.op(f"arith.muli {block}, {e.integer(self._slot)} : i64")
                 slots = self._slots(reductions, memory.shifted(e, base, row))
-                for _, reduction in reductions:
-                    mine, names = names[: reduction.count], names[reduction.count :]
+                for (_, reduction), mine in self._each(reductions, names):
                     for name in reduction.across(e, mine, self.lanes):
                         pointer, dtype = next(slots)
                         memory.store(e, Operand(name, dtype), pointer)
@@ -85,8 +84,7 @@ class BlockNest(LoopNest):
         """Puts the blocks together, and computes what depends on the results."""
         e, reductions = self.e, self._reductions()
         names = self._joined(reductions, self.context.pointer(table), blocks)
-        for equation, reduction in reductions:
-            mine, names = names[: reduction.count], names[reduction.count :]
+        for (equation, reduction), mine in self._each(reductions, names):
             key = equation.results[0], self.cluster.index[equation.results[0]]
             self.blocks[0].values[key] = Found(reduction.rounded(e, mine), 0, False)
         for phase in range(self._phases()):

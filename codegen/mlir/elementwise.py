@@ -74,7 +74,7 @@ def twin_of(name: str, dtype: DType) -> str | None:
 
 def lower_twins(name: str, e: Emitter, x: Operand) -> tuple[Operand, Operand]:
     """What ``LOWER[name]`` gives, and what that of its `twin_of` gives."""
-    (inner,), (output, *_) = loop_types(name, types_of([x]))
+    (inner,), output = _loop_of(name, (x.dtype,))
     loop = Loop(e, inner)
     one, other = twins(name, e, loop.element, cast(e, x, inner).name)
     return _result(e, one, output), _result(e, other, output)

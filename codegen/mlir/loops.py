@@ -23,14 +23,15 @@ from .reductions import Reduction, reduction_of
 MANY = 32  # elements an accumulator takes before a sum keeps track of rounding errors
 
 Reductions = Sequence[tuple[Equation, Reduction]]
+Bounds = tuple[str, str]  # of a loop: names
 
 
 class LoopNest(NestValues):
     """Writes one cluster into a function."""
 
-    first_bounds: tuple[str, str] | None = None  # of the outermost inner loop, if not all of it
+    first_bounds: Bounds | None = None  # of the outermost inner loop, if not all of it
 
-    def write(self, bounds: tuple[str, str] | None = None) -> None:
+    def write(self, bounds: Bounds | None = None) -> None:
         """The whole nest; ``bounds`` are those of `shared_loop` where a thread does a part."""
         if any(type(d) is int and d == 0 for d in self.sizes.values()) and not self.inner_loops:
             return
@@ -112,10 +113,7 @@ class LoopNest(NestValues):
         self._finish_reductions(reductions, names, depth)
 
     def _run_inner(
-        self,
-        reductions: Reductions,
-        stores: Sequence[Store],
-        names: Sequence[str],
+        self, reductions: Reductions, stores: Sequence[Store], names: Sequence[str]
     ) -> list[str]:
         """The loops over the reduced axes: the accumulators' last values from their first ones."""
         types = self._types(reductions)
@@ -139,7 +137,7 @@ class LoopNest(NestValues):
             carried = close(carried)
         return carried
 
-    def _split(self, bounds: tuple[str, str] | None) -> tuple[tuple[str, str], str]:
+    def _split(self, bounds: Bounds | None) -> tuple[Bounds, str]:
         """The bounds of the last loop's whole steps, and how many lanes of the step after them,
         which ends with the row, have been done before.
         """
@@ -158,48 +156,38 @@ class LoopNest(NestValues):
         reductions: Reductions,
         stores: Sequence[Store],
         names: Sequence[str],
-        bounds: tuple[str, str] | None,
+        bounds: Bounds | None,
     ) -> list[str]:
         """The last loop, with all that is in it."""
         if not self.has_rest:
             bounds = bounds or (self.e.integer(0), self.context.size(self._count(self.lane_loop)))
-            return self._run_steps(reductions, stores, names, bounds, masked=True)
+            return self._run_steps(reductions, stores, names, bounds)
         whole, rest = self._split(bounds)
-        names = self._run_steps(reductions, stores, names, whole, masked=False)
+        names = self._run_steps(reductions, stores, names, whole)
         with self._standing_at_rest(rest):
             return self._write_inside(reductions, stores, names)
 
     def _run_steps(
-        self,
-        reductions: Reductions,
-        stores: Sequence[Store],
-        names: Sequence[str],
-        bounds: tuple[str, str],
-        masked: bool,
+        self, reductions: Reductions, stores: Sequence[Store], names: Sequence[str], bounds: Bounds
     ) -> list[str]:
-        """Steps of the last loop; whole ones need not be ``masked``."""
+        """Steps of the last loop; where it has a rest these are whole ones, which need no mask."""
         if any(r.compensated for _, r in reductions):
-            return self._run_blocks(reductions, stores, names, bounds, masked)
+            return self._run_blocks(reductions, stores, names, bounds)
         k, types = self.lane_loop, self._types(reductions)
         counter, inside, close = self._open_counted(*bounds, 1, names, types)
-        if masked:
-            self._enter(k, counter)
-        else:
+        if self.has_rest:
             depth = len(self.blocks) - 1
             with self.at(depth, vector=False):
                 start = self.e.op(f"arith.muli {counter}, {self.e.integer(self.lanes)} : i64")
             self.open[k] = Loop(start, depth)
+        else:
+            self._enter(k, counter)
         last = self._write_inside(reductions, stores, inside)
         del self.open[k]
         return close(last)
 
     def _run_blocks(
-        self,
-        reductions: Reductions,
-        stores: Sequence[Store],
-        names: Sequence[str],
-        bounds: tuple[str, str],
-        masked: bool,
+        self, reductions: Reductions, stores: Sequence[Store], names: Sequence[str], bounds: Bounds
     ) -> list[str]:
         """Steps of the last loop in blocks, within which sums are plain ones."""
         e, (low, high) = self.e, bounds
@@ -214,7 +202,7 @@ class LoopNest(NestValues):
         with self.at(depth, vector=True):
             for (_, r), mine in self._each(reductions, inside):
                 starts += r.plain().start(e) if r.compensated else mine
-        sums = self._run_steps(plain, stores, starts, (counter, end), masked)
+        sums = self._run_steps(plain, stores, starts, (counter, end))
         last: list[str] = []
         with self.at(depth, vector=True):
             ours = self._each(reductions, inside)
@@ -272,8 +260,7 @@ class LoopNest(NestValues):
     def _finish_reductions(self, reductions: Reductions, names: list[str], depth: int) -> None:
         """The results of reductions from their accumulators' last values."""
         row_vector = self.lane_loop in self.row_loops
-        for equation, reduction in reductions:
-            mine, names = names[: reduction.count], names[reduction.count :]
+        for (equation, reduction), mine in self._each(reductions, names):
             with self.at(depth, vector=row_vector and self.lanes > 1):
                 lanes = self.lanes if self.lane_loop in self.inner_loops else 1
                 if row_vector:
@@ -350,13 +337,11 @@ class LoopNest(NestValues):
 
     # Loops.
 
-    def _open_loop(
-        self, k: int, bounds: tuple[str, str] | None = None
-    ) -> Callable[[list[str]], list[str]]:
+    def _open_loop(self, k: int, bounds: Bounds | None = None) -> Callable[[list[str]], list[str]]:
         return self._open_carrying(k, [], [], bounds)[0]
 
     def _open_carrying(
-        self, k: int, names: list[str], types: list[str], bounds: tuple[str, str] | None = None
+        self, k: int, names: list[str], types: list[str], bounds: Bounds | None = None
     ) -> tuple[Callable[[list[str]], list[str]], list[str]]:
         """Opens loop ``k``, which carries values; the function returned closes it with their next
         values and gives their last ones.
