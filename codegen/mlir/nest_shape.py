@@ -41,8 +41,6 @@ SHARED_STEPS = 16  # of a loop, to be shared
 LIGHT = 16  # simple operations that leave time to wait for memory
 SHORT_BODY, LONG_BODY = 8, 256  # operations
 
-BRANCHING = frozenset({"sin", "cos", "tan"})  # they ask whether a lane is rare: once for many
-
 
 class Context(NamedTuple):
     """What the function around the loops offers: SSA names that are defined at its top."""
@@ -200,16 +198,14 @@ class NestShape:
         """How many vectors a step does where nothing is reduced.
 
         Most operations wait for the one before, and a processor finds what else it could do only
-        among the next few hundred: of narrow vectors, several belong side by side in functions,
-        even where that needs more registers than there are. (LLVM puts simple operations one chain
-        after the other.)
+        among the next few hundred: in functions, several vectors belong side by side, even where
+        that needs more registers than there are. (LLVM puts simple operations one chain after the
+        other.)
         """
         equations = self.cluster.equations
         is_short = len(equations) < SHORT_BODY
-        if self.context.vector_bytes < 64 and any(map(_is_function, equations)):
+        if any(map(_is_function, equations)):
             return 4 if len(equations) < LONG_BODY else 2
-        if is_short and any(e.primitive.name in BRANCHING for e in equations):
-            return 4
         return 2 if is_short else 1
 
     @property
