@@ -15,7 +15,7 @@ from ..autodiff.core import Value, dtype_of, is_weak, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line, warn_user
 from ..autodiff.handles import ARRAY0D, describe, unwrap_known, value_of, wrap
-from ..autodiff.primitives.contraction import matmul_p, padded, slide_p
+from ..autodiff.primitives.contraction import matmul_p, slide_p
 from ..autodiff.primitives.elementwise import multiply_p
 from ..autodiff.primitives.manipulation import flip_p, move_axis, transpose_p
 from ..autodiff.primitives.matrices import column, conjugated, row
@@ -348,14 +348,15 @@ def _correlate(x: Value, w: Value, mode: Any) -> Value:
     """``sum_n x_(n+k) w_n`` for the k that ``mode`` asks for, len(x) >= len(w)."""
     n = shape_of(w)[0]
     mode = _MODES.get(mode, mode)
+    before, after = 0, 0
     if mode == "full":
-        x = padded(x, n - 1, n - 1)
+        before, after = n - 1, n - 1
     elif mode == "same":
-        x = padded(x, n // 2, n - n // 2 - 1)
+        before, after = n // 2, n - n // 2 - 1
     elif mode != "valid":
         raise ValueError(f"mode must be one of 'valid', 'same', or 'full' (got {mode!r})")
     dtype = np.result_type(dtype_of(x), dtype_of(w))
-    return slide_p(convert(x, dtype), convert(w, dtype))
+    return slide_p(convert(x, dtype), convert(w, dtype), before=before, after=after)
 
 
 def _signals(name: str, a: Any, v: Any) -> tuple[Value, Value]:

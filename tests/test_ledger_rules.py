@@ -59,7 +59,10 @@ GAPS = {
     },
     ("partition", "cpu"): "NumPy is called: its own code is native",
     ("norm2", "cpu"): "it becomes a sum of squares when a Program is optimised",
-    ("slide", "cpu"): "with up to 128 weights it becomes sums when a Program is optimised",
+    (
+        "slide",
+        "cpu",
+    ): "with up to 128 weights or results it becomes sums when a Program is optimised",
     ("unstack", "cpu"): "it is bound outside of Programs only",
     ("round_number", "cpu"): "Python is called: it rounds decimal numbers exactly",
     **{(name, "cpu"): "nothing to call: the size is not known" for name in ("nonzero", "roots")},

@@ -8,10 +8,9 @@ import numpy as np
 
 from .. import shapes
 from ..core import Aval, Primitive, Value, dtype_of, ndim_of, shape_of
-from ..rules import MultiLinear, reshape_p, unbroadcast, zeros
-from .indexing import setitem_p
+from ..rules import MultiLinear, reshape_p, unbroadcast
 from .manipulation import flip_p, transpose_p
-from .matrices import FULL, column, row, stack_batch, transposed
+from .matrices import column, row, stack_batch, transposed
 
 
 def _matmul_shape(a: Aval, b: Aval) -> Aval:
@@ -121,7 +120,27 @@ matmul_p = MultiLinear(
 )
 
 
-def _slide(x: Any, w: Any) -> Any:
+def _slide(x: Any, w: Any, *, before: int, after: int) -> Any:
+    if not before and not after:
+        return _whole_windows(x, w)
+    if w.dtype.kind not in "fc" or np.isfinite(w).all():
+        padded = np.zeros((*x.shape[:-1], before + x.shape[-1] + after), x.dtype)
+        padded[..., before : before + x.shape[-1]] = x
+        return _whole_windows(padded, w)
+    (m, n), aval = (x.shape[-1], w.shape[-1]), _slide_shape(x, w, before=before, after=after)
+    out = np.empty(aval.shape, aval.dtype)
+    count = aval.shape[-1]
+    whole = range(before, count - after) if m >= n else range(0)
+    if whole:
+        out[..., whole.start : whole.stop] = _whole_windows(x, w)
+    for k in (k for k in range(count) if k not in whole):
+        start, stop = max(k - before, 0), min(k - before + n, m)
+        weights = w[..., start - k + before : stop - k + before]
+        out[..., k] = np.einsum("...i,...i", x[..., start:stop], weights)
+    return out
+
+
+def _whole_windows(x: Any, w: Any) -> Any:
     if w.ndim == 1 and x.ndim == 1:
         conjugate = np.conj(w) if w.dtype.kind == "c" else w  # conj makes int8 of bool
         return np.correlate(x, conjugate, "valid")
@@ -131,33 +150,33 @@ def _slide(x: Any, w: Any) -> Any:
     return np.matmul(windows, w[..., None])[..., 0]
 
 
-def _slide_shape(x: Aval, w: Aval) -> Aval:
+def _slide_shape(x: Any, w: Any, *, before: Any, after: Any) -> Aval:
     lead = shapes.broadcast(x.shape[:-1], w.shape[:-1])
-    return Aval((*lead, x.shape[-1] - w.shape[-1] + 1), np.result_type(x.dtype, w.dtype))
+    count = x.shape[-1] + (before + after) - w.shape[-1] + 1
+    return Aval((*lead, count), np.result_type(x.dtype, w.dtype))
 
 
-# y_k = sum_j x_(k+j) w_j. The cotangent of x_i is the sum of ct_k w_(i-k), which is the same
-# sliding product of the padded ct with the reversed w; that of w_j is the sum of ct_k x_(k+j).
-def _slide_left(ct: Value, x: Any, w: Value) -> Value:
-    n = shape_of(w)[-1]
+# y_k = sum_j x_(k+j-before) w_j over the j where there is such an x. The cotangent of x_i is the
+# sum of ct_k w_(i-k+before), which is the same sliding product of ct with the reversed w; that of
+# w_j is the sum of ct_k x_(k+j-before), which backwards is that of ct with the weights x.
+def _slide_left(ct: Value, x: Any, w: Value, *, before: Any, after: Any) -> Value:
+    most = shape_of(w)[-1] - 1
     flipped = flip_p(w, axes=(ndim_of(w) - 1,))
-    return unbroadcast(slide_p(padded(ct, n - 1, n - 1), flipped), shape_of(x))
+    ct = slide_p(ct, flipped, before=most - before, after=most - after)
+    return unbroadcast(ct, shape_of(x))
 
 
-def _slide_right(ct: Value, x: Value, w: Any) -> Value:
-    return unbroadcast(slide_p(x, ct), shape_of(w))
+def _slide_right(ct: Value, x: Value, w: Any, *, before: Any, after: Any) -> Value:
+    if not before and not after:
+        return unbroadcast(slide_p(x, ct, before=0, after=0), shape_of(w))
+    most = shape_of(w)[-1] - 1
+    ct = slide_p(ct, x, before=most - before, after=most - after)
+    return unbroadcast(flip_p(ct, axes=(ndim_of(ct) - 1,)), shape_of(w))
 
 
-# The dot products of w with every window of x, len(x) >= len(w) >= 1, along the last axis.
+# The dot products of w with every window of x along the last axis. Windows begin up to `before`
+# elements before x and end up to `after` behind it, both less than len(w); there they end with x:
+# zeros there would make NaN of an infinite w. len(x) + min(before, after) >= len(w).
 slide_p = MultiLinear(
     "slide", _slide, [_slide_left, _slide_right], shape=_slide_shape, batch=stack_batch(1, 1)
 )
-
-
-def padded(x: Value, before: Any, after: Any) -> Value:
-    """``x`` with zeros before and after it on the last axis."""
-    *lead, n = shape_of(x)
-    if not before and not after:
-        return x
-    blank = zeros((*lead, before + n + after), dtype_of(x))
-    return setitem_p(blank, x, index=(*(FULL for _ in lead), slice(before, before + n)))
