@@ -18,6 +18,7 @@ import numpy as np
 
 from .core import thread_state
 from .errors import MutationError, UnsupportedError, error_line, user_line
+from .layouts import copied
 
 COPY_LIMIT = 1 << 15  # bytes; copying this costs about a microsecond
 FEW = 256  # samples, which cost about as much
@@ -34,7 +35,7 @@ def enter(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if not x.flags.writeable and x.base is None and not _is_frozen(x):
         return x
     if x.nbytes <= COPY_LIMIT:
-        return x.copy("K")
+        return copied(x)
     if thread_state.level:
         _freeze(x)
     return x

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .core import Aval, Params, Primitive
-from .shapes import is_same
+from .shapes import inverse_permutation, is_same
 from .symbolic_layouts import strided
 
 
@@ -49,6 +49,14 @@ def iteration_order(layouts: Sequence[Any], ndim: int) -> list[int]:
                 place = j
         order.insert(place, order.pop(i))
     return order[::-1]
+
+
+def copied(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A copy whose axes lie in memory as NumPy's functions go through those of ``x``."""
+    if 0 not in x.strides:
+        return x.copy("K")
+    order = iteration_order([x], x.ndim)
+    return x.transpose(order).copy().transpose(inverse_permutation(order))
 
 
 def _aligned_strides(layout: Any, ndim: int) -> list[Any]:

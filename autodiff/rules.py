@@ -343,7 +343,7 @@ def _unbroadcast_sizes(x: Value, shape: tuple[Any, ...]) -> Value:
 
 def _broadcast_to(x: Any, *, shape: tuple[Any, ...]) -> Any:
     out = np.empty(shape, dtype_of(x))
-    if out.size > 4096:
+    if out.size > 4096 or (len(shape_of(x)) > 1 and not x.flags.c_contiguous):
         return np.broadcast_to(x, shape)
     out[...] = x  # a small copy costs a tenth of np.broadcast_to
     return out

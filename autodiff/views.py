@@ -18,6 +18,7 @@ from . import shapes
 from .core import PYTHON_DTYPES, Value, dtype_of, layout_of, ndim_of, shape_of
 from .dims import is_size, is_symbolic
 from .handles import ARRAY0D, WEAK, TracedArray, View, unwrap_known, value_of, view_of, wrap
+from .layouts import iteration_order
 from .primitives.indexing import getitem_p, setitem_p
 from .primitives.manipulation import transpose_p
 from .primitives.parts import copy_p, diagonal_p, join_parts_p
@@ -140,6 +141,9 @@ def ravel(handle: TracedArray, order: Any = "C") -> TracedArray:
     letter = _check_order(order, "CFAK")
     if letter == "K":
         axes = memory_order(handle)
+        layout = handle.layout()
+        if not layout.transpose(axes).flags.c_contiguous:  # a copy, in the order of an iteration
+            axes = iteration_order([layout], layout.ndim)
         handle = transpose(handle, axes)
         letter = "C"
     layout = handle.layout()

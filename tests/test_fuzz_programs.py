@@ -314,6 +314,8 @@ KEPT = {
     "what is taken is in C order": "u0 = np.take(y, [2, 0], 1) * 1.0; u0.ravel()[:2] *= 3.0",
     "what is sorted keeps its order": "u0 = np.sort(y.T, 0); u0.ravel()[:2] *= 3.0",
     "what is rolled keeps its order": "u0 = np.roll(y.T, 1, 0); u0.ravel()[:2] *= 3.0",
+    "repeated elements keep the order": "u0 = np.broadcast_to(y.T, (2, *y.T.shape)); "
+    "u1 = u0.ravel('K'); u2 = (u0 * s).ravel('K'); u3 = np.broadcast_to(x, (4, 3)).ravel('K')",
     "what is inserted into is in C order": "u0 = np.insert(y, 1, s, 1); u0.ravel()[:2] *= 3.0",
 }
 
