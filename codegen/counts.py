@@ -232,6 +232,15 @@ COUNTS: dict[str, Callable[[Equation], float]] = {
 
 # What moves elements without computing, besides views.
 MOVEMENT = frozenset(
-    {"concatenate", "setitem", "embed", "gather", "scatter", "permute", "embed_diagonal"}
+    {
+        "concatenate",
+        "assemble",
+        "setitem",
+        "embed",
+        "gather",
+        "scatter",
+        "permute",
+        "embed_diagonal",
+    }
     | {"join_parts", "iota", "dimension", "weaken", "narrow", "real", "imag"}
 )

@@ -4,7 +4,8 @@
 registers, and what a loop carries is added to where it lies. `sort_p` and `partition_p` are what
 one places in order by the order that one computes: NumPy sorts values faster than it finds their
 order.
-`eigvalsh_p` and `svdvals_p` are decompositions of which nothing reads the vectors.
+`eigvalsh_p` and `svdvals_p` are decompositions of which nothing reads the vectors. `assemble_p`
+puts an array together of boxes.
 """
 
 from __future__ import annotations
@@ -53,3 +54,16 @@ eigvalsh_p = Primitive(
     shape=lambda a, *, uplo: eigh_p.shape(a, uplo=uplo)[0],
 )
 svdvals_p = Primitive("svdvals", np.linalg.svdvals, shape=lambda a: svd_p.shape(a, full=False)[1])
+
+
+def _assemble(*parts: Any, starts: Any, shape: tuple[int, ...]) -> Any:
+    out = np.empty(shape, parts[0].dtype)
+    for part, start in zip(parts, starts, strict=True):
+        out[tuple(slice(a, a + n) for a, n in zip(start, part.shape, strict=True))] = part
+    return out
+
+
+# Every element of the result, which has ``shape``, is in one part: they begin at ``starts``.
+assemble_p = Primitive(
+    "assemble", _assemble, shape=lambda *parts, starts, shape: Aval(shape, parts[0].dtype)
+)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from ..autodiff.program import Program
 from .batches.cutting import cut_batches
+from .passes.boxes import split_into_boxes
 from .passes.checks import reduce_checks
 from .passes.common import merge_common
 from .passes.dead import drop_dead
@@ -84,6 +85,7 @@ def _optimized(program: Program, hook: Hook | None, check: bool) -> Program:
         ("move residuals", move_residuals),
         ("cut batches", cut_batches),
         ("add to products", add_to_products),
+        ("split into boxes", split_into_boxes),
     ]
     for name, function in last:
         before, program = program, run(name, function, program)

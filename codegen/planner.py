@@ -265,19 +265,27 @@ class Planner(Placing):
     # Updates: a new array, part of which is written.
 
     def _add_concatenate(self, equation: Equation) -> None:
-        (out,) = equation.results
         axis = equation.params["axis"]
+        starts: list[Any] = [0]
+        for x in equation.inputs[:-1]:
+            starts.append(starts[-1] + x.aval.shape[axis])
+        self._put_together(equation, [{axis: start} for start in starts])
+
+    def _add_assemble(self, equation: Equation) -> None:
+        self._put_together(equation, [dict(enumerate(s)) for s in equation.params["starts"]])
+
+    def _put_together(self, equation: Equation, starts: Sequence[Mapping[int, Any]]) -> None:
+        """Writes every input where it begins, by axes."""
+        (out,) = equation.results
         place = self._new_place(out)
-        start: Any = 0
-        for x in equation.inputs:
-            size = x.aval.shape[axis]
-            piece = place._replace(
-                shape=x.aval.shape, offset=place.offset + start * place.strides[axis]
-            )
-            is_empty = type(size) is int and size == 0
+        for x, start in zip(equation.inputs, starts, strict=True):
+            offset = place.offset
+            for axis, first in start.items():
+                offset = offset + first * place.strides[axis]
+            piece = place._replace(shape=x.aval.shape, offset=offset)
+            is_empty = any(type(size) is int and size == 0 for size in x.aval.shape)
             if not (is_empty or self._is_computed_into(piece, x)):
                 self.store(x, piece)
-            start = start + size
         self._finish_update(out, place)
 
     def _is_computed_into(self, place: Place, x: Atom) -> bool:

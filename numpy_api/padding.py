@@ -12,7 +12,6 @@ import numpy as np
 
 from ..autodiff import shapes, views
 from ..autodiff.core import Value, dtype_of, is_weak, ndim_of, shape_of
-from ..autodiff.dims import Dim
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line
 from ..autodiff.handles import (
@@ -216,7 +215,7 @@ def _mirrored(x: Value, axis: int, pair: Pair, mode: str, option: Any) -> Value:
         return _edge(x, axis, pair, mode, option)
     if option == "odd":
         return _odd(x, axis, pair, mode == "symmetric")
-    if type(size) is Dim and max(pair) <= size - (mode == "reflect"):
+    if max(pair) <= size - (mode == "reflect"):
         return _mirrored_once(x, axis, pair, mode)
     places = np.pad(np.arange(size), pair, mode)  # pyright: ignore[reportCallIssue, reportArgumentType]
     return take_values(x, places, axis)

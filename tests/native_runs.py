@@ -23,6 +23,7 @@ from xnp.codegen.mlir import (
     panels,
     tiles,
 )
+from xnp.codegen.passes import joined
 from xnp.runtime import compile as compiling
 from xnp.runtime import recipe
 from xnp.runtime.compile import Compiled
@@ -50,6 +51,7 @@ class Form(NamedTuple):
     few_rows: int | None = None  # that a block of columns has at least
     band: int | None = None  # rows that it takes at a time at least
     few_steps: int | None = None  # of the last loop, up to which they are not aligned
+    long: int | None = None  # elements of arrays that are not made if elementwise work reads them
 
 
 FORMS = {
@@ -57,6 +59,7 @@ FORMS = {
     for form in (
         Form("usual"),
         Form("in place", copied=0, few_steps=0),
+        Form("boxes", long=2),
         Form("shared", shared_work=1, piece_work=1, tiny=0, shared_product=1),
         Form(
             "shared in pieces",
@@ -75,6 +78,7 @@ FORMS = {
             shared_work=1,
             piece_work=1,
             tiny=0,
+            long=8,
             shared_product=1,
             long_panel=1,
             few_rows=1,
@@ -120,6 +124,7 @@ def forced(form: Form) -> Iterator[None]:
             "few_rows": (columns, "FEW_ROWS"),
             "band": (columns, "LEAST_BAND"),
             "few_steps": (nest_shape, "FEW_STEPS"),
+            "long": (joined, "LONG"),
         }
         for field, (where, name) in thresholds.items():
             value = getattr(form, field)

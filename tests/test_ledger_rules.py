@@ -54,7 +54,7 @@ GAPS = {
     **{(name, "cpu"): "SciPy is called: its own code is native" for name in CALLED_OF_SCIPY},
     **{
         (name, rule): "made for code generation only"
-        for name in ("pieces", "matmul_sum", "partition", "sort", "eigvalsh", "svdvals")
+        for name in ("pieces", "matmul_sum", "partition", "sort", "eigvalsh", "svdvals", "assemble")
         for rule in ("jvp", "vjp", "batch")
     },
     ("partition", "cpu"): "NumPy is called: its own code is native",
@@ -79,6 +79,7 @@ UNEXERCISED = {
         ("branch", "checkpoint", "for", "scan", "sweeps", "while"),
         "regions: see test_control_flow.py",
     ),
+    "assemble": "made when a Program is optimised: see test_boxes.py",
     "matmul_sum": "made when a Program is optimised: see test_products.py",
     **dict.fromkeys(("partition", "sort"), "made when a Program is optimised: see test_sorting.py"),
     **dict.fromkeys(

@@ -85,7 +85,7 @@ class Rewriter:
                     continue
             if has_regions(equation):
                 equation = with_regions(equation, self.of_region)
-            self._append(equation)
+            self.append(equation)
         return rebuilt(program, self.equations, [replaced.get(x, x) for x in program.results])
 
     def of_region(self, region: Program) -> Program:
@@ -117,7 +117,8 @@ class Rewriter:
             found = self._rules_for[primitive] = (*own, *elementwise, *self.everywhere)
         return found
 
-    def _append(self, equation: Equation) -> None:
+    def append(self, equation: Equation) -> None:
+        """Adds an equation as it is."""
         self.equations.append(equation)
         for v in equation.results:
             self.sources[v] = equation
@@ -162,7 +163,7 @@ class Rewriter:
                 self._depth -= 1
             if found is not None:
                 return found
-        self._append(equation)
+        self.append(equation)
         return equation.results[0]
 
     def inlined(self, program: Program, inputs: Sequence[Atom]) -> list[Atom]:
@@ -176,7 +177,7 @@ class Rewriter:
             copy = self.prepare(self, copy)
             found = None if copy.primitive.multiple else self.simplified(copy)
             if found is None:
-                self._append(copy)
+                self.append(copy)
             else:
                 env[equation.results[0]] = found
         return [env.get(x, x) for x in program.results]

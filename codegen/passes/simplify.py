@@ -39,4 +39,9 @@ EVERYWHERE = (constants.fold,)
 
 def simplify(program: Program) -> Program:
     """The Program with every equation replaced that a rule knows something cheaper for."""
-    return Rewriter(RULES, ELEMENTWISE, EVERYWHERE, SPLITS, constants.share_uniform).run(program)
+    return simplifier().run(program)
+
+
+def simplifier() -> Rewriter:
+    """What simplifies each equation that it is given."""
+    return Rewriter(RULES, ELEMENTWISE, EVERYWHERE, SPLITS, constants.share_uniform)
