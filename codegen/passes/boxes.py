@@ -16,22 +16,39 @@ import heapq
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 from ...autodiff.primitives.elementwise import add_p
 from ...autodiff.primitives.indexing import embed_p, getitem_p, setitem_p
 from ...autodiff.primitives.manipulation import concatenate_p
 from ...autodiff.program import Atom, Equation, Literal, Program
 from ...autodiff.rules import broadcast_to_p, reduce_sum_p
-from ..affine import product
+from ..affine import is_one, product
 from ..fused import assemble_p
 from . import joined
-from .atoms import acts, rebuilt, with_inputs, with_regions
+from .atoms import acts, rebuilt, same_shape, with_inputs, with_regions
 from .joined import Group, groups_of
-from .movers import SOURCES, Box, axes_kept, is_mover, parts_met, region_of, shape_of, size_of
-from .rewriting import Rewriter, conversion, is_elementwise
+from .movers import (
+    SOURCES,
+    Box,
+    Size,
+    UndecidedError,
+    at_most,
+    axes_kept,
+    is_large,
+    is_mover,
+    is_same,
+    larger,
+    parts_met,
+    region_of,
+    shape_of,
+    size_key,
+)
+from .rewriting import Declined, Rewriter, conversion, is_elementwise
 from .simplify import simplifier
 
 MOST = 1000  # equations in the place of a group's
+FEW = 16  # rows, where it is not known how long they are
 
 
 def split_into_boxes(program: Program) -> Program:
@@ -42,10 +59,16 @@ def split_into_boxes(program: Program) -> Program:
         return program
     found = []
     for group in groups_of(program):
-        boxes = Boxes(group, program)
+        try:
+            boxes = Boxes(group, program)
+        except UndecidedError:
+            continue
         if boxes.is_useful and len(boxes.boxes) * len(group.equations) <= MOST:
             found.append(boxes)
-    return _written(program, found) if found else program
+    try:
+        return _written(program, found) if found else program
+    except (UndecidedError, Declined):
+        return program
 
 
 class Boxes:
@@ -80,7 +103,7 @@ class Boxes:
     def _is_within(self, reader: Equation | None, v: Atom) -> bool:
         """Whether what reads ``v`` is of the group, or moves all of it to there alone."""
         if reader in self.members:
-            return v.aval.shape == self.group.shape
+            return same_shape(v.aval.shape, self.group.shape)
         if reader is None or not reader.results or reader.results[0] not in self.virtual:
             return False
         return self.takes_all(reader, v)
@@ -92,30 +115,32 @@ class Boxes:
             return True
         region = region_of(mover)
         assert region is not None
-        return v.aval.shape == shape_of(region)
+        return same_shape(v.aval.shape, shape_of(region))
 
     # Which boxes
 
     def _divided(self, box: Box) -> Iterator[Box]:
-        if size_of(box) >= joined.LONG:
-            read = [x for x in self.virtual if x.aval.shape == self.group.shape]
-            for axis, (start, stop) in enumerate(box):
-                cuts = {c for x in read for c in self._cuts(x, box, axis)}
-                parts = _merged(sorted({start, stop, *cuts}), size_of(box) // (stop - start))
+        if is_large(shape_of(box), joined.LONG):
+            shape = self.group.shape
+            read = [x for x in self.virtual if same_shape(x.aval.shape, shape)]
+            for axis, ends in enumerate(box):
+                cuts = [c for x in read for c in self._cuts(x, box, axis)]
+                rest = product(shape_of((*box[:axis], *box[axis + 1 :])))
+                parts = _merged(_sorted([*ends, *cuts]), rest)
                 if len(parts) > 1:
                     for part in parts:
                         yield from self._divided((*box[:axis], part, *box[axis + 1 :]))
                     return
         yield box
 
-    def _cuts(self, x: Atom, box: Box, axis: int) -> Iterator[int]:
+    def _cuts(self, x: Atom, box: Box, axis: int) -> Iterator[Size]:
         """Where a box of ``x`` has to be divided along an axis to meet one part."""
         equation = self.virtual.get(x)
         if equation is None:
             return
         start, stop = box[axis]
         for i, own, met in parts_met(equation, box):
-            yield from (c for c in met[axis] if start < c < stop)
+            yield from (c for c in met[axis] if at_most(start, c) and at_most(c, stop))
             if len(own) == len(box):
                 shift = met[axis][0] - own[axis][0]
                 yield from (c + shift for c in self._cuts(equation.inputs[i], own, axis))
@@ -156,8 +181,7 @@ class Boxes:
 
 
 def _total(out: Rewriter, equation: Equation, parts: Sequence[Atom]) -> Atom:
-    """A sum of all elements, as that of the boxes' sums, the largest box's first."""
-    parts = sorted(parts, key=lambda x: -product(x.aval.shape))
+    """A sum of all elements, as that of the boxes' sums."""
     sums = [out.bind(equation, reduce_sum_p, x, **equation.params) for x in parts]
     total = sums[0]
     for x in sums[1:]:
@@ -165,16 +189,31 @@ def _total(out: Rewriter, equation: Equation, parts: Sequence[Atom]) -> Atom:
     return total
 
 
-def _merged(cuts: Sequence[int], rest: int) -> list[tuple[int, int]]:
+def _sorted(places: Sequence[Size]) -> list[Size]:
+    """The places in their order, each once."""
+    out: list[Size] = []
+    for place in {size_key(place): place for place in places}.values():
+        i = 0
+        while i < len(out) and larger(place, out[i]) is place:
+            i += 1
+        out.insert(i, place)
+    return out
+
+
+def _merged(cuts: Sequence[Size], rest: Size) -> list[tuple[Size, Size]]:
     """The stretches between cuts, where small ones side by side are one."""
-    out: list[tuple[int, int]] = []
-    least = -(-joined.LONG // rest)
+    out: list[tuple[Size, Size]] = []
+    least = -(-joined.LONG // rest) if type(rest) is int else FEW
     for start, stop in pairwise(cuts):
-        if out and stop - start < least and out[-1][1] - out[-1][0] < least:
+        if out and not is_large([stop - start], least) and not is_large(_length(out[-1]), least):
             out[-1] = (out[-1][0], stop)
         else:
             out.append((start, stop))
     return out
+
+
+def _length(stretch: tuple[Size, Size]) -> list[Size]:
+    return [stretch[1] - stretch[0]]
 
 
 class _Writer:
@@ -183,7 +222,7 @@ class _Writer:
     def __init__(self, out: Rewriter, boxes: Boxes, box: Box, apart: Collection[Equation]) -> None:
         self.out, self.boxes, self.box, self.apart = out, boxes, box, apart
         self.known: dict[Atom, Atom] = {}  # what the group computes
-        self.read: dict[tuple[Atom, Box], Atom] = {}
+        self.read: dict[Any, Atom] = {}
         for equation in boxes.group.equations:
             inputs = [self._part(x, box) for x in equation.inputs]
             self.known[equation.results[0]] = self._bound(equation, inputs)
@@ -197,11 +236,9 @@ class _Writer:
         if x in self.known:
             return self.known[x]
         shape = x.aval.shape
-        own: Box = tuple(
-            (0, 1) if n == 1 else ab
-            for n, ab in zip(shape, box[len(box) - len(shape) :], strict=True)
-        )
-        key = x, own
+        last = box[len(box) - len(shape) :]
+        own: Box = tuple((0, 1) if is_one(n) else ab for n, ab in zip(shape, last, strict=True))
+        key = x, tuple(size_key(end) for ends in own for end in ends)
         if key not in self.read:
             self.read[key] = self._found(x, own)
         return self.read[key]
@@ -211,7 +248,7 @@ class _Writer:
             return self._moved(self.boxes.virtual[x], box)
         equation = self.boxes.producers.get(x)
         x = self.out.replaced.get(x, x)
-        if x.aval.shape == shape_of(box):
+        if same_shape(x.aval.shape, shape_of(box)):
             return x
         if equation is not None and self._is_read_once(equation):
             return self._bound(equation, [self._part(y, box) for y in equation.inputs])
@@ -230,7 +267,7 @@ class _Writer:
             return False
         (out,) = reader.results
         if out not in self.boxes.virtual:
-            return out.aval.shape == v.aval.shape and self._is_read_once(reader)
+            return same_shape(out.aval.shape, v.aval.shape) and self._is_read_once(reader)
         return self._is_read_in_place(out) and self.boxes.takes_all(reader, v)
 
     def _only_reader(self, v: Atom) -> Equation | None:
@@ -250,7 +287,7 @@ class _Writer:
         return self.out.bind(like, like.primitive, *inputs, **like.params)
 
     def _full(self, like: Equation, x: Atom, box: Box) -> Atom:
-        if x.aval.shape == shape_of(box):
+        if same_shape(x.aval.shape, shape_of(box)):
             return x
         return self.out.bind(like, broadcast_to_p, x, shape=shape_of(box))
 
@@ -270,7 +307,7 @@ class _Writer:
             boxes.append(met)
         if not parts:
             return Literal(dtype.type(0))
-        if len(parts) == 1 and boxes[0] == box:
+        if len(parts) == 1 and is_same(boxes[0], box):
             return parts[0]
         if equation.primitive is concatenate_p:
             return out.bind(equation, concatenate_p, *parts, axis=equation.params["axis"])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 
 from ...autodiff.program import Atom, Equation, Program
-from .atoms import is_known
-from .movers import SOURCES, is_mover
+from .atoms import same_shape
+from .movers import SOURCES, Size, is_large, is_mover
 from .rewriting import is_elementwise
 
 LONG = 1 << 12  # elements of arrays whose making takes time
@@ -18,7 +17,7 @@ LONG = 1 << 12  # elements of arrays whose making takes time
 class Group:
     """Elementwise equations of one shape. ``behind``: the groups that it depends on."""
 
-    shape: tuple[int, ...]
+    shape: tuple[Size, ...]
     equations: list[Equation] = field(default_factory=list)
     behind: set[Group] = field(default_factory=set)
     has_source: bool = False
@@ -47,7 +46,7 @@ class Group:
 
     def take_in(self, other: Group) -> bool:
         """Makes all of ``other`` a part, if no path leads from one to the other through others."""
-        if other.shape != self.shape or not (other.has_source or other.is_inner):
+        if not same_shape(other.shape, self.shape) or not (other.has_source or other.is_inner):
             return False
         if self.needs(other) or other.needs(self):
             return False
@@ -90,7 +89,7 @@ class _Finder:
         if not is_elementwise(equation.primitive) or equation.primitive.effect:
             return False
         aval = equation.results[0].aval
-        return is_known(aval.shape) and not aval.weak and math.prod(aval.shape) >= LONG
+        return not aval.weak and is_large(aval.shape, LONG)
 
     def _pass(self, equation: Equation) -> None:
         """Notes what an equation that is in no group depends on."""
@@ -111,10 +110,12 @@ class _Finder:
         shape = out.aval.shape
         mine = Group(shape, [equation])
         mine.is_inner = all(
-            e is not None and self._can_join(e) and e.results[0].aval.shape == shape
+            e is not None and self._can_join(e) and same_shape(e.results[0].aval.shape, shape)
             for e in self.readers[out]
         )
-        sources = [x for x in equation.inputs if x in self.sources and x.aval.shape == shape]
+        sources = [
+            x for x in equation.inputs if x in self.sources and same_shape(x.aval.shape, shape)
+        ]
         mine.has_source = bool(sources)
         direct = {x: self.home[x].now() for x in equation.inputs if x in self.home}
         computed = {group for x, group in direct.items() if x not in self.sources}

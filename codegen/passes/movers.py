@@ -1,43 +1,93 @@
-"""What only moves elements, box by box, for `boxes`: where the elements of a box come from."""
+"""What only moves elements, box by box, for `boxes`: where the elements of a box come from.
+
+Sizes may be symbolic. Then what is larger has to hold for all that they can be; else the arrays are
+made as they are written (`UndecidedError`).
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ...autodiff.primitives.indexing import embed_p, getitem_p, setitem_p
 from ...autodiff.primitives.manipulation import concatenate_p
 from ...autodiff.program import Equation
-from .atoms import is_known
+from ...autodiff.size_bounds import lowest, polynomial_of
+from ..affine import product
+from .atoms import same_shape
 
-Box = tuple[tuple[int, int], ...]
+Size = Any  # an int or a Dim
+Box = tuple[tuple[Size, Size], ...]
 """Of an array: along each axis the first element, and the one behind the last."""
 
 SOURCES = (concatenate_p, embed_p, setitem_p)  # what puts an array together of parts
 
 
-def size_of(box: Box) -> int:
-    return math.prod(stop - start for start, stop in box)
+class UndecidedError(Exception):
+    """Which of two sizes is the larger depends on the symbols in them."""
 
 
-def shape_of(box: Box) -> tuple[int, ...]:
+def at_most(a: Size, b: Size) -> bool:
+    if is_ordered(a, b):
+        return True
+    if is_ordered(b + 1, a):
+        return False
+    raise UndecidedError
+
+
+def less(a: Size, b: Size) -> bool:
+    return at_most(a + 1, b)
+
+
+def is_ordered(a: Size, b: Size) -> bool:
+    """Whether a <= b for all sizes that there can be."""
+    return a <= b if type(a) is type(b) is int else lowest(polynomial_of(b - a)) >= 0
+
+
+def is_met(start: Size, stop: Size) -> bool:
+    """Whether there is something between, or may be."""
+    return not is_ordered(stop, start) and at_most(start, stop)
+
+
+def larger(a: Size, b: Size) -> Size:
+    return b if is_ordered(a, b) or not at_most(b, a) else a
+
+
+def smaller(a: Size, b: Size) -> Size:
+    return b if larger(a, b) is a else a
+
+
+def size_key(size: Size) -> Any:
+    return size if type(size) is int else size.key
+
+
+def shape_of(box: Box) -> tuple[Size, ...]:
     return tuple(stop - start for start, stop in box)
+
+
+def is_same(a: Box, b: Box) -> bool:
+    return same_shape([end for ends in a for end in ends], [end for ends in b for end in ends])
+
+
+def is_large(shape: Sequence[Size], least: int) -> bool:
+    """Whether there are that many elements; where that is not known, there may be."""
+    size = product(shape)
+    return type(size) is not int or size >= least
 
 
 def is_mover(equation: Equation) -> bool:
     """Whether the elements of its result are those of its inputs, or zeros, in boxes."""
     primitive = equation.primitive
-    if primitive not in (*SOURCES, getitem_p):
-        return False
-    if not all(is_known(x.aval.shape) for x in (*equation.inputs, *equation.results)):
-        return False
     if primitive is concatenate_p:
         return True
-    if primitive is getitem_p:
-        index = equation.params["index"]
-        return all(type(item) is slice for item in index) and region_of(equation) is not None
-    return region_of(equation) is not None
+    if primitive not in (*SOURCES, getitem_p):
+        return False
+    if primitive is getitem_p and not all(type(i) is slice for i in equation.params["index"]):
+        return False
+    try:
+        return region_of(equation) is not None
+    except UndecidedError:
+        return False
 
 
 def region_of(equation: Equation) -> Box | None:
@@ -45,23 +95,28 @@ def region_of(equation: Equation) -> Box | None:
     reads = equation.primitive is getitem_p
     shape = (equation.inputs if reads else equation.results)[0].aval.shape
     index: Sequence[Any] = equation.params["index"]
-    if None in index or len(index) > len(shape):
+    if any(item is None for item in index) or len(index) > len(shape):
         return None
     found = []
     for k, size in enumerate(shape):
         item = index[k] if k < len(index) else slice(None)
-        if type(item) is int:
-            found.append((item % size, item % size + 1))
-            continue
-        if type(item) is not slice:
-            return None
-        if not all(i is None or type(i) is int for i in (item.start, item.stop, item.step)):
-            return None
-        start, stop, step = item.indices(size)
-        if step != 1 or start >= stop:
+        if type(item) is slice:
+            if item.step is not None and not (type(item.step) is int and item.step == 1):
+                return None
+            start = 0 if item.start is None else _place(item.start, size)
+            stop = size if item.stop is None else _place(item.stop, size)
+        else:
+            start = item + size if less(item, 0) else item
+            stop = start + 1
+        if not at_most(start, stop):
             return None
         found.append((start, stop))
     return tuple(found)
+
+
+def _place(place: Size, size: Size) -> Size:
+    """An end of a slice."""
+    return larger(place + size, 0) if less(place, 0) else smaller(place, size)
 
 
 def axes_kept(equation: Equation) -> list[int]:
@@ -80,8 +135,8 @@ def parts_met(equation: Equation, box: Box) -> Iterator[tuple[int, Box, Box]]:
         axis, place = equation.params["axis"], 0
         for i, x in enumerate(equation.inputs):
             size = x.aval.shape[axis]
-            start, stop = max(box[axis][0], place), min(box[axis][1], place + size)
-            if start < stop:
+            start, stop = larger(box[axis][0], place), smaller(box[axis][1], place + size)
+            if is_met(start, stop):
                 own = (*box[:axis], (start - place, stop - place), *box[axis + 1 :])
                 yield i, own, (*box[:axis], (start, stop), *box[axis + 1 :])
             place += size
@@ -91,11 +146,11 @@ def parts_met(equation: Equation, box: Box) -> Iterator[tuple[int, Box, Box]]:
     if equation.primitive is getitem_p:
         yield 0, tuple((a + s, b + s) for (a, b), (s, _) in zip(box, region, strict=True)), box
         return
-    met = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(box, region, strict=True))
-    is_met = all(a < b for a, b in met)
-    if equation.primitive is setitem_p and not (is_met and met == box):
+    met = tuple((larger(a, c), smaller(b, d)) for (a, b), (c, d) in zip(box, region, strict=True))
+    has_part = all(is_met(a, b) for a, b in met)
+    if equation.primitive is setitem_p and not (has_part and is_same(met, box)):
         yield 0, box, box
-    if is_met:
+    if has_part:
         kept = axes_kept(equation)
         own = tuple((met[k][0] - region[k][0], met[k][1] - region[k][0]) for k in kept)
         yield len(equation.inputs) - 1, own, met
