@@ -8,7 +8,7 @@ transformation of a Program is just running it under that transformation.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ from .core import (
 from .errors import UserLine, user_line
 from .handles import TracedArray, value_of, wrap
 from .rules import convert, weaken_p
-from .size_structures import substituted, symbols_of
+from .size_structures import substituted, symbols_of, with_sizes
 
 _VALUES = (Tracer, np.ndarray, np.generic, *PYTHON_DTYPES)
 
@@ -208,20 +208,24 @@ class Program:
 
     def at_sizes(self, sizes: Mapping[Any, Any]) -> Program:
         """The same Program with sizes in the place of symbols."""
+        return self.with_sizes(lambda dim: dim.evaluate(sizes))
+
+    def with_sizes(self, change: Callable[[Any], Any]) -> Program:
+        """The same Program with ``change(size)`` for each symbolic size."""
         made: dict[Variable, Variable] = {}
 
         def sized(x: Any) -> Any:
             if type(x) is not Variable:
                 return x
             if x not in made:
-                made[x] = Variable(x.aval._replace(shape=substituted(x.aval.shape, sizes)))
+                made[x] = Variable(x.aval._replace(shape=with_sizes(x.aval.shape, change)))
             return made[x]
 
         equations = [
             Equation(
                 e.primitive,
                 [sized(x) for x in e.inputs],
-                substituted(e.params, sizes),
+                with_sizes(e.params, change),
                 [sized(x) for x in e.results],
                 e.line,
             )

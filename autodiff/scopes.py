@@ -9,7 +9,7 @@ from . import dims
 from . import size_algebra as algebra
 from .errors import UserLine, current_line
 from .size_algebra import Polynomial
-from .size_bounds import Symbol, polynomial_of
+from .size_bounds import Atom, Symbol, polynomial_of
 from .size_structures import substituted, symbols_of
 
 
@@ -107,6 +107,20 @@ class Scope:
         key = frozenset(rest.items())
         floor = -sign * polynomial.get((), 0)
         self.floors[key] = max(floor, self.floors.get(key, floor))
+        if len(rest) == 1:
+            (monomial, slope), *_ = rest.items()
+            if len(monomial) == 1 and type(monomial[0]) is Atom:
+                self._learn_of_parts(monomial[0], slope, floor)
+
+    def _learn_of_parts(self, atom: Atom, slope: int, floor: int) -> None:
+        """What ``slope * atom >= floor`` says of the sizes in the atom."""
+        a, b = atom.a, atom.b
+        least, most = -(-floor // slope), floor // slope
+        if atom.op == "//" and type(b) is int and b > 0:
+            self._learn(">=", a - least * b if slope > 0 else most * b + b - 1 - a)
+        elif (atom.op == "min") == (slope > 0) and atom.op in ("min", "max"):
+            for x in (a, b):
+                self._learn(">=", x - least if slope > 0 else most - x)
 
 
 def reopened(

@@ -148,6 +148,11 @@ def _place(place: Any) -> Any:
     return place if is_size(place) else operator.index(place)
 
 
+def element_place(item: Any, size: Any) -> Any:
+    """Where the element with an integer index is, counted from the start of the axis."""
+    return item + size if item < 0 else item
+
+
 def slice_size(part: slice, size: Any) -> Any:
     """The length of ``x[part]`` for an axis of this size."""
     start, stop, step = slice_bounds(part, size)

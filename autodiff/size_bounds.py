@@ -87,10 +87,23 @@ def lowest(polynomial: Polynomial) -> float:
         return constant
     low = sum(_least(m, c) for m, c in rest.items())
     key = frozenset(rest.items())
-    for scope in {f.scope for f in algebra.factors(rest) if type(f) is Symbol}:
+    for scope in _scopes(rest):
         low = max(low, scope.floors.get(key, low))
     low += constant
     return low if low >= 0 else max(low, _with_bounds(polynomial))
+
+
+def _scopes(polynomial: Polynomial) -> set[Any]:
+    """Those of the symbols, also of those within atoms."""
+    found = set()
+    for factor in algebra.factors(polynomial):
+        if type(factor) is Symbol:
+            found.add(factor.scope)
+        else:
+            assert type(factor) is Atom
+            sizes = (x for x in (factor.a, factor.b) if type(x) is not int)
+            found.update(symbol.scope for x in sizes for symbol in x.symbols())
+    return found
 
 
 def highest(polynomial: Polynomial) -> float:

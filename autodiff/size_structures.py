@@ -4,7 +4,7 @@ symbols they have, and other sizes in the place of those.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from . import dims
@@ -30,21 +30,26 @@ def _items(value: Any) -> Iterable[Any]:
     return value if isinstance(value, (tuple, list)) else ()
 
 
-def substituted(value: Any, values: Mapping[Any, Any]) -> Any:
-    """The same with numbers (or other sizes) for the symbols, as `Dim.evaluate`; within tuples,
-    lists, dicts and slices.
+def with_sizes(value: Any, change: Callable[[dims.Dim], Any]) -> Any:
+    """The same with ``change(size)`` for each symbolic size, within tuples, lists, dicts, slices
+    and Programs.
     """
     if type(value) is dims.Dim:
-        return value.evaluate(values)
+        return change(value)
     if type(value) is slice:
-        return slice(*(substituted(x, values) for x in _items(value)))
+        return slice(*(with_sizes(x, change) for x in _items(value)))
     if type(value) in (tuple, list):
-        return type(value)(substituted(x, values) for x in value)
+        return type(value)(with_sizes(x, change) for x in value)
     if type(value) is dict:
-        return {name: substituted(x, values) for name, x in value.items()}
-    if hasattr(value, "at_sizes"):  # a Program
-        return value.at_sizes(values)
+        return {name: with_sizes(x, change) for name, x in value.items()}
+    if hasattr(value, "with_sizes"):  # a Program
+        return value.with_sizes(change)
     return value
+
+
+def substituted(value: Any, values: Mapping[Any, Any]) -> Any:
+    """The same with numbers (or other sizes) for the symbols, as `Dim.evaluate`."""
+    return with_sizes(value, lambda dim: dim.evaluate(values))
 
 
 def hinted(value: Any) -> Any:

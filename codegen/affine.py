@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..autodiff.dims import provably_equal
 from ..autodiff.program import Equation
-from ..autodiff.shapes import slice_bounds
+from ..autodiff.shapes import element_place, slice_bounds
 from ..autodiff.size_bounds import lowest, polynomial_of
 
 Shape = tuple[Any, ...]
@@ -159,8 +159,7 @@ def _through_getitem(x: Shape, items: Sequence[Any], index: Index) -> Index:
             start, step = slice_start_step(item, x[axis])
             found.append(next(forms).times(step).plus(Affine(start)))
         else:
-            negative = type(item) is int and item < 0
-            found.append(Affine(item + x[axis] if negative else item))
+            found.append(Affine(element_place(item, x[axis])))
         axis += 1
     return (*found, *forms)
 

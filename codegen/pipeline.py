@@ -18,6 +18,7 @@ from .passes.inline import inline_calls, inline_checkpoints
 from .passes.loops import hoist
 from .passes.products import add_to_products, expand_products
 from .passes.residuals import move_residuals
+from .passes.settling import settle_sizes
 from .passes.simplify import simplify
 from .passes.sorting import sort_values
 
@@ -64,6 +65,7 @@ def _optimized(program: Program, hook: Hook | None, check: bool) -> Program:
         return found
 
     program = run("inline calls", inline_calls, program)
+    program = run("settle sizes", settle_sizes, program)
     program = run("reduce checks", reduce_checks, program)
     program = run("drop dead", drop_dead, program)
     for _ in range(MOST_ROUNDS):

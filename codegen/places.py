@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autodiff.program import Equation
-from ..autodiff.shapes import slice_bounds, slice_size
+from ..autodiff.shapes import element_place, slice_bounds, slice_size
 from .affine import (
     INDEX_OPERATIONS,
     Affine,
@@ -158,7 +158,7 @@ def view_part(place: Place, index: Sequence[Any]) -> Place:
             shape.append(length)
             strides.append(step * stride)
         else:
-            offset = offset + (item + dim if type(item) is int and item < 0 else item) * stride
+            offset = offset + element_place(item, dim) * stride
         axis += 1
     return Place(
         place.buffer,

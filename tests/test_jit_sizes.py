@@ -134,3 +134,69 @@ def test_explain_tells_where_a_size_is_taken_for_a_number():
     for note in others:
         assert note.startswith("for these sizes: one is taken for a number (at test_jit_sizes.py:")
         assert note.endswith("return np.sum(x) / len(x))")
+
+
+def half(b):
+    return b[: b.shape[0] // 2]
+
+
+STRETCHED = {
+    "product": lambda b: b * half(b),
+    "gradient": np.grad(lambda b: np.sum(b * half(b))),
+    "hessian": np.hessian(lambda b: np.sum(b * half(b))),
+    "constant": lambda b: half(b) + numpy.ones(4),
+    "broadcast": lambda b: np.broadcast_to(half(b), 4),
+    "joined": lambda b: np.concatenate([half(b), b]) * half(b),
+    "assigned": lambda b: np.array(b) * 0 + half(b),
+    "loop": lambda b: np.fori_loop(0, 3, lambda i, c: c * half(b) + half(b), b),
+    "batch": lambda b: np.vmap(lambda x: x * half(b))(np.stack([b, 2 * b])),
+    "steps": lambda b: b * b[::3],
+}
+
+
+@pytest.mark.parametrize("name", STRETCHED)
+def test_sizes_that_only_a_guard_makes_1_are_stretched(name):
+    f, sizes = STRETCHED[name], (1, 2, 3) if name == "steps" else (2, 3, 2)
+    jitted = np.jit(f)
+    for n in sizes:
+        b = numpy.arange(1.0, n + 1)
+        numpy.testing.assert_allclose(jitted(b), f(b))
+
+
+PLACES = {
+    "3 - n": lambda n: 3 - n,
+    "-n": lambda n: -n,
+    "1 - n": lambda n: 1 - n,
+    "-(n // 2)": lambda n: -(n // 2),
+    "-n // 4": lambda n: -n // 4,
+    "n // 2": lambda n: n // 2,
+    "n - 2": lambda n: n - 2,
+    "2 - n // 2": lambda n: 2 - n // 2,
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_places_that_are_computed_of_sizes(name):
+    """Negative ones count from the end, reading, writing and in derivatives."""
+    place = PLACES[name]
+
+    def written(b):
+        c = np.array(b)
+        c[place(b.shape[0])] = 9.0
+        c[place(b.shape[0])] += 1.0
+        return c
+
+    column = lambda b: (b * b[:, None])[:, place(b.shape[0])]
+    read = lambda b: b[place(b.shape[0])] ** 2
+    loop = lambda b: np.fori_loop(0, 2, lambda i, c: c + read(b), 0.0)
+    for f in (written, column, read, np.grad(read), loop):
+        jitted = np.jit(f)
+        for n in (5, 4, 6, 3, 2, 7):
+            b = numpy.arange(1.0, n + 1)
+            try:
+                wanted = f(b)
+            except IndexError:
+                with pytest.raises(IndexError):
+                    jitted(b)
+                continue
+            numpy.testing.assert_allclose(jitted(b), wanted)

@@ -54,6 +54,8 @@ def part_shape(shape: tuple[Any, ...], index: Index) -> tuple[Any, ...]:
             raise IndexError(
                 f"index {item} is out of bounds for axis {axis} with size {shape[axis]}"
             )
+        else:
+            shapes.element_place(item, shape[axis])  # of a symbolic index code has to know the sign
         axis += 1
     return (*out, *shape[axis:])
 

@@ -44,8 +44,11 @@ def dims_in(value: Any) -> Iterator[Dim]:
     """The symbolic sizes that a parameter or a shape speaks of."""
     if type(value) is Dim:
         yield value
-    elif type(value) is tuple:
+    elif type(value) in (tuple, list):
         for item in value:
+            yield from dims_in(item)
+    elif type(value) is dict:
+        for item in value.values():
             yield from dims_in(item)
     elif type(value) is slice:
         yield from dims_in((value.start, value.stop, value.step))
