@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..autodiff.locks import fork_safe_lock
 from . import disk_cache, entry_code, entry_language, entry_python, entry_results
 from . import entry_layout as at
 from .cache_environment import environment_key
 from .entry_api import ADDRESSES, EXTERNALS, symbols
 from .entry_encode import Encoded
 from .entry_signature import Signature
-from .locks import fork_safe_lock
 from .native import Library, host, load, load_object
 
 MOST_SIGNATURES = 64

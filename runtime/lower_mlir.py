@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from .locks import fork_safe_lock
+from ..autodiff.loading import uninterrupted
+from ..autodiff.locks import fork_safe_lock
 
 # convert-to-llvm takes the func, arith, math, cf, vector, index and ub dialects in one walk, about
 # a quarter faster than a pass for each.
@@ -14,6 +15,23 @@ _QUICK = "builtin.module(convert-scf-to-cf,convert-to-llvm,reconcile-unrealized-
 _THOROUGH = "builtin.module(convert-vector-to-llvm,convert-to-llvm,reconcile-unrealized-casts)"
 
 _lock = fork_safe_lock()
+
+
+class Mlir(NamedTuple):
+    """The parts of the package mlir that are used here."""
+
+    ir: Any
+    passmanager: Any
+    llvm: Any  # the dialect
+
+
+@uninterrupted
+def mlir() -> Mlir:
+    """Loads the package, in 0.1 s; ImportError where it is not installed."""
+    from mlir import ir, passmanager
+    from mlir.dialects import llvm
+
+    return Mlir(ir, passmanager, llvm)
 
 
 class LoweringError(RuntimeError):
@@ -38,40 +56,32 @@ def to_llvm_ir(mlir_text: str, verify: bool = False) -> str:
     ...     }''')
     True
     """
-    from mlir import ir
-    from mlir.dialects import llvm
-
+    ir, _, llvm = mlir()
     with _lock, _context():
         try:
             module = ir.Module.parse(mlir_text)
             _run(_QUICK, module, verify)
             if _leftover(module):
                 _run(_THOROUGH, module, verify)
-        except ir.MLIRError as error:  # pyright: ignore[reportAttributeAccessIssue]
+        except ir.MLIRError as error:
             raise LoweringError(_explain(error, mlir_text)) from None
         # The translation ends the process where an operation is not LLVM's.
         if left := _leftover(module):
             raise LoweringError(f"no lowering for {left.name}:\n    {left}\nin\n{module}")
-        return llvm.translate_module_to_llvmir(  # pyright: ignore[reportAttributeAccessIssue]
-            module.operation
-        )
+        return llvm.translate_module_to_llvmir(module.operation)
 
 
 @cache
 def _context() -> Any:
     """The one context, without MLIR's thread pool: modules are small and processes fork."""
-    from mlir import ir
-
-    context = ir.Context()
+    context = mlir().ir.Context()
     context.enable_multithreading(False)
     return context
 
 
 @cache
 def _passes(pipeline: str) -> Any:
-    from mlir import passmanager
-
-    return passmanager.PassManager.parse(pipeline)
+    return mlir().passmanager.PassManager.parse(pipeline)
 
 
 def _run(pipeline: str, module: Any, verify: bool) -> None:
@@ -82,9 +92,7 @@ def _run(pipeline: str, module: Any, verify: bool) -> None:
 
 def _leftover(module: Any) -> Any:
     """The first operation that is not of the llvm dialect, or None."""
-    from mlir import ir
-
-    found = []
+    ir, found = mlir().ir, []
 
     def visit(operation: Any) -> Any:
         if operation.name.startswith("llvm.") or operation.name == "builtin.module":

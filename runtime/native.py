@@ -13,7 +13,8 @@ from functools import cache
 from itertools import count
 from typing import Any, NamedTuple
 
-from .locks import fork_safe_lock
+from ..autodiff.loading import uninterrupted
+from ..autodiff.locks import fork_safe_lock
 
 _NO_SYMBOLS: Mapping[str, int] = {}
 
@@ -29,6 +30,14 @@ _malloc.argtypes, _malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
 # size, the largest that this takes: from then on it keeps 64 MB of freed memory for the next call's
 # results. Pages fresh from the kernel cost as much as simple arithmetic on all their numbers.
 _KEPT_BLOCK = (1 << 25) - (1 << 13)
+
+
+@uninterrupted
+def load_llvmlite() -> Any:
+    """The package; ImportError where it is not installed."""
+    import llvmlite.binding
+
+    return llvmlite
 
 
 class Library:
@@ -153,9 +162,8 @@ class Host(NamedTuple):
 @cache
 def host() -> Host:
     """This machine, as the compiler sees it."""
-    import llvmlite
-    import llvmlite.binding as llvm
-
+    llvmlite = load_llvmlite()
+    llvm = llvmlite.binding
     version = ".".join(map(str, llvm.llvm_version_info))
     with _lock:
         return Host(
@@ -170,8 +178,7 @@ class _Machine:
     """The process's JIT and the target machines that emit code for it."""
 
     def __init__(self) -> None:
-        import llvmlite.binding as llvm
-
+        llvm = load_llvmlite().binding
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         self._target = llvm.Target.from_triple(host().triple)
@@ -203,8 +210,7 @@ def _machine() -> _Machine:
 
 def _parse(llvm_ir: str) -> tuple[Any, Any]:
     """The module and its context, which must live as long: types and constants die with it."""
-    import llvmlite.binding as llvm
-
+    llvm = load_llvmlite().binding
     context = llvm.create_context()
     module = llvm.parse_assembly(llvm_ir, context)
     module.triple = host().triple
@@ -214,8 +220,7 @@ def _parse(llvm_ir: str) -> tuple[Any, Any]:
 
 def _optimized(llvm_ir: str, level: int) -> tuple[Any, Any, Any]:
     """Module, context and the target machine that is to emit it."""
-    import llvmlite.binding as llvm
-
+    llvm = load_llvmlite().binding
     module, context = _parse(llvm_ir)
     target = _machine().target_machine(min(level, 1))
     tuning = llvm.create_pipeline_tuning_options(max(level, 2))
@@ -227,8 +232,7 @@ def _optimized(llvm_ir: str, level: int) -> tuple[Any, Any, Any]:
 
 
 def _few_passes(level: int) -> Any:
-    import llvmlite.binding as llvm
-
+    llvm = load_llvmlite().binding
     passes = llvm.create_new_module_pass_manager()
     passes.add_always_inliner_pass()
     passes.add_sroa_pass()
@@ -238,8 +242,7 @@ def _few_passes(level: int) -> Any:
 
 
 def _link(object_code: bytes, symbols: Mapping[str, int], name: str) -> Any:
-    import llvmlite.binding as llvm
-
+    llvm = load_llvmlite().binding
     builder = llvm.JITLibraryBuilder().add_object_img(object_code).add_current_process()
     for symbol, address in symbols.items():
         builder.import_symbol(symbol, address)
