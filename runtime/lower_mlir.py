@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ..autodiff.loading import uninterrupted
-from ..autodiff.locks import fork_safe_lock
+from ..autodiff.locks import exit_safe_lock
 
 # convert-to-llvm takes the func, arith, math, cf, vector, index and ub dialects in one walk, about
 # a quarter faster than a pass for each.
@@ -14,7 +14,7 @@ _QUICK = "builtin.module(convert-scf-to-cf,convert-to-llvm,reconcile-unrealized-
 # What it leaves (vector.step, vectors of several dimensions) has a pass of its own.
 _THOROUGH = "builtin.module(convert-vector-to-llvm,convert-to-llvm,reconcile-unrealized-casts)"
 
-_lock = fork_safe_lock()
+_lock = exit_safe_lock()
 
 
 class Mlir(NamedTuple):

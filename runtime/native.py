@@ -8,18 +8,19 @@ a library refers to are its own: two libraries may give one name to different ad
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Mapping
 from functools import cache
 from itertools import count
 from typing import Any, NamedTuple
 
 from ..autodiff.loading import uninterrupted
-from ..autodiff.locks import fork_safe_lock
+from ..autodiff.locks import exit_safe_lock
 
 _NO_SYMBOLS: Mapping[str, int] = {}
 
-# LLVM is used by one thread at a time; nobody may fork while another thread is inside of it.
-_lock = fork_safe_lock()
+# LLVM is used by one thread at a time; nobody may fork or exit while another one is inside of it.
+_lock = exit_safe_lock()
 _library_numbers = count()
 
 _free, _malloc = ctypes.CDLL(None).free, ctypes.CDLL(None).malloc
@@ -51,9 +52,12 @@ class Library:
         with _lock:
             self._handles.append(_link(object_code, symbols, self._name))
 
-    def __del__(self, lock: Any = _lock, free: Any = _free) -> None:
+    def __del__(self, lock: Any = _lock, free: Any = _free, ends: Any = sys.is_finalizing) -> None:
+        # They are arguments because the interpreter's teardown clears the module before us. Then
+        # threads may still run the code, and one that was stopped may hold the lock.
+        if ends():
+            return
         # Under the lock, so that no other thread forks meanwhile and leaves LLVM's own lock taken.
-        # They are arguments because the interpreter's teardown clears the module before us.
         with lock:
             for block in self._blocks:
                 free(block)

@@ -382,7 +382,7 @@ size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + 2**20, size + 2**20))  # no room for a stack
 threads(4)
 assert all(total(1000, 1) == 1000 for _ in range(100))
-assert _pool.workers() == 0
+assert _pool.workers() <= 1  # with the stack of the thread that loaded llvmlite
 """
     run_python(code)
 
