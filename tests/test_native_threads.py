@@ -508,7 +508,9 @@ def test_the_default_is_the_environments_or_the_systems(monkeypatch):
     for text, number in [("3", 3), (" 5 ", 5), ("4,2", 4), ("", cpus), (" ", cpus)]:
         monkeypatch.setenv("OMP_NUM_THREADS", text)
         assert default_threads() == number
-    for text in ("0", "-1", "two", ",", "1.5", "²"):
+    monkeypatch.setenv("OMP_NUM_THREADS", "9" * 5000)
+    assert default_threads() >= MAX_THREADS
+    for text in ("0" * 5000, "0", "-1", "two", ",", "1.5", "²"):
         monkeypatch.setenv("OMP_NUM_THREADS", text)
         with pytest.warns(RuntimeWarning, match="OMP_NUM_THREADS=.* is ignored"):
             assert default_threads() == cpus
