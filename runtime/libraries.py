@@ -95,7 +95,7 @@ class _Capsules:
             raise MissingLibraryError(message) from None
         for module in modules:
             if routine in module.__pyx_capi__:
-                return _pointer(module.__pyx_capi__[routine])
+                return capsule_pointer(module.__pyx_capi__[routine])
         raise MissingLibraryError(f"SciPy's BLAS and LAPACK have no {routine}")
 
 
@@ -107,7 +107,8 @@ def _scipy() -> tuple[Any, Any]:
     return blas, lapack
 
 
-def _pointer(capsule: Any) -> int:
+def capsule_pointer(capsule: Any) -> int:
+    """What a capsule of Python's C API holds."""
     api = ctypes.pythonapi
     get_name, get_pointer = api.PyCapsule_GetName, api.PyCapsule_GetPointer
     get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 from functools import cache
 from typing import Any, NamedTuple
 
 from ..autodiff.loading import uninterrupted
 from ..autodiff.locks import exit_safe_lock
+from .libraries import capsule_pointer
 
 # convert-to-llvm takes the func, arith, math, cf, vector, index and ub dialects in one walk, about
 # a quarter faster than a pass for each.
@@ -16,22 +18,28 @@ _THOROUGH = "builtin.module(convert-vector-to-llvm,convert-to-llvm,reconcile-unr
 
 _lock = exit_safe_lock()
 
+_free = ctypes.CDLL(None).free
+_free.argtypes, _free.restype = [ctypes.c_void_p], None
+
 
 class Mlir(NamedTuple):
     """The parts of the package mlir that are used here."""
 
     ir: Any
     passmanager: Any
-    llvm: Any  # the dialect
+    to_llvm_ir: Any  # from the address of an operation to that of a text, which is to be freed
 
 
 @uninterrupted
 def mlir() -> Mlir:
     """Loads the package, in 0.1 s; ImportError where it is not installed."""
     from mlir import ir, passmanager
-    from mlir.dialects import llvm
+    from mlir._mlir_libs import _mlir
 
-    return Mlir(ir, passmanager, llvm)
+    # The package's own function for this never frees the text.
+    to_llvm_ir = ctypes.CDLL(_mlir.__file__).mlirTranslateModuleToLLVMIRToString
+    to_llvm_ir.argtypes, to_llvm_ir.restype = [ctypes.c_void_p], ctypes.c_void_p
+    return Mlir(ir, passmanager, to_llvm_ir)
 
 
 class LoweringError(RuntimeError):
@@ -56,7 +64,7 @@ def to_llvm_ir(mlir_text: str, verify: bool = False) -> str:
     ...     }''')
     True
     """
-    ir, _, llvm = mlir()
+    ir = mlir().ir
     with _lock, _context():
         try:
             module = ir.Module.parse(mlir_text)
@@ -68,7 +76,7 @@ def to_llvm_ir(mlir_text: str, verify: bool = False) -> str:
         # The translation ends the process where an operation is not LLVM's.
         if left := _leftover(module):
             raise LoweringError(f"no lowering for {left.name}:\n    {left}\nin\n{module}")
-        return llvm.translate_module_to_llvmir(module.operation)
+        return _translated(module.operation)
 
 
 @cache
@@ -107,6 +115,14 @@ def _leftover(module: Any) -> Any:
             raise KeyboardInterrupt from None
         raise
     return found[0] if found else None
+
+
+def _translated(operation: Any) -> str:
+    text = mlir().to_llvm_ir(capsule_pointer(operation._CAPIPtr))
+    try:
+        return ctypes.string_at(text).decode()
+    finally:
+        _free(text)
 
 
 def _explain(error: Any, text: str) -> str:
