@@ -32,6 +32,15 @@ def check_callable(what: str, fun: Any) -> None:
         )
 
 
+def check_function(what: str, name: str, fun: Any, example: str) -> None:
+    """As `check_callable`, for an argument in any place."""
+    if not callable(fun):
+        raise TypeError(
+            f"{what}: {name} is {describe_any(fun)}, wanted a function{user_line()}, such as "
+            f"{example}."
+        )
+
+
 def describe_any(x: Any) -> str:
     """``f64[3]`` for anything like an array, else type and short repr."""
     if type(x) is TracedArray:
