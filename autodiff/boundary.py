@@ -6,6 +6,7 @@ and strips its tracers off the results. What is common to them is here, with the
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from . import dims, foreign, trees
 from .core import PYTHON_DTYPES, Tracer, Value, describe_type, dtype_of, shape_of, thread_state
-from .errors import DifferentiationError
+from .errors import ConcretizationError, DifferentiationError, user_line
 from .handles import ARRAY0D, RESULT, WEAK, TracedArray, wrap
 
 Argnums = int | str | Sequence[int | str]
@@ -31,6 +32,15 @@ def check_callable(what: str, fun: Any) -> None:
         )
 
 
+def check_function(what: str, name: str, fun: Any, example: str) -> None:
+    """As `check_callable`, for an argument in any place."""
+    if not callable(fun):
+        raise TypeError(
+            f"{what}: {name} is {describe_any(fun)}, wanted a function{user_line()}, such as "
+            f"{example}."
+        )
+
+
 def describe_any(x: Any) -> str:
     """``f64[3]`` for anything like an array, else type and short repr."""
     if type(x) is TracedArray:
@@ -38,6 +48,19 @@ def describe_any(x: Any) -> str:
     if isinstance(x, (np.ndarray, np.generic)):
         return f"{type(x).__name__} {describe_type(x.shape, x.dtype)}"
     return f"{type(x).__name__} {x!r:.60}"
+
+
+def integer(what: str, name: str, x: Any) -> int:
+    """The argument ``name`` as an int; TypeError if it is none."""
+    try:
+        return operator.index(x)
+    except ConcretizationError:
+        raise
+    except TypeError:
+        advice = f"; write int({name})" if isinstance(x, (float, np.floating, str)) else ""
+        raise TypeError(
+            f"{what}: {name} is {describe_any(x)}, wanted an int{user_line()}{advice}"
+        ) from None
 
 
 class Selection:

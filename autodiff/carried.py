@@ -227,7 +227,13 @@ def known_number(value: Value) -> Any:
 
 def truth(what: str, result: Any) -> Value:
     """A condition as a Value of dtype bool (or a Python bool)."""
-    value = result if type(result) is bool else value_of(result)
+    try:
+        value = result if type(result) is bool else value_of(result)
+    except TypeError:
+        raise TypeError(
+            f"{what} is {describe_any(result)}; wanted one truth value{user_line()}: True, False, "
+            "or what a comparison gives."
+        ) from None
     if shape_of(value) != ():
         raise TypeError(
             f"{what} is {describe_any(result)}; wanted one truth value{user_line()}. Write "

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import trees
-from .boundary import check_callable, describe_any, function_name
+from .boundary import check_callable, check_function, describe_any, function_name
 from .branches import branch_p
 from .carried import (
     Slot,
@@ -58,8 +58,8 @@ def cond(
     >>> np.cond(2 > 1, lambda x: x + 1, lambda x: x - 1, 10)
     11
     """
-    check_callable("cond", true_fun)
-    check_callable("cond", false_fun)
+    for name, fun in (("true_fun", true_fun), ("false_fun", false_fun)):
+        check_function("cond", name, fun, _example(operands))
     value = truth("cond: pred", pred)
     known = known_number(value)
     if known is not None:
@@ -76,10 +76,15 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     >>> np.switch(1, [lambda x: x, lambda x: -x, lambda x: 2 * x], 10)
     -10
     """
+    if not isinstance(branches, Sequence) or isinstance(branches, str):
+        raise TypeError(
+            f"switch: branches is {describe_any(branches)}, wanted a list of functions"
+            f"{user_line()}; write [f, g]."
+        )
     if not branches:
         raise ValueError(f"switch: there are no branches{user_line()}")
-    for branch in branches:
-        check_callable("switch", branch)
+    for i, branch in enumerate(branches):
+        check_function("switch", f"branches[{i}]", branch, _example(operands))
     value = value_of(index)
     if shape_of(value) != () or dtype_of(value).kind not in "iu":
         raise TypeError(
@@ -91,6 +96,12 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
         return _call_plain(branches[known], operands)
     names = [f"branch {i}" for i in range(len(branches))]
     return _branches("switch", value, branches, names, operands)
+
+
+def _example(operands: Sequence[Any]) -> str:
+    """A function of so many."""
+    names = [f"x{i}" for i in range(len(operands))] if len(operands) > 1 else ["x"] * len(operands)
+    return f"lambda {', '.join(names)}: 2 * {names[0]}" if names else "lambda: 1"
 
 
 def _call_plain(fun: Callable[..., Any], operands: Sequence[Any]) -> Any:

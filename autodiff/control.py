@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import trees
-from .boundary import check_callable, describe_any
+from .boundary import check_function, describe_any, integer
 from .carried import (
     Region,
     Slot,
@@ -31,6 +31,7 @@ from .core import (
     Aval,
     Tracer,
     Value,
+    aval_of,
     dtype_of,
     shape_of,
     thread_state,
@@ -136,7 +137,7 @@ def fori_loop(
     >>> np.fori_loop(0, 5, lambda i, total: total + i, 0)
     10
     """
-    check_callable("fori_loop", body_fun)
+    check_function("fori_loop", "body_fun", body_fun, "lambda i, val: val + i")
     lower, upper = _bound("lower", lower), _bound("upper", upper)
     unroll = 1 if unroll is None else _unroll("fori_loop", unroll)
     counted = _is_size(lower) and _is_size(upper)
@@ -263,8 +264,8 @@ def while_loop(
     >>> np.while_loop(lambda x: x < 100, lambda x: x * 2, 1)
     128
     """
-    check_callable("while_loop", cond_fun)
-    check_callable("while_loop", body_fun)
+    check_function("while_loop", "cond_fun", cond_fun, "lambda val: val < 10")
+    check_function("while_loop", "body_fun", body_fun, "lambda val: val * 2")
     carry = Tree("while_loop", "init_val", init_val)
     if thread_state.program is None:
         state = Plain(carry, "body_fun")
@@ -337,8 +338,12 @@ def scan(
     >>> print(total, sums)
     6.0 [1. 3. 6.]
     """
-    check_callable("scan", f)
-    return _scan("scan", f, init, xs, length, reverse, _unroll("scan", unroll))
+    check_function("scan", "f", f, "lambda carry, x: (carry + x, carry)")
+    if type(reverse) is TracedArray:
+        reverse = bool(reverse)
+    elif not isinstance(reverse, (int, np.bool_)):
+        raise TypeError(f"scan: reverse is {describe_any(reverse)}, wanted a bool{user_line()}")
+    return _scan("scan", f, init, xs, length, bool(reverse), _unroll("scan", unroll))
 
 
 def _scan(
@@ -366,7 +371,7 @@ def _scan(
 
 def _common_length(stacks: Tree, length: Any) -> Any:
     if length is not None and type(length) is not Dim:
-        length = operator.index(length)
+        length = integer(stacks.what, "length", length)
     for i, value in enumerate(stacks.values):
         shape = shape_of(value)
         if not shape:
@@ -381,6 +386,11 @@ def _common_length(stacks: Tree, length: Any) -> Any:
             )
         length = shape[0]
     if length is None:
+        if stacks.what == "map":
+            raise ValueError(
+                f"map: xs is {describe_any(stacks.tree)}, wanted an array or a tree of arrays"
+                f"{user_line()}"
+            )
         raise ValueError(f"{stacks.what}: without xs it needs length=...{user_line()}")
     if length < 0:
         raise ValueError(f"{stacks.what}: length is {length}, wanted 0 or more{user_line()}")
@@ -409,7 +419,7 @@ def _plain_scan(
         first = Tree(carry.what, "y", y) if first is None else first
         leaves = first.leaves_of(y, "f")
         collected[index] = [value_of(leaf) if thread_state.level else own(leaf) for leaf in leaves]
-    columns = [_stacked(column) for column in zip(*collected, strict=True)]
+    columns = [_stacked(first, i, column) for i, column in enumerate(zip(*collected, strict=True))]
     return state.tree, first.rebuild(columns)
 
 
@@ -422,7 +432,15 @@ def _rows(value: Value) -> Sequence[Any]:
     return value if value.ndim == 1 else value.copy()
 
 
-def _stacked(values: Sequence[Any]) -> Any:
+def _stacked(ys: Tree, i: int, values: Sequence[Any]) -> Any:
+    shapes = [shape_of(v) for v in values]
+    if any(shape != shapes[0] for shape in shapes):
+        other = next(v for v, shape in zip(values, shapes, strict=True) if shape != shapes[0])
+        raise TypeError(
+            f"{ys.what}: {ys.path(i)} is {aval_of(values[0])} in one iteration and "
+            f"{aval_of(other)} in another{user_line()}. They are stacked: return arrays of one "
+            "shape, or collect them in a Python loop."
+        )
     if any(isinstance(v, Tracer) for v in values):
         return wrap(stack_values(values))
     return wrap(np.stack(values)) if thread_state.level else np.stack(values)
@@ -438,11 +456,11 @@ def map(f: Callable[[Any], Any], xs: Any, batch_size: int | None = None) -> Any:
     >>> print(np.map(lambda x: x**2, np.array([1.0, 2.0, 3.0])))
     [1. 4. 9.]
     """
-    check_callable("map", f)
+    check_function("map", "f", f, "lambda x: x * 2")
     step = lambda _, x: (None, f(x))
     if batch_size is None:
         return _scan("map", step, None, xs, None, False, 1)[1]
-    size = operator.index(batch_size)
+    size = integer("map", "batch_size", batch_size)
     if size < 1:
         raise ValueError(f"map: batch_size is {size}, wanted 1 or more{user_line()}")
     stacks = Tree("map", "xs", xs)

@@ -95,17 +95,21 @@ def _is_frozen(x: Any) -> bool:
 
 
 def raise_dtype(dtype: Any) -> None:
-    if dtype.kind in "mM":
-        wanted = "convert times to numbers first: x / np.timedelta64(1, 's')"
-    elif dtype.kind == "O":
-        wanted = "is the nested list ragged? np.array(x, dtype=float) shows where"
-    elif dtype.names:
-        wanted = "pass its fields as separate arrays: x['name']"
-    else:
-        wanted = "use a dtype of numbers or bool"
     raise TypeError(
-        f"an array of dtype {dtype} cannot be combined with traced arrays{user_line()}; {wanted}."
+        f"an array of dtype {dtype} cannot be combined with traced arrays{user_line()}; "
+        f"{dtype_advice(dtype)}."
     )
+
+
+def dtype_advice(dtype: Any) -> str:
+    """What to do with an array whose dtype is none of numbers."""
+    if dtype.kind in "mM":
+        return "convert times to numbers first: x / np.timedelta64(1, 's')"
+    if dtype.kind == "O":
+        return "is the nested list ragged? np.array(x, dtype=float) shows where"
+    if dtype.names:
+        return "pass its fields as separate arrays: x['name']"
+    return "use a dtype of numbers or bool"
 
 
 def _freeze(x: Any) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .core import PYTHON_DTYPES
 from .handles import TracedArray
+from .loading import uninterrupted
 
 _LEAVES = {TracedArray, np.ndarray, np.float64, np.float32, *PYTHON_DTYPES}
 _NAMESPACE = "xnp"
@@ -49,6 +50,7 @@ def map_leaves(function: Callable[..., Any], tree: Any) -> Any:
     return _optree().tree_map(function, tree, namespace=_NAMESPACE)
 
 
+@uninterrupted
 def _optree() -> Any:
     import optree  # on first use: it costs a third of importing numpy
 

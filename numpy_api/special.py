@@ -20,6 +20,7 @@ from ..autodiff.core import Primitive, Value, dtype_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import UnsupportedError, user_line
 from ..autodiff.handles import ARRAY0D, value_of, wrap
+from ..autodiff.loading import uninterrupted
 from ..autodiff.primitives.elementwise import (
     Elementwise,
     divide_p,
@@ -43,6 +44,7 @@ TWO_OVER_ROOT_PI = 2.0 / math.sqrt(math.pi)
 ONE_OVER_ROOT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 
+@uninterrupted
 def _special() -> Any:
     import scipy.special  # 0.1 s, which `import xnp` must not cost
 

@@ -57,8 +57,8 @@ def _lost_error() -> BaseException:
 def is_available() -> bool:
     """Whether this platform has the compiler: else Programs are interpreted."""
     try:
-        import llvmlite.binding  # noqa: F401
-        import mlir.ir  # noqa: F401 - only whether they are there
+        native.load_llvmlite()
+        lower_mlir.mlir()
     except ImportError:
         return False
     return True

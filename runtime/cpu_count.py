@@ -7,6 +7,8 @@ import os
 
 from ..autodiff.errors import warn_user
 
+_DIGITS = 18  # of a number that are read: more are as good as these
+
 
 def default_threads() -> int:
     """The first number of OMP_NUM_THREADS, else the CPUs this process may use. At least 1.
@@ -17,10 +19,10 @@ def default_threads() -> int:
     if not asked.strip():
         return available_cpus()
     first = asked.split(",")[0].strip()  # the others are for nested regions
-    if first.isdecimal() and int(first) > 0:
-        return int(first)
+    if first.isdecimal() and (number := int(first[:_DIGITS])) > 0:
+        return number
     warn_user(
-        f"OMP_NUM_THREADS={asked!r} is ignored: it should begin with a positive number",
+        f"OMP_NUM_THREADS={asked!r:.60} is ignored: it should begin with a positive number",
         RuntimeWarning,
     )
     return available_cpus()

@@ -73,10 +73,12 @@ def pass_hook(name: str) -> Callable[[str, Program], None] | None:
 
 @cache
 def _from_environment(text: str) -> int:
-    return _checked(int(text) if text.isdecimal() else text or 0, "the variable XNP_DEBUG")
+    text = text.strip()
+    is_short = text.isdecimal() and len(text) < 10
+    return _checked(int(text) if is_short else text or 0, "the variable XNP_DEBUG")
 
 
 def _checked(level: object, what: str) -> int:
     if not isinstance(level, int) or not 0 <= level <= HIGHEST:
-        raise ValueError(f"{what} is {level!r}, wanted an int from 0 (silent) to {HIGHEST}")
+        raise ValueError(f"{what} is {level!r:.60}, wanted an int from 0 (silent) to {HIGHEST}")
     return int(level)

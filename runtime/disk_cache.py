@@ -147,13 +147,13 @@ def _files_of(folder: str, limit: int) -> CacheFiles:
 
 
 def _folder() -> str | None:
-    """The folder's path, absolute. Raises Trouble where the user has no home to put it in."""
+    """The folder's path, absolute. Raises Trouble where what it is to be put in is not there."""
     if not hasattr(os, "geteuid"):
         return None  # owners and modes are POSIX's; nothing is compiled elsewhere
     chosen = os.environ.get("XNP_CACHE_DIR")
     if chosen is not None:
         off = chosen.strip().lower() in ("", "off")
-        return None if off else os.path.abspath(os.path.expanduser(chosen))
+        return None if off else _absolute(os.path.expanduser(chosen))
     shared = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(shared):  # the standard says to ignore another
         return os.path.join(shared, "xnp")
@@ -161,6 +161,14 @@ def _folder() -> str | None:
     if not os.path.isdir(home):
         raise Trouble("home", f"the home directory {home!r} does not exist")
     return os.path.join(home, ".cache", "xnp")
+
+
+def _absolute(folder: str) -> str:
+    try:
+        return os.path.abspath(folder)
+    except FileNotFoundError:
+        text = f"XNP_CACHE_DIR is {folder!r}, and the working directory was deleted"
+        raise Trouble("working directory", text) from None
 
 
 def _limit() -> int:

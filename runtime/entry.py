@@ -17,18 +17,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..autodiff.locks import exit_safe_lock
 from . import disk_cache, entry_code, entry_language, entry_python, entry_results
 from . import entry_layout as at
 from .cache_environment import environment_key
 from .entry_api import ADDRESSES, EXTERNALS, symbols
 from .entry_encode import Encoded
 from .entry_signature import Signature
-from .locks import fork_safe_lock
 from .native import Library, host, load, load_object
 
 MOST_SIGNATURES = 64
 
-_lock = fork_safe_lock()  # of the tables
+_lock = exit_safe_lock()  # of the tables
 
 _VECTORCALL_FLAG = 1 << 11
 _BASETYPE_FLAG = 1 << 10

@@ -413,7 +413,12 @@ class _Equal:
         return self.hash
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is _Equal and (self.x is other.x or bool(self.x == other.x))
+        if type(other) is not _Equal:
+            return False
+        try:
+            return self.x is other.x or bool(self.x == other.x)
+        except Exception:  # noqa: BLE001 - a user's: identity counts
+            return False
 
 
 def _name_key(key: Any) -> Hashable:

@@ -89,12 +89,19 @@ def jit(
     return Jit(fun, static_argnames, dynamic_argnames)
 
 
+_IN_PIECES = (
+    inspect.isgeneratorfunction,
+    inspect.iscoroutinefunction,
+    inspect.isasyncgenfunction,
+)
+
+
 class Jit(NativeEntry):
     """A jitted function. See `jit`. Calls reach Python only if no compiled signature fits."""
 
     def __init__(self, fun: Callable[..., Any], static: Names, dynamic: Names) -> None:
         boundary.check_callable("jit", fun)
-        if inspect.isgeneratorfunction(fun) or inspect.iscoroutinefunction(fun):
+        if any(runs(fun) for runs in _IN_PIECES):
             raise TypeError(
                 f"jit: {function_name(fun)} is a generator or coroutine, which runs in pieces; jit "
                 "the functions of arrays that it calls."

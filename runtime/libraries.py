@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autodiff.loading import uninterrupted
 from ..codegen.mlir.libraries import INT_BYTES, PREFIX
 
 # How builds of OpenBLAS and others name the routine `x`, and the bytes of their integers.
@@ -88,18 +89,26 @@ class _Capsules:
 
     def __call__(self, routine: str) -> int:
         try:
-            import scipy.linalg.cython_blas as blas
-            import scipy.linalg.cython_lapack as lapack
+            modules = _scipy()
         except ImportError:
             message = f"the routine {routine} of BLAS or LAPACK: install SciPy, which has it"
             raise MissingLibraryError(message) from None
-        for module in (blas, lapack):
+        for module in modules:
             if routine in module.__pyx_capi__:
-                return _pointer(module.__pyx_capi__[routine])
+                return capsule_pointer(module.__pyx_capi__[routine])
         raise MissingLibraryError(f"SciPy's BLAS and LAPACK have no {routine}")
 
 
-def _pointer(capsule: Any) -> int:
+@uninterrupted
+def _scipy() -> tuple[Any, Any]:
+    import scipy.linalg.cython_blas as blas
+    import scipy.linalg.cython_lapack as lapack
+
+    return blas, lapack
+
+
+def capsule_pointer(capsule: Any) -> int:
+    """What a capsule of Python's C API holds."""
     api = ctypes.pythonapi
     get_name, get_pointer = api.PyCapsule_GetName, api.PyCapsule_GetPointer
     get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from .locks import fork_safe_lock
+from ..autodiff.loading import uninterrupted
+from ..autodiff.locks import exit_safe_lock
+from .libraries import capsule_pointer
 
 # convert-to-llvm takes the func, arith, math, cf, vector, index and ub dialects in one walk, about
 # a quarter faster than a pass for each.
@@ -13,7 +16,30 @@ _QUICK = "builtin.module(convert-scf-to-cf,convert-to-llvm,reconcile-unrealized-
 # What it leaves (vector.step, vectors of several dimensions) has a pass of its own.
 _THOROUGH = "builtin.module(convert-vector-to-llvm,convert-to-llvm,reconcile-unrealized-casts)"
 
-_lock = fork_safe_lock()
+_lock = exit_safe_lock()
+
+_free = ctypes.CDLL(None).free
+_free.argtypes, _free.restype = [ctypes.c_void_p], None
+
+
+class Mlir(NamedTuple):
+    """The parts of the package mlir that are used here."""
+
+    ir: Any
+    passmanager: Any
+    to_llvm_ir: Any  # from the address of an operation to that of a text, which is to be freed
+
+
+@uninterrupted
+def mlir() -> Mlir:
+    """Loads the package, in 0.1 s; ImportError where it is not installed."""
+    from mlir import ir, passmanager
+    from mlir._mlir_libs import _mlir
+
+    # The package's own function for this never frees the text.
+    to_llvm_ir = ctypes.CDLL(_mlir.__file__).mlirTranslateModuleToLLVMIRToString
+    to_llvm_ir.argtypes, to_llvm_ir.restype = [ctypes.c_void_p], ctypes.c_void_p
+    return Mlir(ir, passmanager, to_llvm_ir)
 
 
 class LoweringError(RuntimeError):
@@ -38,40 +64,32 @@ def to_llvm_ir(mlir_text: str, verify: bool = False) -> str:
     ...     }''')
     True
     """
-    from mlir import ir
-    from mlir.dialects import llvm
-
+    ir = mlir().ir
     with _lock, _context():
         try:
             module = ir.Module.parse(mlir_text)
             _run(_QUICK, module, verify)
             if _leftover(module):
                 _run(_THOROUGH, module, verify)
-        except ir.MLIRError as error:  # pyright: ignore[reportAttributeAccessIssue]
+        except ir.MLIRError as error:
             raise LoweringError(_explain(error, mlir_text)) from None
         # The translation ends the process where an operation is not LLVM's.
         if left := _leftover(module):
             raise LoweringError(f"no lowering for {left.name}:\n    {left}\nin\n{module}")
-        return llvm.translate_module_to_llvmir(  # pyright: ignore[reportAttributeAccessIssue]
-            module.operation
-        )
+        return _translated(module.operation)
 
 
 @cache
 def _context() -> Any:
     """The one context, without MLIR's thread pool: modules are small and processes fork."""
-    from mlir import ir
-
-    context = ir.Context()
+    context = mlir().ir.Context()
     context.enable_multithreading(False)
     return context
 
 
 @cache
 def _passes(pipeline: str) -> Any:
-    from mlir import passmanager
-
-    return passmanager.PassManager.parse(pipeline)
+    return mlir().passmanager.PassManager.parse(pipeline)
 
 
 def _run(pipeline: str, module: Any, verify: bool) -> None:
@@ -82,9 +100,7 @@ def _run(pipeline: str, module: Any, verify: bool) -> None:
 
 def _leftover(module: Any) -> Any:
     """The first operation that is not of the llvm dialect, or None."""
-    from mlir import ir
-
-    found = []
+    ir, found = mlir().ir, []
 
     def visit(operation: Any) -> Any:
         if operation.name.startswith("llvm.") or operation.name == "builtin.module":
@@ -99,6 +115,14 @@ def _leftover(module: Any) -> Any:
             raise KeyboardInterrupt from None
         raise
     return found[0] if found else None
+
+
+def _translated(operation: Any) -> str:
+    text = mlir().to_llvm_ir(capsule_pointer(operation._CAPIPtr))
+    try:
+        return ctypes.string_at(text).decode()
+    finally:
+        _free(text)
 
 
 def _explain(error: Any, text: str) -> str:

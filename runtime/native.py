@@ -1,6 +1,6 @@
 """Machine code in this process: LLVM IR is optimised, compiled and linked; objects are loaded.
 
-Every library is compiled to an object first, and the object is linked into one process-wide JIT.
+Every library is compiled to an object first, and the object is linked by a JIT that many share.
 So code that was just compiled and code that was kept on disk take the same way, and the symbols
 a library refers to are its own: two libraries may give one name to different addresses.
 """
@@ -8,17 +8,19 @@ a library refers to are its own: two libraries may give one name to different ad
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Mapping
 from functools import cache
 from itertools import count
 from typing import Any, NamedTuple
 
-from .locks import fork_safe_lock
+from ..autodiff.loading import uninterrupted
+from ..autodiff.locks import exit_safe_lock
 
 _NO_SYMBOLS: Mapping[str, int] = {}
 
-# LLVM is used by one thread at a time; nobody may fork while another thread is inside of it.
-_lock = fork_safe_lock()
+# LLVM is used by one thread at a time; nobody may fork or exit while another one is inside of it.
+_lock = exit_safe_lock()
 _library_numbers = count()
 
 _free, _malloc = ctypes.CDLL(None).free, ctypes.CDLL(None).malloc
@@ -30,6 +32,16 @@ _malloc.argtypes, _malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
 # results. Pages fresh from the kernel cost as much as simple arithmetic on all their numbers.
 _KEPT_BLOCK = (1 << 25) - (1 << 13)
 
+_SHARING = 64  # libraries that are linked by one JIT
+
+
+@uninterrupted
+def load_llvmlite() -> Any:
+    """The package; ImportError where it is not installed."""
+    import llvmlite.binding
+
+    return llvmlite
+
 
 class Library:
     """Code in memory, as long as this object lives: keep it with the addresses."""
@@ -37,18 +49,24 @@ class Library:
     def __init__(self, object_code: bytes, symbols: Mapping[str, int]) -> None:
         self._object_code = object_code
         self._name = f"xnp.{next(_library_numbers)}"
+        self._linker: Any = None
         self._handles: list[Any] = []
         self._blocks: list[Any] = []
         with _lock:
-            self._handles.append(_link(object_code, symbols, self._name))
+            self._linker = _machine().linker()
+            self._handles.append(_link(object_code, symbols, self._linker, self._name))
 
-    def __del__(self, lock: Any = _lock, free: Any = _free) -> None:
+    def __del__(self, lock: Any = _lock, free: Any = _free, ends: Any = sys.is_finalizing) -> None:
+        # They are arguments because the interpreter's teardown clears the module before us. Then
+        # threads may still run the code, and one that was stopped may hold the lock.
+        if ends():
+            return
         # Under the lock, so that no other thread forks meanwhile and leaves LLVM's own lock taken.
-        # They are arguments because the interpreter's teardown clears the module before us.
         with lock:
             for block in self._blocks:
                 free(block)
             self._handles.clear()
+            self._linker = None
 
     def own_block(self, name: str) -> None:
         """Has the memory that the global ``name`` points to freed with the code, which must have
@@ -64,7 +82,7 @@ class Library:
         """
         with _lock:
             try:
-                handle = _machine().jit.lookup(self._name, name)
+                handle = self._linker.lookup(self._name, name)
             except RuntimeError as error:
                 if f"[ {name} ]" in str(error):
                     raise KeyError(f"no symbol {name!r} in this library") from None
@@ -153,9 +171,8 @@ class Host(NamedTuple):
 @cache
 def host() -> Host:
     """This machine, as the compiler sees it."""
-    import llvmlite
-    import llvmlite.binding as llvm
-
+    llvmlite = load_llvmlite()
+    llvm = llvmlite.binding
     version = ".".join(map(str, llvm.llvm_version_info))
     with _lock:
         return Host(
@@ -167,20 +184,30 @@ def host() -> Host:
 
 
 class _Machine:
-    """The process's JIT and the target machines that emit code for it."""
+    """What links libraries, and the target machines that emit code for it."""
 
     def __init__(self) -> None:
-        import llvmlite.binding as llvm
-
+        llvm = load_llvmlite().binding
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         self._target = llvm.Target.from_triple(host().triple)
         self._target_machines: dict[int, Any] = {}
-        # The JIT takes ownership of the target machine it is given.
-        self.jit = llvm.create_lljit_compiler(self._new_target_machine(2), use_jit_link=True)
-        # It must outlive every library, also those that the interpreter's teardown drops last.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.jit))
+        self._linker: Any = None
+        self._linked = 0
         self.layout = str(self.target_machine(2).target_data)
+
+    def linker(self) -> Any:
+        """The JIT for one more library, which has to keep it.
+
+        It takes 1 ms to make, so many libraries share one. It keeps 9 KB of each that is dropped,
+        so it is dropped with the last of them.
+        """
+        if self._linked % _SHARING == 0:
+            # It takes ownership of the target machine it is given.
+            target = self._new_target_machine(2)
+            self._linker = load_llvmlite().binding.create_lljit_compiler(target, use_jit_link=True)
+        self._linked += 1
+        return self._linker
 
     def target_machine(self, level: int) -> Any:
         if level not in self._target_machines:
@@ -203,8 +230,7 @@ def _machine() -> _Machine:
 
 def _parse(llvm_ir: str) -> tuple[Any, Any]:
     """The module and its context, which must live as long: types and constants die with it."""
-    import llvmlite.binding as llvm
-
+    llvm = load_llvmlite().binding
     context = llvm.create_context()
     module = llvm.parse_assembly(llvm_ir, context)
     module.triple = host().triple
@@ -214,8 +240,7 @@ def _parse(llvm_ir: str) -> tuple[Any, Any]:
 
 def _optimized(llvm_ir: str, level: int) -> tuple[Any, Any, Any]:
     """Module, context and the target machine that is to emit it."""
-    import llvmlite.binding as llvm
-
+    llvm = load_llvmlite().binding
     module, context = _parse(llvm_ir)
     target = _machine().target_machine(min(level, 1))
     tuning = llvm.create_pipeline_tuning_options(max(level, 2))
@@ -227,8 +252,7 @@ def _optimized(llvm_ir: str, level: int) -> tuple[Any, Any, Any]:
 
 
 def _few_passes(level: int) -> Any:
-    import llvmlite.binding as llvm
-
+    llvm = load_llvmlite().binding
     passes = llvm.create_new_module_pass_manager()
     passes.add_always_inliner_pass()
     passes.add_sroa_pass()
@@ -237,10 +261,9 @@ def _few_passes(level: int) -> Any:
     return passes
 
 
-def _link(object_code: bytes, symbols: Mapping[str, int], name: str) -> Any:
-    import llvmlite.binding as llvm
-
+def _link(object_code: bytes, symbols: Mapping[str, int], linker: Any, name: str) -> Any:
+    llvm = load_llvmlite().binding
     builder = llvm.JITLibraryBuilder().add_object_img(object_code).add_current_process()
     for symbol, address in symbols.items():
         builder.import_symbol(symbol, address)
-    return builder.link(_machine().jit, name)
+    return builder.link(linker, name)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..autodiff.locks import exit_safe_lock
 from . import disk_cache
 from .cache_environment import environment_key
-from .locks import fork_safe_lock
 from .lower_mlir import to_llvm_ir
 from .native import Library, host, load, load_object
 
-_lock = fork_safe_lock()
+_lock = exit_safe_lock()
 _addresses: dict[str, int] = {}
 _libraries: dict[bytes, Library] = {}  # by object code; the addresses lie in them
 

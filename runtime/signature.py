@@ -15,6 +15,8 @@ import numpy as np
 from ..autodiff import foreign, trees
 from ..autodiff.boundary import describe_any
 from ..autodiff.core import PYTHON_DTYPES, Aval, dtype_of, is_weak, shape_of
+from ..autodiff.errors import user_line
+from ..autodiff.foreign import dtype_advice
 from ..autodiff.handles import ARRAY0D, RESULT, WEAK, TracedArray, axes_in_memory
 
 STATIC, TREE, DYNAMIC = 0, 1, 2  # how an argument is taken: whole by value, or leaf by leaf
@@ -152,6 +154,11 @@ class Call:
                 self._scan(arg, mode == DYNAMIC, tokens)
         except _UnhashableError as error:
             raise TypeError(_unhashable_text(place, error.args[0], mode)) from None
+        except _UnfitError as error:
+            kind, text = error.args
+            raise kind(f"jit: {_called(place)} holds {text}") from None
+        except RecursionError:
+            raise _too_deep(place, arg) from None
 
     def _scan(self, x: Any, dynamic: bool, tokens: list[Any]) -> None:
         """Tokens and leaves of a tree, in the order in which `Spec` has them."""
@@ -195,7 +202,10 @@ class Call:
             mode = self.modes(place)
             if mode == STATIC:
                 return arg
-            return spec_of(arg, lambda x: leaf_type(x, mode == DYNAMIC) is not None).fill(new)
+            try:
+                return spec_of(arg, lambda x: leaf_type(x, mode == DYNAMIC) is not None).fill(new)
+            except RecursionError:
+                raise _too_deep(place, arg) from None
 
         args = tuple(argument(arg, i) for i, arg in enumerate(self.args))
         return args, {name: argument(arg, name) for name, arg in self.kwargs.items()}
@@ -203,6 +213,21 @@ class Call:
 
 class _UnhashableError(Exception):
     pass
+
+
+class _UnfitError(Exception):
+    """What an argument holds and must not: the class of the error, and the end of its text."""
+
+
+def _called(place: int | str) -> str:
+    return f"argument {place!r}" if isinstance(place, str) else f"argument {place}"
+
+
+def _too_deep(place: int | str, arg: Any) -> RecursionError:
+    return RecursionError(
+        f"jit: {_called(place)} is a {type(arg).__name__} that is nested in itself, or too deeply. "
+        "Pass its arrays in a tree of fewer levels."
+    )
 
 
 def _check_hashable(x: Any) -> None:
@@ -213,7 +238,7 @@ def _check_hashable(x: Any) -> None:
 
 
 def _unhashable_text(place: int | str, x: Any, mode: int) -> str:
-    name = f"argument {place!r}" if isinstance(place, str) else f"argument {place}"
+    name = _called(place)
     if mode == STATIC:
         return (
             f"jit: {name} is static, and is {describe_any(x)}, which cannot be hashed. Pass a "
@@ -222,6 +247,8 @@ def _unhashable_text(place: int | str, x: Any, mode: int) -> str:
         )
     if isinstance(x, (memoryview, bytearray, array)):
         return f"jit: {name} holds {describe_any(x)}. Pass an array of it: np.asarray(x)."
+    if isinstance(x, set):
+        return f"jit: {name} holds {describe_any(x)}. Pass a frozenset in its place."
     return (
         f"jit: {name} holds {describe_any(x)}, which is neither an array, a number nor hashable. "
         "Pass its arrays as a tuple or dict, make its class a tree "
@@ -233,18 +260,30 @@ def leaf_type(x: Any, dynamic: bool = False) -> Type | None:
     """The type of what is traced; None for what is static, or a tree."""
     kind = type(x)
     if kind is np.ndarray:
-        if x.dtype.kind not in "fciub":
-            foreign.raise_dtype(x.dtype)
+        _check_dtype(x)
         return array_type(x)
     if kind is float or kind is complex or (dynamic and (kind is int or kind is bool)):
+        if kind is int and not -(2**63) <= x < 2**63:
+            raise _UnfitError(
+                OverflowError,
+                f"an int of {x.bit_length()} bits, and ints that are traced are int64. Leave it "
+                "out of dynamic_argnames: static ones have any size.",
+            )
         return _WEAK_TYPES[kind]
     if kind is TracedArray:
         return handle_type(x)
     if isinstance(x, np.generic) and (dynamic or isinstance(x, np.inexact)):
-        if x.dtype.kind not in "fciub":
-            foreign.raise_dtype(x.dtype)
+        _check_dtype(x)
         return Type(RESULT, x.dtype, ())
-    return array_type(foreign.checked(x)) if isinstance(x, np.ndarray) else None
+    if not isinstance(x, np.ndarray):
+        return None
+    _check_dtype(x)
+    return array_type(foreign.checked(x))
+
+
+def _check_dtype(x: np.ndarray[Any, Any] | np.generic) -> None:
+    if x.dtype.kind not in "fciub":
+        raise _UnfitError(TypeError, f"{describe_any(x)}{user_line()}; {dtype_advice(x.dtype)}.")
 
 
 def is_tree(x: Any) -> bool:

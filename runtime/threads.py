@@ -7,14 +7,16 @@ The pool itself is `runtime.thread_pool_ir`. It is compiled when the first funct
 from __future__ import annotations
 
 import ctypes
-import operator
 import os
 import platform
 import sys
 import threading
+import weakref
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, SupportsIndex, overload
 
+from ..autodiff.boundary import integer
 from . import disk_cache, native
 from .cpu_count import default_threads
 from .thread_pool_ir import MAX_THREADS, thread_pool_ir
@@ -27,14 +29,13 @@ SPIN_MICROSECONDS = 100.0
 
 
 class ThreadsChange:
-    """What ``threads(n)`` returns: as a context manager it sets back what was before."""
+    """What ``threads(n)`` returns: as a context manager it ends with its block."""
 
-    def __init__(self, before: int | None, now: int) -> None:
-        self._before = before
-        self._now = now
+    def __init__(self, number: int) -> None:
+        self.number = number
 
     def __enter__(self) -> None:
-        return None
+        _pool.begin(self)
 
     def __exit__(
         self,
@@ -42,10 +43,34 @@ class ThreadsChange:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        _pool.set_threads(self._before)
+        _pool.end(self)
 
     def __repr__(self) -> str:
-        return f"threads({self._now})"
+        return f"threads({self.number})"
+
+
+class Setting:
+    """A number of threads: the process's, where ``change`` is None, or that of a ``with`` block."""
+
+    def __init__(self, number: int | None, change: ThreadsChange | None = None) -> None:
+        self.change = change
+        # What was asked for meanwhile, the newest last. Those before it count again if its change
+        # turns out to begin a block of its own.
+        self._asked: list[tuple[int | None, Callable[[], ThreadsChange | None]]] = []
+        self.ask(number, lambda: None)
+
+    @property
+    def number(self) -> int | None:
+        return self._asked[-1][0]
+
+    def ask(self, number: int | None, change: Callable[[], ThreadsChange | None]) -> None:
+        """``change`` gives None where nobody has what could begin a block."""
+        lasting = [i for i, (_, change) in enumerate(self._asked) if change() is None]
+        del self._asked[: max(lasting, default=0)]
+        self._asked.append((number, change))
+
+    def take_back(self, change: ThreadsChange) -> None:
+        self._asked = [asked for asked in self._asked if asked[1]() is not change]
 
 
 @overload
@@ -58,7 +83,8 @@ def threads(n: SupportsIndex | None = None) -> int | ThreadsChange:
     ``threads()`` answers, ``threads(4)`` sets it for the whole process, and
     ``with threads(4): ...`` sets it back at the end. Small arrays are worked on by one thread
     whatever is set, and so is a function that is called while another one has the threads. The
-    number of threads changes no result.
+    number of threads changes no result. Of blocks that several Python threads are in, the newest
+    one's number holds.
 
     At first it is the first number of the environment variable OMP_NUM_THREADS, else the number of
     CPUs the process may use (its affinity and its control group's quota).
@@ -84,11 +110,11 @@ def threads(n: SupportsIndex | None = None) -> int | ThreadsChange:
     _pool.tell_threadpoolctl()
     if n is None:
         return _pool.threads()
-    number = operator.index(n)
+    number = integer("threads", "n", n)
     if not 1 <= number <= MAX_THREADS:
         raise ValueError(f"threads() takes a number from 1 to {MAX_THREADS}, not {number}")
-    change = ThreadsChange(_pool.asked, number)
-    _pool.set_threads(number)
+    change = ThreadsChange(number)
+    _pool.ask(number, weakref.ref(change))
     return change
 
 
@@ -120,7 +146,7 @@ class _Pool:
     """The process's one pool, and its settings from before it is there."""
 
     def __init__(self) -> None:
-        self.asked: int | None = None  # None: the default
+        self._settings = [Setting(None)]  # the process's, and those of blocks; None: the default
         self._default: int | None = None
         self._spin = SPIN_MICROSECONDS
         self._lock = threading.RLock()
@@ -128,16 +154,38 @@ class _Pool:
         self._told = False
 
     def threads(self) -> int:
-        if self.asked is not None:
-            return self.asked
+        asked = self._settings[-1].number
+        if asked is not None:
+            return asked
         if self._default is None:
             self._default = min(default_threads(), MAX_THREADS)
         return self._default
 
-    def set_threads(self, number: int | None) -> None:
+    def ask(self, number: int, change: Callable[[], ThreadsChange | None]) -> None:
+        """Set the newest block's number, or the process's; see `Setting.ask`."""
         with self._lock:
-            self.asked = number
+            self._settings[-1].ask(number, change)
             self._configure()
+
+    def begin(self, change: ThreadsChange) -> None:
+        with self._lock:
+            self._take_back(change)
+            self._settings.append(Setting(change.number, change))
+            self._configure()
+
+    def end(self, change: ThreadsChange) -> None:
+        """End the block that the change began last, or take back what was only asked for."""
+        with self._lock:
+            mine = [i for i, block in enumerate(self._settings) if block.change is change]
+            if mine:
+                del self._settings[mine[-1]]
+            else:
+                self._take_back(change)
+            self._configure()
+
+    def _take_back(self, change: ThreadsChange) -> None:
+        for setting in self._settings:
+            setting.take_back(change)
 
     def set_spin(self, microseconds: float) -> None:
         with self._lock:
@@ -213,7 +261,7 @@ def _controller(base: Any) -> type:
             return _pool.threads()
 
         def set_num_threads(self, num_threads: int) -> None:
-            _pool.set_threads(max(1, min(int(num_threads), MAX_THREADS)))
+            _pool.ask(max(1, min(int(num_threads), MAX_THREADS)), lambda: None)
 
         def get_version(self) -> None:
             return None

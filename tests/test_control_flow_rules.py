@@ -373,7 +373,102 @@ def test_error_texts(f, text):
     assert without_line(error.value) == text
 
 
+def falling(i):
+    return numpy.ones(3 - int(i))
+
+
+TYPE_ERRORS = {
+    "body_fun": (
+        lambda: np.fori_loop(0, 3, 5, X),
+        "fori_loop: body_fun is int 5, wanted a function, such as lambda i, val: val + i.",
+    ),
+    "cond_fun": (
+        lambda: np.while_loop(3, 4, X),
+        "while_loop: cond_fun is int 3, wanted a function, such as lambda val: val < 10.",
+    ),
+    "true_fun": (
+        lambda: np.cond(True, 1, 2, X),
+        "cond: true_fun is int 1, wanted a function, such as lambda x: 2 * x.",
+    ),
+    "false_fun": (
+        lambda: np.cond(True, lambda: 1, None),
+        "cond: false_fun is NoneType None, wanted a function, such as lambda: 1.",
+    ),
+    "branches": (
+        lambda: np.switch(0, [falling, 2], X, X),
+        "switch: branches[1] is int 2, wanted a function, such as lambda x0, x1: 2 * x0.",
+    ),
+    "one branch": (
+        lambda: np.switch(0, np.sin, X),
+        "switch: branches is ufunc <ufunc 'sin'>, wanted a list of functions; write [f, g].",
+    ),
+    "f": (
+        lambda: np.scan(3, X, X),
+        "scan: f is int 3, wanted a function, such as lambda carry, x: (carry + x, carry).",
+    ),
+    "f of map": (
+        lambda: np.map(3, X),
+        "map: f is int 3, wanted a function, such as lambda x: x * 2.",
+    ),
+    "pred": (
+        lambda: np.cond(None, np.sin, np.cos, X),
+        "cond: pred is NoneType None; wanted one truth value: True, False, or what a comparison "
+        "gives.",
+    ),
+    "pred of text": (
+        lambda: np.cond(numpy.array("a"), np.sin, np.cos, X),
+        "cond: pred is ndarray <U1[]; wanted one truth value: True, False, or what a comparison "
+        "gives.",
+    ),
+    "condition": (
+        lambda: np.while_loop(lambda v: "", np.sin, X),
+        "while_loop: what cond_fun returned is str ''; wanted one truth value: True, False, or "
+        "what a comparison gives.",
+    ),
+    "length": (
+        lambda: np.scan(lambda c, _: (c, c), 0.0, length=2.5),
+        "scan: length is float 2.5, wanted an int; write int(length)",
+    ),
+    "batch_size": (
+        lambda: np.map(np.sin, X, batch_size=[1]),
+        "map: batch_size is list [1], wanted an int",
+    ),
+    "reverse": (
+        lambda: np.scan(lambda c, v: (c, v), 0.0, X, reverse="a"),
+        "scan: reverse is str 'a', wanted a bool",
+    ),
+    "shapes of y": (
+        lambda: np.scan(lambda c, i: (c, {"a": falling(i)}), 0.0, numpy.arange(3)),
+        "scan: y['a'] is f64[3] in one iteration and f64[2] in another. They are stacked: return "
+        "arrays of one shape, or collect them in a Python loop.",
+    ),
+    "shapes of traced y": (
+        lambda: np.grad(lambda x: np.map(lambda i: x * falling(i), numpy.arange(3)).sum())(1.0),
+        "map: y is f64[3] in one iteration and f64[2] in another. They are stacked: return arrays "
+        "of one shape, or collect them in a Python loop.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("f", "text"), TYPE_ERRORS.values(), ids=TYPE_ERRORS)
+def test_type_errors(f, text):
+    with pytest.raises(TypeError) as error:
+        f()
+    assert without_line(error.value) == text
+
+
+def test_reverse_that_is_traced():
+    sums = lambda x, reverse: np.scan(lambda c, v: (c + v, c + v), 0.0, x, reverse=reverse)[1]
+    with pytest.warns(RuntimeWarning, match="runs <lambda> uncompiled: a truth value"):
+        found = np.jit(sums, dynamic_argnames="reverse")(X, True)
+    assert found.tolist() == sums(X, True).tolist() == sums(X, numpy.True_).tolist()
+
+
 VALUE_ERRORS = {
+    "no xs": (
+        lambda: np.map(np.sin, ()),
+        "map: xs is tuple (), wanted an array or a tree of arrays",
+    ),
     "lengths": (
         lambda: np.scan(lambda c, v: (c, v), 0, (X, X[1:])),
         "scan: xs[1] is f64[2], but xs[0] says 3 iterations",

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from xnp.runtime import cache_environment, disk_cache
 from xnp.runtime.cache_files import CacheFiles, Trouble
+from xnp.runtime.compile import is_available
 from xnp.runtime.disk_cache import environment_key, parse_size
 
 NOBODY = 65534
@@ -138,6 +139,37 @@ def test_a_home_that_does_not_exist_is_not_made(folder, monkeypatch, tmp_path):
     assert disk_cache.get("key") is None  # and no second warning
     assert disk_cache.info().path is None
     assert not (tmp_path / "nowhere").exists()
+
+
+IN_A_DELETED_DIRECTORY = """
+import os, sys, warnings
+import numpy, xnp
+from xnp.runtime.compile import Compiled
+
+os.mkdir(sys.argv[1])
+os.chdir(sys.argv[1])
+os.rmdir(sys.argv[1])
+os.environ["XNP_CACHE_DIR"] = "kept"
+with warnings.catch_warnings(record=True) as found:
+    warnings.simplefilter("always")
+    f = xnp.jit(lambda x: numpy.sin(x).sum())
+    assert f(numpy.zeros(3)) == 0.0
+    assert f(numpy.zeros((3, 3))) == 0.0
+    assert xnp.cache.info().path is None
+    xnp.cache.clear()
+assert all(type(e.executable) is Compiled for entries in f._entries.values() for e in entries)
+print(*[one.message for one in found])
+"""
+
+
+@pytest.mark.skipif(not is_available(), reason="there is no compiler here")
+def test_a_relative_folder_in_a_directory_that_was_deleted(folder, tmp_path):
+    """One warning; nothing is kept, and everything is compiled."""
+    printed = run_python(IN_A_DELETED_DIRECTORY, tmp_path / "gone")
+    assert printed.startswith(
+        "compile cache: XNP_CACHE_DIR is 'kept', and the working directory was deleted. Nothing is"
+    )
+    assert printed.count("compile cache") == 1
 
 
 def test_nobody_else_may_read_or_write(folder):

@@ -278,9 +278,12 @@ def test_the_variable(monkeypatch):
     assert debug_level() == 3
     with debug(1):
         assert debug_level() == 1
-    for wrong in ("loud", "5", "-1"):
+    for text, level in [(" 2 ", 2), ("", 0), (" ", 0)]:
+        monkeypatch.setenv("XNP_DEBUG", text)
+        assert debug_level() == level
+    for wrong in ("loud", "5", "-1", "9" * 5000):
         monkeypatch.setenv("XNP_DEBUG", wrong)
-        with pytest.raises(ValueError, match=r"XNP_DEBUG is .*, wanted an int from 0"):
+        with pytest.raises(ValueError, match=r"XNP_DEBUG is .{1,60}, wanted an int from 0"):
             debug_level()
 
 

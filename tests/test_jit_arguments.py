@@ -2,6 +2,7 @@
 
 import collections
 import enum
+import sys
 import warnings
 
 import numpy
@@ -177,17 +178,73 @@ def test_what_cannot_be_hashed():
     for buffer in (bytearray(b"ab"), memoryview(bytearray(b"ab"))):
         with pytest.raises(TypeError, match=r"argument 0 holds .* of it: np.asarray\(x\)"):
             np.jit(lambda x: x)(buffer)
-    with pytest.raises(TypeError, match=r"argument 0 holds set \{1\}.*nor hashable"):
+    with pytest.raises(TypeError, match=r"argument 0 holds set \{1\}. Pass a frozenset in its"):
         np.jit(lambda x: 1.0)([1.0, {1}])
 
 
 def test_arrays_that_are_no_numbers():
     f = np.jit(lambda x: x)
     for x in (numpy.array(["a"]), numpy.array([None]), numpy.zeros(2, "M8[s]")):
-        with pytest.raises(TypeError, match="cannot be combined with traced arrays"):
-            f(x)
+        with pytest.raises(TypeError, match=r"^jit: argument 'x' holds ndarray .*\[\d\].*; "):
+            f(x=x)
+    with pytest.raises(TypeError, match=r"^jit: argument 0 holds ndarray .*separate arrays: x\["):
+        f([numpy.zeros(2, "f8,f4")])
     with pytest.raises(np.UnsupportedError, match="MaskedArray"):
         f(numpy.ma.array([1.0]))
+
+
+async def numbers():
+    yield 1.0
+
+
+def test_functions_that_run_in_pieces():
+    with pytest.raises(TypeError, match="jit: numbers is a generator or coroutine"):
+        np.jit(numbers)
+
+
+def test_traced_integers_have_64_bits():
+    plain = lambda x, n: x * n
+    f = np.jit(plain, dynamic_argnames="n")
+    for n in (2**63 - 1, -(2**63), 5):
+        assert f(1.0, n) == plain(1.0, n)
+    for n in (2**63, -(2**63) - 1, 10**10000):
+        with pytest.raises(
+            OverflowError, match=r"^jit: argument 1 holds an int of .* bits, .*Leav"
+        ):
+            f(1.0, n)
+    assert np.jit(plain)(1.0, 2**70) == 2.0**70
+
+
+def test_trees_without_end():
+    ring = [1.0]
+    ring.append(ring)
+    deep = 1.0
+    for i in range(3000):
+        deep = [deep]
+        if i in (sys.getrecursionlimit() * 6 // 10, 2999):
+            with pytest.raises(RecursionError, match=r"^jit: argument 1 is a list .* too deeply."):
+                np.jit(lambda x, tree: x)(1.0, deep)
+    with pytest.raises(RecursionError, match=r"^jit: argument 'tree' is a list that is nested in"):
+        np.jit(lambda x, tree: x)(1.0, tree=ring)
+
+
+class Ambiguous:
+    """Compares as arrays do."""
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+
+    def __hash__(self):
+        return 1
+
+    def __eq__(self, other):
+        return numpy.array(self.numbers) == numpy.array(other.numbers)
+
+
+def test_static_objects_that_do_not_tell_whether_they_are_equal():
+    f = np.jit(lambda x, mode: x * sum(mode.numbers))
+    modes = [Ambiguous([1, 2]), Ambiguous([1, 3]), Ambiguous([1, 2])]
+    assert [f(1.0, mode) for mode in (*modes, *modes)] == [3.0, 4.0, 3.0] * 2
 
 
 def test_subclasses_are_taken_as_arrays(tmp_path):

@@ -1,6 +1,7 @@
 """Compiled functions in many Python threads at once, and after a fork."""
 
 import os
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -93,3 +94,49 @@ def test_a_forked_process_calls_and_compiles():
         finally:
             os._exit(0 if fine else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+END = """
+import itertools, sys, threading, time
+import numpy
+import xnp
+
+x, reached = numpy.linspace(0.1, 0.9, 9), threading.Event()
+
+
+def watch(frame, event, _):
+    code = frame.f_code
+    if reached.is_set() or event != "call":
+        return
+    if code.co_name == {stage!r} and {file!r} in code.co_filename:
+        reached.set()
+        time.sleep(0.05)
+
+
+def work():
+    sys.setprofile(watch)
+    for k in itertools.count():
+        xnp.jit(lambda x: xnp.sum(xnp.sin(x) * k))(x)
+
+
+kept = xnp.jit(xnp.cos)
+kept(x)
+threading.Thread(target=work, daemon=True).start()
+assert reached.wait(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "stage"), [("lower_mlir", "visit"), ("native", "_optimized"), ("native", "_link")]
+)
+def test_the_process_ends_while_a_daemon_thread_compiles(file, stage):
+    """It waits for a compiler that is at work, and for no lock of a thread that was stopped."""
+    done = subprocess.run(
+        [sys.executable, "-c", END.format(file=file, stage=stage)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "XNP_CACHE_DIR": "off"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -123,6 +123,29 @@ def test_a_dropped_library_leaves_the_others_alone():
     assert f(7) == 14
 
 
+class Mallinfo(ctypes.Structure):
+    """glibc's ``struct mallinfo2``; ``numbers[7]`` is the bytes in use."""
+
+    _fields_ = [("numbers", ctypes.c_size_t * 10)]
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc 2.33")
+def test_dropped_libraries_take_little_memory():
+    """LLVM keeps 2 KB of each: of what builds its passes."""
+    mallinfo = ctypes.CDLL(None).mallinfo2
+    mallinfo.restype = Mallinfo
+    body = "".join(f"%{i + 1} = arith.addf %{i}, %{i} : f64\n" for i in range(200))
+    text = f"func.func @f(%0: f64) -> f64 {{\n{body}return %200 : f64\n}}"
+    used = []
+    for _ in range(4):
+        for _ in range(64):
+            load(to_llvm_ir(text)).address("f")
+        gc.collect()
+        used.append(mallinfo().numbers[7])
+    assert len(to_llvm_ir(text)) > 5000
+    assert (used[-1] - used[0]) / (3 * 64) < 4000
+
+
 def test_many_threads_compile_at_once():
     results = {}
 

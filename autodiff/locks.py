@@ -1,7 +1,8 @@
-"""Locks that no fork leaves taken."""
+"""Locks that no fork and no end of the process leaves taken."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 
@@ -22,4 +23,15 @@ def fork_safe_lock() -> threading.RLock:
         os.register_at_fork(
             before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
         )
+    return lock
+
+
+def exit_safe_lock() -> threading.RLock:
+    """A `fork_safe_lock` that the interpreter's end waits for and keeps.
+
+    That end stops daemon threads where they next take the GIL, which compilers do not survive. So
+    it must find none inside. The main thread can still use what the lock guards.
+    """
+    lock = fork_safe_lock()
+    atexit.register(lock.acquire)
     return lock
