@@ -32,6 +32,11 @@ def lower_bound(dim: Any) -> int:
     return 0 if least == -math.inf else int(least)
 
 
+def is_ordered(a: Any, b: Any) -> bool:
+    """Whether ``a <= b`` for all sizes that there can be."""
+    return a <= b if type(a) is type(b) is int else lowest(polynomial_of(b - a)) >= 0
+
+
 def is_one(dim: Any) -> bool:
     return type(dim) is int and dim == 1
 

@@ -200,3 +200,30 @@ def test_places_that_are_computed_of_sizes(name):
                     jitted(b)
                 continue
             numpy.testing.assert_allclose(jitted(b), wanted)
+
+
+VIEWS = {
+    "rows backwards": lambda a: a[::-1],
+    "columns backwards": lambda a: a[:, ::-1],
+    "parts backwards": lambda a: a[:0:-1, 1:],
+    "parts": lambda a: a[1:, :-1],
+    "every second": lambda a: a[::2, ::-2],
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_products_of_views_of_any_size(name):
+    view = VIEWS[name]
+    functions = (
+        lambda a: view(a) @ view(a).T,
+        lambda a: view(a).T @ view(a),
+        lambda a: view(a) @ np.sum(view(a), 0),
+        lambda a: np.sum(view(a), 1) @ view(a),
+        lambda a: np.linalg.solve(view(a).T @ view(a) + 99 * np.eye(view(a).shape[1]), view(a).T),
+    )
+    for f in functions:
+        jitted = np.jit(f)
+        for shape in ((4, 7), (12, 9), (3, 3), (5, 5), (40, 50), (4, 2)):
+            x = numpy.random.default_rng(0).normal(size=shape)
+            for a in (x, numpy.asfortranarray(x), x[::-1, ::-1]):
+                numpy.testing.assert_allclose(jitted(a), f(a), rtol=1e-9, atol=1e-12)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..affine import is_one, lower_bound, product, same
+from ..affine import is_one, is_ordered, lower_bound, product, same
 from ..places import STATUS, Buffer, Place, dense_strides
 from .convert import cast
 from .loop import DType
@@ -283,9 +283,7 @@ def _is_distance(stride: Any, length: Any, item: int) -> bool:
         return True
     if type(stride) is int and type(length) is int:
         return stride % item == 0 and max(length, 1) <= stride // item < 2**31
-    return (
-        type(stride) is not int and stride % item == 0 and lower_bound(stride - length * item) >= 0
-    )
+    return type(stride) is not int and stride % item == 0 and is_ordered(length * item, stride)
 
 
 def increment(vector: Strided) -> Any | None:
@@ -295,7 +293,7 @@ def increment(vector: Strided) -> Any | None:
         return 1
     if type(stride) is int:
         return stride // item if stride > 0 and stride % item == 0 else None
-    return stride // item if lower_bound(stride) >= item else None
+    return stride // item if is_ordered(item, stride) else None
 
 
 def number(value: Any, dtype: DType) -> Any:

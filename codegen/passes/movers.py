@@ -12,8 +12,7 @@ from typing import Any
 from ...autodiff.primitives.indexing import embed_p, getitem_p, setitem_p
 from ...autodiff.primitives.manipulation import concatenate_p
 from ...autodiff.program import Equation
-from ...autodiff.size_bounds import lowest, polynomial_of
-from ..affine import product
+from ..affine import is_ordered, product
 from .atoms import same_shape
 
 Size = Any  # an int or a Dim
@@ -37,11 +36,6 @@ def at_most(a: Size, b: Size) -> bool:
 
 def less(a: Size, b: Size) -> bool:
     return at_most(a + 1, b)
-
-
-def is_ordered(a: Size, b: Size) -> bool:
-    """Whether a <= b for all sizes that there can be."""
-    return a <= b if type(a) is type(b) is int else lowest(polynomial_of(b - a)) >= 0
 
 
 def is_met(start: Size, stop: Size) -> bool:
