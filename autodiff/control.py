@@ -33,6 +33,7 @@ from .core import (
     Value,
     aval_of,
     dtype_of,
+    is_weak,
     shape_of,
     thread_state,
 )
@@ -441,6 +442,11 @@ def _stacked(ys: Tree, i: int, values: Sequence[Any]) -> Any:
             f"{aval_of(other)} in another{user_line()}. They are stacked: return arrays of one "
             "shape, or collect them in a Python loop."
         )
+    weak = [is_weak(v) for v in values]
+    if not all(weak):  # Python's numbers among arrays take the arrays' dtype
+        kinds = [dtype_of(v).type().item() if is_weak(v) else dtype_of(v) for v in values]
+        dtype = np.result_type(*kinds)
+        values = [convert(v, dtype) if is_weak(v) else v for v in values]
     if any(isinstance(v, Tracer) for v in values):
         return wrap(stack_values(values))
     return wrap(np.stack(values)) if thread_state.level else np.stack(values)

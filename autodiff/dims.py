@@ -174,7 +174,9 @@ class Dim:
         return self if self >= 0 else -self
 
     def __pow__(self, other: Any) -> Any:
-        if type(other) is not int or other < 0:
+        if type(other) is int and other < 0:
+            return _with_numbers(self, float(other), operator.pow)
+        if type(other) is not int:
             return _with_numbers(self, other, operator.pow)
         power: Any = 1
         for _ in range(other):
@@ -270,7 +272,7 @@ class Dim:
 def _polynomial_of(x: Any) -> Polynomial | None:
     if type(x) is Dim:
         return x.polynomial
-    if isinstance(x, (int, np.integer)):
+    if isinstance(x, int) or (isinstance(x, np.integer) and not is_asked_by_user(__file__)):
         return {(): int(x)} if x else {}
     return None
 
@@ -309,7 +311,11 @@ def _sum(dim: Dim, other: Any, sign: int) -> Any:
 
 
 def _with_numbers(dim: Dim, other: Any, function: Callable[..., Any], swapped: bool = False) -> Any:
-    """Arithmetic that gives no size: with the traced value of the size. Arrays do their own."""
+    """Arithmetic that gives no size: with the traced value of the size. Arrays do their own, and
+    NumPy's integers, whose dtype the result has, want the number.
+    """
+    if isinstance(other, np.integer):
+        return function(other, _fixed(dim)) if swapped else function(_fixed(dim), other)
     if not isinstance(other, (int, float, complex, Dim)):
         return NotImplemented
     number = other.traced() if type(other) is Dim else other
@@ -366,7 +372,7 @@ def _compared(
     question: Callable[..., Any],
     decide: Callable[[Dim], bool],
 ) -> Any:
-    right = _polynomial_of(other)
+    right = {(): int(other)} if isinstance(other, np.integer) else _polynomial_of(other)
     if right is None:
         return question(_fixed(dim), other) if isinstance(other, float) else NotImplemented
     difference = size_of(algebra.add(dim.polynomial, right, -1))

@@ -127,7 +127,11 @@ def isrealobj(x: Any) -> bool:
 @implements(np.round, np.around)
 def round(a: Any, decimals: Any = 0, out: Any = None) -> Any:
     decimals = unwrap_known(decimals, "np.round: decimals")
-    return write_out("np.round", out, wrap(round_p(value_of(a), decimals=decimals)))
+    x = value_of(a)
+    if dtype_of(x).kind == "b":
+        np.round(np.True_, decimals)  # NumPy refuses all but 0
+        x = convert(x, np.dtype(np.float16))
+    return write_out("np.round", out, wrap(round_p(x, decimals=decimals)))
 
 
 @implements(np.fix)
@@ -319,7 +323,10 @@ def _infinite_with_sign(name: str, x: Any, negative: bool) -> Value:
 
 @implements(np.sinc)
 def sinc(x: Any) -> Any:
-    return wrap(sinc_derivative(0)(value_of(x)))
+    x = value_of(x)
+    if dtype_of(x).kind in "iub":  # NumPy multiplies by pi first
+        x = convert(x, np.dtype(float))
+    return wrap(sinc_derivative(0)(x))
 
 
 @replaces_for_handles("unwrap")

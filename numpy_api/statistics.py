@@ -171,6 +171,9 @@ def std(
     """Where all elements are equal, the derivative is the subgradient 0."""
     freedom = freedom_of(ddof, correction)
     variance = _variance(a, axis, dtype, freedom, is_set(keepdims), where, mean)
+    if dtype_of(variance).kind in "iub":
+        ones = np.ones((1,) * (ndim_of(variance) + 1))
+        np.std(ones, axis=0, dtype=dtype_of(variance))  # NumPy refuses arrays of rounded roots
     deviation = np.sqrt(handle(variance))
     return finish("np.std", convert(value_of(deviation), dtype_of(variance)), out)
 

@@ -238,3 +238,12 @@ def test_compiled_is_plain(f):
     if f not in NO_REVERSE:
         gradient = np.grad(weighted(f))
         assert_allclose(np.jit(gradient)(X), gradient(X), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "f2", "f4", "i4", "d"])
+def test_pythons_numbers_among_what_a_scan_stacks(dtype):
+    f = lambda xs: np.scan(lambda carry, x: (carry + x, carry), 0, xs)
+    xs = numpy.arange(3).astype(dtype)
+    for found, wanted in zip(np.jit(f)(xs), f(xs), strict=True):
+        assert found.dtype == wanted.dtype == dtype
+        numpy.testing.assert_array_equal(found, wanted)

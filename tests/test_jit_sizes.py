@@ -227,3 +227,31 @@ def test_products_of_views_of_any_size(name):
             x = numpy.random.default_rng(0).normal(size=shape)
             for a in (x, numpy.asfortranarray(x), x[::-1, ::-1]):
                 numpy.testing.assert_allclose(jitted(a), f(a), rtol=1e-9, atol=1e-12)
+
+
+NUMPY_INTEGERS = {
+    "int64": lambda x: x * (x.shape[0] * numpy.int64(2)),
+    "from the left": lambda x: x * (numpy.int64(2) * x.shape[0]),
+    "int8 wraps": lambda x: x * (x.shape[0] * numpy.int8(2)),
+    "uint8 wraps": lambda x: x.sum() * (x.shape[0] - numpy.uint8(5)),
+    "returned": lambda x: x.shape[0] * numpy.int64(2),
+    "quotient": lambda x: x * (x.shape[0] // numpy.int32(2)),
+    "remainder": lambda x: x * (x.shape[0] % numpy.int32(3)),
+    "comparison": lambda x: x * 2 if x.shape[0] > numpy.int64(5) else x,
+    "slices": lambda x: x[: numpy.int64(2)] + x[x.shape[0] - numpy.int64(2) :],
+    "negative power": lambda x: x.mean() * x.shape[0] ** -1,
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", NUMPY_INTEGERS)
+def test_sizes_with_numpy_integers_are_numpys(name):
+    f = NUMPY_INTEGERS[name]
+    for dtype in "fd":
+        jitted = np.jit(f)
+        for n in (8, 4, 70, 3):
+            x = numpy.ones(n, dtype)
+            wanted, found = f(x), jitted(x)
+            assert type(found) is type(wanted)
+            assert numpy.asarray(found).dtype == numpy.asarray(wanted).dtype
+            numpy.testing.assert_allclose(found, wanted)

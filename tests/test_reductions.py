@@ -270,3 +270,22 @@ def test_a_sum_keeps_numpys_accuracy():
 def test_corrcoef_of_a_variable_with_itself_is_constant():
     gradient = np.grad(lambda x: np.corrcoef(x, 2 * x)[0, 1])(numpy.array([1.0, 4.0, 2.0]))
     numpy.testing.assert_allclose(gradient, numpy.zeros(3), atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", "?bBhHiIqQefd")
+def test_dtypes_that_numpy_chooses(dtype):
+    x = numpy.array([[1, 0], [1, 1]], dtype)
+    for f in (np.round, np.sinc, np.std):
+        wanted, found = f(x), np.jit(f)(x)
+        assert found.dtype == wanted.dtype
+        numpy.testing.assert_allclose(found, wanted, atol=1e-3)
+
+
+def test_roots_and_bools_are_not_rounded_where_numpy_refuses():
+    x = numpy.ones((2, 3))
+    for f in (lambda x: np.std(x, axis=0, dtype="i2"), lambda x: np.round(x > 0, 1)):
+        for g in (f, np.jit(f)):
+            with pytest.raises(TypeError, match="Cannot cast ufunc"):
+                g(x)
+    whole = lambda x: np.std(x, dtype="i2")
+    assert np.jit(whole)(x).dtype == whole(x).dtype
