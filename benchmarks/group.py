@@ -13,7 +13,7 @@ import pyperf
 
 from xnp.testing.vectors import leaves_of
 
-from . import compile_time, eager, elementwise, loops, networks, reductions
+from . import compile_time, eager, elementwise, loops, networks, reductions, stencils
 from .problem import BEST_PEER, Contenders, OwnTime, Problem
 from .timing import Timing, interleaved, ratio_of
 
@@ -22,6 +22,7 @@ GROUPS = {
     "jit": [
         *elementwise.PROBLEMS,
         *reductions.PROBLEMS,
+        *stencils.PROBLEMS,
         *networks.PROBLEMS,
         *loops.PROBLEMS,
         *compile_time.PROBLEMS,

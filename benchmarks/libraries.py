@@ -33,7 +33,7 @@ def library(name: str) -> Any:
 def torch_numpy() -> Any:
     """Torch's functions under NumPy's names."""
     torch: Any = library("torch")
-    names = ("exp", "log", "sqrt", "sin", "tanh", "where", "abs", "sum", "mean", "matmul")
+    names = ("exp", "log", "sqrt", "sin", "tanh", "where", "abs", "sum", "mean", "matmul", "roll")
     found = types.SimpleNamespace(**{name: getattr(torch, name) for name in names})
     found.max = torch.amax
     found.var = partial(torch.var, correction=0)
