@@ -78,3 +78,10 @@ def compiled(
     if torch and library("torch"):
         found["torch.compile"] = on_torch(make(torch_numpy()), *arrays)
     return found
+
+
+def with_numba(found: Contenders, function: Callable[..., Any], *arrays: Any) -> Contenders:
+    """The contenders and numba's on the same arrays."""
+    if numba := library("numba"):
+        found["numba"] = partial(numba.njit(function), *arrays)
+    return found

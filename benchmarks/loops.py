@@ -9,7 +9,7 @@ import numpy
 
 import xnp
 
-from .libraries import library, on_jax
+from .libraries import library, on_jax, with_numba
 from .problem import Contenders, Problem
 
 STEPS = 2**20
@@ -31,12 +31,6 @@ def both(make: Callable[[Any, Any], Callable[..., Any]], *arrays: Any) -> Conten
     found: Contenders = {"xnp": partial(xnp.jit(make(xnp, xnp)), *arrays)}
     if lib := jax_library():
         found["jax"] = on_jax(make(library("jax").numpy, lib), *arrays)
-    return found
-
-
-def with_numba(found: Contenders, function: Callable[..., Any], *arrays: Any) -> Contenders:
-    if numba := library("numba"):
-        found["numba"] = partial(numba.njit(function), *arrays)
     return found
 
 

@@ -8,8 +8,7 @@ import numpy
 
 import xnp
 
-from .libraries import compiled, library, on_jax
-from .loops import with_numba
+from .libraries import compiled, library, on_jax, with_numba
 from .problem import Contenders, Problem
 
 SIZE = 500
