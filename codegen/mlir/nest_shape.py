@@ -40,6 +40,8 @@ FEW_STEPS = 8  # of the last loop, for which aligning them does not pay
 SHARED_STEPS = 16  # of a loop, to be shared
 LIGHT = 16  # simple operations that leave time to wait for memory
 SHORT_BODY, LONG_BODY = 8, 256  # operations
+SHORT_ROW, FEW_ROWS = 8, 16
+COSTLY = frozenset({"divide", "sqrt", "argmax", "argmin"})  # more than others, one by one
 
 
 class Context(NamedTuple):
@@ -73,6 +75,8 @@ class NestShape:
         self.inner_loops = [k for k in sorted(self.sizes) if k in inner]
         order = self.row_loops + self.inner_loops
         self.lane_loop = max(order) if order else -1
+        if self._has_short_rows():
+            self.lane_loop = max(self.row_loops)
         self.is_unrolled = context.in_region and self._is_tiny()
         self.lanes = self._choose_lanes()
         self.kept = self._kept_values()
@@ -146,6 +150,27 @@ class NestShape:
                     continue
             self.sizes[k] = size
             n = k
+
+    def _has_short_rows(self) -> bool:
+        """Whether rows are so short that lanes had better be rows, whose elements lie apart: where
+        there is enough to compute, or little to read.
+        """
+        if not self.row_loops or not self.inner_loops:
+            return False
+        size = product([self.sizes[k] for k in self.inner_loops])
+        count = self.sizes[self.row_loops[-1]]
+        if type(size) is not int or size > SHORT_ROW or (type(count) is int and count < FEW_ROWS):
+            return False
+        equations = self.cluster.equations
+        if any(weight(e) >= HEAVY or e.primitive.name in COSTLY for e in equations):
+            return True
+        read = {
+            x
+            for e in equations
+            for x, _ in self._reads(e)
+            if not _is_number(x) and not self._is_own(x)
+        }
+        return len(read) == 1 and size * self._widest() < self.context.vector_bytes
 
     def _is_tiny(self) -> bool:
         """Whether writing every element's code pays: in a loop, where small arrays that are only
