@@ -38,19 +38,19 @@ from .code_reads import (
 )
 from .containers import MISSING, slots_of
 from .probes import (
-    CLASS_NOISE,
     Probe,
     attribute,
     cell_contents,
     contents_of,
+    is_class_noise,
+    is_dunder,
     is_missing,
     same_bytes,
     same_contents,
     same_dict,
     same_items,
     same_local,
-    same_members,
-    same_module,
+    same_names,
     same_objects,
     same_set,
 )
@@ -132,7 +132,7 @@ class _Reader:
         self.home = _top_of(inner)
         self.value(function, "")
         for x in objects:
-            self.value(x, type(x).__name__)
+            self.value(x, x.__name__ if isinstance(x, type) else type(x).__name__)
         while self.waiting:  # no recursion: a list of lists of lists may be long
             x, name = self.waiting.popleft()
             self.contents(x, type(x), name)
@@ -272,8 +272,9 @@ class _Reader:
         for cls in x.__mro__:
             if not self.is_users(cls.__module__):
                 continue
-            members = {k: v for k, v in vars(cls).items() if k not in CLASS_NOISE}
-            self.probes.append((functools.partial(same_members, cls), members, True))
+            space = vars(cls)
+            members = {k: v for k, v in space.copy().items() if not is_class_noise(k)}
+            self.probes.append(same_names(space, members, is_class_noise))
             for key, item in members.items():
                 if type(item) is types.FunctionType and not key.startswith("__"):
                     self.methods[id(item)] = key
@@ -362,8 +363,10 @@ class _Reader:
         if x is not None and self.is_users(x.__name__) and id(x) not in self.modules:
             self.modules.add(id(x))
             self.identity(x, name)
-            members = {k: v for k, v in vars(x).items() if not k.startswith("__")}
-            self.probes.append((functools.partial(same_module, x), members, True))
+            space = vars(x)
+            members = {k: v for k, v in space.copy().items() if not is_dunder(k)}
+            self.probes.append(same_names(space, members, is_dunder))
+            self.token(tuple(members), f"the names in {name}")
             for key, item in members.items():
                 self.value(item, f"{name}.{key}")
 

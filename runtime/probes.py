@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from ..autodiff.foreign import digest, sampled
 from .containers import MISSING
 
 Probe = tuple[Callable[[Any], Any], Any, Any]  # get, name, wanted: whether get(name) is wanted
+Noise = Callable[[str], bool]
 
 
 def cell_contents(cell: Any) -> Any:
@@ -53,19 +53,24 @@ def same_bytes(x: Any, wanted: bytes) -> bool:
     return bytes(x) == wanted
 
 
-def same_module(x: types.ModuleType, wanted: dict[str, Any]) -> bool:
-    return all(vars(x).get(k, MISSING) is v for k, v in wanted.items())
+def same_names(space: Mapping[str, Any], wanted: dict[str, Any], noise: Noise) -> Probe:
+    """A probe: whether a module or class, of which this is the `vars`, has these names besides
+    ``noise``, and for each the same object.
+    """
+    size = len(space)
+
+    def same(_: Any) -> bool:
+        get = space.get
+        for name, value in wanted.items():
+            if get(name, MISSING) is not value:
+                return False
+        return len(space) == size or sum(not noise(name) for name in list(space)) == len(wanted)
+
+    return same, None, True
 
 
 def same_set(x: set[Any], wanted: set[Any]) -> bool:
     return len(x) == len(wanted) and {id(a) for a in x} == {id(a) for a in wanted}
-
-
-def same_members(cls: type, wanted: dict[str, Any]) -> bool:
-    members = vars(cls)
-    return all(members.get(k) is v for k, v in wanted.items()) and (
-        sum(k not in CLASS_NOISE for k in members) == len(wanted)
-    )
 
 
 WHOLE = 1 << 16  # bytes
@@ -91,7 +96,11 @@ def same_contents(x: np.ndarray[Any, Any], wanted: int) -> Callable[[Any], bool]
     return same
 
 
-CLASS_NOISE = frozenset(
+def is_dunder(name: str) -> bool:
+    return name.startswith("__")
+
+
+_CLASS_NOISE = frozenset(
     {
         *("__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__annotations__"),
         *("__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl"),
@@ -100,3 +109,8 @@ CLASS_NOISE = frozenset(
         *("__annotations_cache__",),
     }
 )
+
+
+def is_class_noise(name: str) -> bool:
+    """What a class has besides its author's members."""
+    return name in _CLASS_NOISE

@@ -271,3 +271,24 @@ def test_defaults_that_are_replaced():
     inner.__defaults__ = (4.0,)
     inner.__kwdefaults__["m"] = 6.0
     assert f(1.0) == 10.0
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda module: getattr(module, "rate", 1.0),
+        lambda module: module.rate if hasattr(module, "rate") else 1.0,
+        lambda module: vars(module).get("rate", 1.0),
+    ],
+    ids=["getattr", "hasattr", "vars"],
+)
+def test_a_name_that_a_module_gets_later(read):
+    module = types.ModuleType("settings_of_mine")
+    f = np.jit(lambda x: x * read(module))
+    assert f(2.0) == 2.0
+    module.rate = 3.0
+    assert f(2.0) == 6.0
+    module.other = 1.0
+    assert f(2.0) == 6.0
+    del module.rate
+    assert f(2.0) == 2.0
