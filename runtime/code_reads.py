@@ -50,10 +50,22 @@ def _reads(code: types.CodeType, is_global: bool) -> dict[str, Chains]:
     return {name: frozenset(chains) for name, chains in found.items()}
 
 
+class Import(NamedTuple):
+    """``from ..name import a, b``: two levels. Without ``names``: ``import name``."""
+
+    level: int
+    name: str
+    names: tuple[str, ...] | None
+
+
 @functools.lru_cache(maxsize=4096)
-def imports(code: types.CodeType) -> tuple[str, ...]:
-    """The modules that the code imports when it runs."""
-    found = [op.argval for op in dis.get_instructions(code) if op.opname == "IMPORT_NAME"]
+def imports(code: types.CodeType) -> tuple[Import, ...]:
+    """What the code imports when it runs, nested code too."""
+    found = []
+    ops = [op for op in dis.get_instructions(code) if op.opname != "EXTENDED_ARG"]
+    for level, names, op in zip(ops, ops[1:], ops[2:], strict=False):
+        if op.opname == "IMPORT_NAME":
+            found.append(Import(level.argval, op.argval, names.argval))
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             found += imports(inner)

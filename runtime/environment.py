@@ -29,14 +29,15 @@ import numpy as np
 from ..autodiff.handles import TracedArray
 from .code_reads import (
     Chains,
+    Import,
     closure_reads,
     float_constants,
     global_reads,
     hides,
-    imports,
     mentions,
 )
 from .containers import MISSING, slots_of
+from .modules import OWN, imports_of, is_library, top_of
 from .probes import (
     Probe,
     attribute,
@@ -61,20 +62,19 @@ NODES = 20_000  # objects looked at, for one function
 LONG = 200  # characters of a name
 
 _ATOMS = frozenset({int, bool, str, bytes, type(None), type(...), float, complex, range, slice})
-_PACKAGE = __name__.partition(".")[0]
-_OWN = frozenset({"numpy", "scipy", "optree", "mlir", "llvmlite", _PACKAGE})
 
 
 class Environment:
     """What was reached. Two environments with one ``key`` are equal. ``refs`` keeps alive what the
-    key names by identity, ``arrays`` are the ndarrays among it. ``unwatched``: the name of the
-    first object whose changes are not seen because there are too many; ``hidden``: what reads
-    variables that are unknown, ``eval in f``. Both None where there is none.
+    key names by identity, ``arrays`` are the ndarrays among it. ``absent``: the names of modules
+    that the function imports, and nobody has yet. ``unwatched``: the name of the first object whose
+    changes are not seen because there are too many; ``hidden``: what reads variables that are
+    unknown, ``eval in f``. Both None where there is none.
     """
 
     __slots__ = (
-        *("arrays", "floats", "generators", "hidden", "key", "names", "probes", "refs"),
-        "unwatched",
+        *("absent", "arrays", "floats", "generators", "hidden", "key", "names", "probes"),
+        *("refs", "unwatched"),
     )
 
     def __init__(self, function: Any, objects: Iterable[Any], names: bool = False) -> None:
@@ -87,6 +87,7 @@ class Environment:
         self.floats = reader.floats
         self.generators = reader.generators
         self.names = reader.names
+        self.absent = reader.absent
         self.unwatched = reader.unwatched
         self.hidden = reader.hidden()
 
@@ -96,6 +97,10 @@ class Environment:
             if get(name) is not wanted:
                 return False
         return True
+
+    def has_imported(self) -> bool:
+        """Whether a module has been imported since, of which nothing has been looked at."""
+        return any(name in sys.modules for name in self.absent)
 
     def changes(self, new: Environment) -> list[str]:
         """The names of what differs in ``new``, as the function's author writes them."""
@@ -119,6 +124,7 @@ class _Reader:
         self.seen: dict[int, int] = {}
         self.waiting: collections.deque[tuple[Any, str]] = collections.deque()
         self.modules: set[int] = set()  # of which all has been looked at
+        self.absent: list[str] = []  # modules that have not been imported yet
         self.unwatched: str | None = None
         self.hiding: list[tuple[Any, str]] = []  # functions that read what is not in their code
         self.methods: dict[int, str] = {}  # names in classes, by id of the function
@@ -129,7 +135,7 @@ class _Reader:
         inner = function
         while isinstance(inner, functools.partial):
             inner = inner.func
-        self.home = _top_of(inner)
+        self.home = top_of(inner)
         self.value(function, "")
         for x in objects:
             self.value(x, x.__name__ if isinstance(x, type) else type(x).__name__)
@@ -335,8 +341,9 @@ class _Reader:
                 self.hiding.append((f, f"{hiding} in {f.__name__}"))
             for variable, chains in global_reads(f.__code__).items():
                 self.global_name(f.__globals__, variable, chains)
-            for name in imports(f.__code__):
-                self.imported(sys.modules.get(name), name)
+            for found in imports_of(f):
+                if self.is_users(found.name):
+                    self.imports(f, found)
 
     def global_name(self, space: dict[str, Any], name: str, chains: Chains) -> None:
         found = space.get(name, MISSING)
@@ -358,9 +365,34 @@ class _Reader:
             for chain in sorted(reads.get(name, ())):
                 self.chain(x, name, chain)
 
+    def imports(self, f: types.FunctionType, found: Import) -> None:
+        """The modules that a function imports: the names it takes from one, or all in it; of the
+        packages around it the names that the code mentions.
+        """
+        parts = found.name.split(".")
+        for i in range(1, len(parts) + 1):
+            name = ".".join(parts[:i])
+            module = sys.modules.get(name)
+            if not isinstance(module, types.ModuleType):
+                self.probes.append((functools.partial(is_missing, sys.modules), name, True))
+                self.token(("missing", name), name)
+                self.absent.append(name)
+                return
+            self.probes.append((sys.modules.get, name, module))
+            self.identity(module, name)
+            if i == len(parts) and found.names is None:
+                self.imported(module, name)
+                return
+            names = mentions(f.__code__) & vars(module).keys() if i < len(parts) else found.names
+            for variable in sorted(names or ()):
+                if f"{name}.{variable}" not in sys.modules or i == len(parts):
+                    self.chain(module, name, (variable,))
+                    if variable not in vars(module):
+                        self.absent.append(f"{name}.{variable}")
+
     def imported(self, x: Any, name: str) -> None:
         """A module that the function uses as a value, or imports itself: all that is in it."""
-        if x is not None and self.is_users(x.__name__) and id(x) not in self.modules:
+        if self.is_users(x.__name__) and id(x) not in self.modules:
             self.modules.add(id(x))
             self.identity(x, name)
             space = vars(x)
@@ -391,7 +423,7 @@ class _Reader:
         if not isinstance(module, str):  # of a class written in C
             return module is None
         top = module.partition(".")[0]
-        return not _is_library(top) or (bool(self.home) and top == self.home and top not in _OWN)
+        return not is_library(top) or (bool(self.home) and top == self.home and top not in OWN)
 
 
 def _is_hashable(x: Any) -> bool:
@@ -421,25 +453,6 @@ class _Equal:
 
 def _name_key(key: Any) -> Hashable:
     return key if type(key) is str else typed_key(key)
-
-
-# -- libraries --
-
-
-@functools.lru_cache(maxsize=1024)
-def _is_library(top: str) -> bool:
-    if (
-        top in _OWN
-        or top.startswith("_cython_")
-        or (top in sys.stdlib_module_names and top != "__main__")
-    ):
-        return True
-    file = getattr(sys.modules.get(top), "__file__", None) or ""
-    return any(f"{folder}" in file for folder in ("site-packages", "dist-packages"))
-
-
-def _top_of(x: Any) -> str:
-    return (getattr(x, "__module__", None) or "").partition(".")[0]
 
 
 def _container_reader(x: Any) -> Callable[[_Reader, Any, str], None] | None:

@@ -204,13 +204,16 @@ class Jit(NativeEntry):
             family.fail(plain)
             if isinstance(error, ContainerWriteError):
                 self._container_writes += 1  # one that grows has another type each time
-            if self._container_writes >= FAILURES or not environment.unchanged():
+            changed = not environment.unchanged() and not environment.has_imported()
+            if self._container_writes >= FAILURES or changed:
                 self._always = plain  # what it writes, and reads, is not to be written twice again
             self._note(call, plain, start)
             return plain
         if before.has_changed():
             entry.note = "draws random numbers: from the next call on the plain function runs"
             entry.draws = True
+        elif environment.has_imported():
+            entry.note = "imports modules: it is recorded once more, now that they are there"
         elif not environment.unchanged():
             entry.note = "the function changes what it reads: it is recorded anew at each call"
             entry.is_fast = True  # as fast as it gets

@@ -2,6 +2,7 @@
 
 import builtins
 import contextvars
+import importlib
 import random
 import subprocess
 import sys
@@ -292,3 +293,98 @@ def test_a_name_that_a_module_gets_later(read):
     assert f(2.0) == 6.0
     del module.rate
     assert f(2.0) == 2.0
+
+
+# -- modules that functions import --
+
+PACKAGE = {
+    "__init__.py": "level = 2.0",
+    "config.py": "rate = 2.0",
+    "late.py": "rate = 2.0",
+    "inner/__init__.py": "",
+    "inner/functions.py": """
+def names_from_module(x):
+    from ..config import rate
+    return x * rate
+
+def module_from_package(x):
+    from .. import config
+    return x * config.rate
+
+def name_from_package(x):
+    from .. import level as found
+    return x * found
+
+def whole(x):
+    import package_of_mine.config
+    return x * package_of_mine.config.rate
+
+def package_around(x):
+    import package_of_mine.config
+    return x * package_of_mine.level
+
+def late_name(x):
+    from ..late import rate
+    return x * rate
+
+def late_module(x):
+    from .. import late
+    return x * late.rate
+
+def late_whole(x):
+    import package_of_mine.late as found
+    return x * found.rate
+""",
+}
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    for name, text in PACKAGE.items():
+        path = tmp_path / "package_of_mine" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("package_of_mine.config")
+    yield importlib.import_module("package_of_mine.inner.functions")
+    for name in [name for name in sys.modules if name.startswith("package_of_mine")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "variable"),
+    [
+        ("names_from_module", "config", "rate"),
+        ("module_from_package", "config", "rate"),
+        ("name_from_package", "", "level"),
+        ("whole", "config", "rate"),
+        ("package_around", "", "level"),
+        ("late_name", "late", "rate"),
+        ("late_module", "late", "rate"),
+        ("late_whole", "late", "rate"),
+    ],
+)
+def test_what_a_function_imports_changes(name, module, variable, package):
+    f = np.jit(getattr(package, name))
+    assert f(1.5) == 3.0
+    found = sys.modules[f"package_of_mine.{module}".rstrip(".")]
+    setattr(found, variable, 3.0)
+    assert f(1.5) == 4.5
+    compiled = len(np.explain(f))
+    assert f(1.5) == 4.5
+    assert len(np.explain(f)) == compiled
+
+
+def test_a_module_that_the_function_imports_first_is_noted(package):
+    f = np.jit(package.late_name)
+    assert [f(1.5) for _ in range(3)] == [3.0] * 3
+    assert [compiled.note[:15] for compiled in np.explain(f)] == ["imports modules", ""]
+
+
+def test_a_module_is_replaced(package, monkeypatch):
+    f = np.jit(package.names_from_module)
+    assert f(1.5) == 3.0
+    other = types.ModuleType("package_of_mine.config")
+    other.rate = 3.0
+    monkeypatch.setitem(sys.modules, "package_of_mine.config", other)
+    assert f(1.5) == 4.5
