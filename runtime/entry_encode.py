@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -223,6 +224,9 @@ class Encoded:
             case WatchItem(space, key, value):
                 where = self._keep(space), self._keep(key)
                 self._record(at.WATCH_ITEM, *where, self._expected(value))
+            case WatchAttribute(FunctionType() as owner, name, value) if name in at.FUNCTION_WORDS:
+                address = self._keep(owner) + 8 * at.FUNCTION_WORDS[name]
+                self._record(at.WATCH_WORD, address, 0, 0 if value is None else self._keep(value))
             case WatchAttribute(owner, name, value):
                 where = self._keep(owner), self._keep(name)
                 self._record(at.WATCH_ATTRIBUTE, *where, self._expected(value))
@@ -230,6 +234,8 @@ class Encoded:
                 self._record(at.WATCH_CELL, self._keep(cell), 0, self._expected(value))
             case WatchCall(function, value):
                 self._record(at.WATCH_ASK, self._keep(function), 0, self._keep(value))
+            case WatchContents(dict(container), value) if not value:
+                self._record(at.WATCH_WORD, self._keep(container) + 8 * at.DICT_USED_WORD, 0, 0)
             case WatchContents(container, value) if isinstance(container, dict | list):
                 is_dict = isinstance(container, dict)
                 kind = at.WATCH_DICT if is_dict else at.WATCH_LIST

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+import types
+from typing import Any
+
 # CPython: every object is a reference count and a type.
 OB_TYPE = 1
 HEAD_BYTES = 16
@@ -129,3 +134,26 @@ K_VALUE = 3  # the object; the number of the object in the frame
 STEP_PUSH, STEP_TUPLE, STEP_LIST, STEP_DICT, STEP_CALL = range(5)
 B_VALUE = 2  # which result; how many children; the function to call with a list
 B_KEYS = 3
+
+DICT_USED_WORD = 2  # of a dict: its number of items
+
+
+def _function_words() -> dict[str, int]:
+    """Where in a function object its parts are, 0 for None; without those that are not found."""
+
+    def example(a: int = 0, *, b: int = 0) -> None: ...
+
+    if sys.implementation.name != "cpython":
+        return {}
+    kind: Any = types.FunctionType
+    words: Any = (ctypes.c_uint64 * (kind.__basicsize__ // 8)).from_address(id(example))
+    found = {}
+    for name in ("__code__", "__defaults__", "__kwdefaults__"):
+        places = [i for i, word in enumerate(words) if word == id(getattr(example, name))]
+        if len(places) == 1:
+            found[name] = places[0]
+    example.__defaults__ = example.__kwdefaults__ = None
+    return {name: i for name, i in found.items() if name == "__code__" or words[i] == 0}
+
+
+FUNCTION_WORDS = _function_words()

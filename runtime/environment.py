@@ -126,6 +126,7 @@ class _Reader:
         self.modules: set[int] = set()  # of which all has been looked at
         self.absent: list[str] = []  # modules that have not been imported yet
         self.unwatched: str | None = None
+        self.functions: list[types.FunctionType] = []  # of the user's
         self.hiding: list[tuple[Any, str]] = []  # functions that read what is not in their code
         self.methods: dict[int, str] = {}  # names in classes, by id of the function
         self.mentioned: set[str] = set()  # all names in all code
@@ -139,6 +140,11 @@ class _Reader:
         self.value(function, "")
         for x in objects:
             self.value(x, x.__name__ if isinstance(x, type) else type(x).__name__)
+        self.walk()
+        self.descriptions()
+        self.walk()
+
+    def walk(self) -> None:
         while self.waiting:  # no recursion: a list of lists of lists may be long
             x, name = self.waiting.popleft()
             self.contents(x, type(x), name)
@@ -330,6 +336,8 @@ class _Reader:
             self.probes.append((functools.partial(getattr, f), part, getattr(f, part)))
         if f.__dict__:
             self.value(f.__dict__, f"vars({f.__name__})")
+        else:
+            self.probes.append((len, f.__dict__, 0))
         for freevar, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
             reads = closure_reads(f.__code__)
             self.root(cell_contents(cell), freevar, (cell_contents, cell), reads)
@@ -337,6 +345,7 @@ class _Reader:
             self.token(id(f.__globals__), "")
             self.refs.append(f.__globals__)
             self.mentioned |= mentions(f.__code__)
+            self.functions.append(f)
             if (hiding := hides(f.__code__)) is not None and hiding not in f.__globals__:
                 self.hiding.append((f, f"{hiding} in {f.__name__}"))
             for variable, chains in global_reads(f.__code__).items():
@@ -344,6 +353,14 @@ class _Reader:
             for found in imports_of(f):
                 if self.is_users(found.name):
                     self.imports(f, found)
+
+    def descriptions(self) -> None:
+        """What functions say of themselves, if any code reads it."""
+        for part in sorted({"__doc__", "__annotations__"} & self.mentioned):
+            for f in self.functions:
+                found = getattr(f, part)
+                self.probes.append((functools.partial(getattr, f), part, found))
+                self.value(found, f"{f.__name__}.{part}")
 
     def global_name(self, space: dict[str, Any], name: str, chains: Chains) -> None:
         found = space.get(name, MISSING)

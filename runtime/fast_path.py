@@ -32,7 +32,7 @@ from .entry_signature import (
     Size,
     Static,
     WatchCall,
-    WatchWord,
+    WatchContents,
 )
 from .entry_watches import watches_of
 from .signature import DYNAMIC, PLAIN, Call, Spec, Type, is_tree, leaf_type
@@ -50,7 +50,6 @@ from .traced import (
     seen_through,
 )
 
-_USED_WORD = 2  # of a dict: its number of items
 _PYTHON_TYPES = {dtype: kind for kind, dtype in PYTHON_DTYPES.items()}
 
 
@@ -91,7 +90,7 @@ def signature_of(entry: Entry, call: Call) -> Signature | None:
 
 def _watches(entry: Entry) -> list[Any]:
     """Outside of all transformations, and what the function reads is as it was."""
-    found = [WatchWord(id(running) + 8 * _USED_WORD, 0), *watches_of(entry.environment.probes)]
+    found = [WatchContents(running, {}), *watches_of(entry.environment.probes)]
     return [*found, WatchCall(entry.reads_the_same)] if entry.exact else found
 
 

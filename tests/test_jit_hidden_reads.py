@@ -295,6 +295,32 @@ def test_a_name_that_a_module_gets_later(read):
     assert f(2.0) == 2.0
 
 
+def rated(x):
+    """Rated."""
+    return x * getattr(rated, "rate", 1.0)
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_an_attribute_that_a_function_gets_later(inner, monkeypatch):
+    f = np.jit((lambda x: rated(x)) if inner else rated)  # noqa: PLW0108 - reached from another
+    assert f(2.0) == 2.0
+    monkeypatch.setattr(rated, "rate", 3.0, raising=False)
+    assert f(2.0) == 6.0
+    monkeypatch.setattr(rated, "rate", 4.0)
+    assert f(2.0) == 8.0
+    monkeypatch.delattr(rated, "rate")
+    assert f(2.0) == 2.0
+
+
+def test_what_functions_say_of_themselves(monkeypatch):
+    f = np.jit(lambda x: x * len(rated.__doc__) + len(rated.__annotations__))
+    assert f(1.0) == 6.0
+    monkeypatch.setattr(rated, "__doc__", "")
+    assert f(1.0) == 0.0
+    monkeypatch.setitem(rated.__annotations__, "x", float)
+    assert f(1.0) == 1.0
+
+
 # -- modules that functions import --
 
 PACKAGE = {
