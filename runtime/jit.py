@@ -25,12 +25,13 @@ from .containers import ContainerWriteError
 from .debug import show
 from .entries import Entry
 from .entry import Entry as NativeEntry
-from .environment import NODES, Environment
+from .environment import Environment
 from .explanation import Compile, Description, Explanation, describe, reason_of
 from .families import FAILURES, Family, has_symbolic_sizes, key_without_sizes
 from .fast_path import signature_of
 from .inspecting import inspection_of
 from .randomness import RandomState
+from .reader import NODES
 from .signature import TREE, Call
 from .uncompiled import UNRECORDABLE, Uncompiled, check_reads
 
