@@ -29,6 +29,16 @@ def is_missing(space: dict[str, Any], name: str) -> bool:
     return name not in space
 
 
+def copied(make: Callable[[Any], Any], x: Any) -> Any:
+    """``make(x)`` of a container that other threads may be changing."""
+    for _ in range(100):
+        try:
+            return make(x)
+        except RuntimeError:  # it changed size during iteration
+            pass
+    return make(x)
+
+
 def same_items(x: list[Any], wanted: tuple[Any, ...]) -> bool:
     return len(x) == len(wanted) and all(a is b for a, b in zip(x, wanted, strict=False))
 
@@ -106,7 +116,7 @@ _CLASS_NOISE = frozenset(
         *("__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl"),
         *("__dataclass_fields__", "__dataclass_params__", "__match_args__", "__slots__"),
         *("__orig_bases__", "__parameters__", "__hash__", "__annotate__", "__annotate_func__"),
-        *("__annotations_cache__",),
+        *("__annotations_cache__", "__optree_dataclass_fields__"),
     }
 )
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import collections
 import contextvars
 import functools
+import gc
 import sys
 import threading
 import types
+import weakref
 from array import array
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
@@ -31,6 +33,7 @@ from .probes import (
     attribute,
     cell_contents,
     contents_of,
+    copied,
     is_class_noise,
     is_dunder,
     is_missing,
@@ -155,26 +158,52 @@ class Reader:
         elif isinstance(x, (bytearray, array, memoryview)):
             self.buffer(x, name)
         else:
-            if (reader := _container_reader(x)) is not None:
+            if isinstance(x, weakref.ref):
+                self.reference(x, name)
+            elif (reader := _container_reader(x)) is not None:
                 reader(self, x, name)
             self.instance(x, name)
 
     def sequence(self, x: Any, name: str) -> None:
-        self.token((type(x), len(x)), f"the number of items of {name}")
+        items = copied(tuple, x)
+        self.token((type(x), len(items)), f"the number of items of {name}")
         if not isinstance(x, tuple):
-            self.probes.append((functools.partial(same_items, x), tuple(x), True))
-        for i, item in enumerate(x):
+            self.probes.append((functools.partial(same_items, x), items, True))
+        for i, item in enumerate(items):
             self.value(item, f"{name}[{i}]")
 
     def mapping(self, x: Any, name: str) -> None:
-        self.token((type(x), tuple(map(name_key, x))), f"the keys of {name}")
-        self.probes.append((functools.partial(same_dict, x), dict(x), True))
-        for key, item in x.items():
+        items = copied(dict, x)
+        self.token((type(x), tuple(map(name_key, items))), f"the keys of {name}")
+        self.probes.append((functools.partial(same_dict, x), items, True))
+        for key, item in items.items():
+            if not _is_atomic(key):
+                self.value(key, name)
             self.value(item, f"{name}[{key!r}]")
+        if isinstance(x, collections.defaultdict):
+            factory = x.default_factory
+            self.probes.append((functools.partial(attribute, x), "default_factory", factory))
+            self.value(factory, f"{name}.default_factory")
 
     def set(self, x: Any, name: str) -> None:
-        self.token((type(x), frozenset(map(typed_key, x))), name)
-        self.probes.append((functools.partial(same_set, x), set(x), True))
+        items = copied(set, x)
+        self.token((type(x), frozenset(map(typed_key, items))), name)
+        self.probes.append((functools.partial(same_set, x), items, True))
+        for item in items:
+            if not _is_atomic(item):
+                self.value(item, name)
+
+    def behind(self, x: Any, name: str) -> None:
+        """A view of a dict, or a proxy of a mapping: what it shows."""
+        self.identity(x, name)
+        for item in gc.get_referents(x):
+            self.value(item, name)
+
+    def reference(self, x: weakref.ref[Any], name: str) -> None:
+        found = _referent(x)
+        self.identity(x, name)
+        self.probes.append((_referent, x, found))
+        self.value(found, name)
 
     def buffer(self, x: Any, name: str) -> None:
         self.token((type(x), bytes(x)), name)
@@ -213,12 +242,16 @@ class Reader:
                 same = functools.partial(same_local, x)
             else:
                 same = functools.partial(same_dict, attributes)
-            self.probes.append((same, dict(attributes), True))
-            for key, item in attributes.items():
+            now = attributes.copy()
+            self.probes.append((same, now, True))
+            self.tokens.append(tuple(now))
+            for key, item in now.items():
                 self.value(item, f"{name}.{key}" if name else str(key))
         for key, item in slots_of(x):
             self.probes.append((functools.partial(attribute, x), key, item))
-            if item is not MISSING:
+            if item is MISSING:
+                self.tokens.append("empty")
+            else:
                 self.value(item, f"{name}.{key}" if name else str(key))
 
     def klass(self, x: type, name: str) -> None:
@@ -231,6 +264,7 @@ class Reader:
             space = vars(cls)
             members = {k: v for k, v in space.copy().items() if not is_class_noise(k)}
             self.probes.append(same_names(space, members, is_class_noise))
+            self.tokens.append(tuple(members))
             for key, item in members.items():
                 if type(item) is types.FunctionType and not key.startswith("__"):
                     self.methods[id(item)] = key
@@ -387,6 +421,13 @@ class Reader:
         return not is_library(top) or (bool(self.home) and top == self.home and top not in OWN)
 
 
+_referent = weakref.ref.__call__
+
+
+def _is_atomic(x: Any) -> bool:
+    return type(x) in _ATOMS or (type(x) is tuple and all(map(_is_atomic, x)))
+
+
 def _container_reader(x: Any) -> Callable[[Reader, Any, str], None] | None:
     """For instances of subclasses of Python's containers."""
     if isinstance(x, dict):
@@ -396,6 +437,8 @@ def _container_reader(x: Any) -> Callable[[Reader, Any, str], None] | None:
     return Reader.set if isinstance(x, (set, frozenset)) else None
 
 
+_SAMPLES: list[Any] = [{}, collections.OrderedDict()]
+_VIEWS = [type(view) for d in _SAMPLES for view in (d.keys(), d.values(), d.items())]
 _READERS: dict[type, Callable[[Reader, Any, str], None]] = {
     list: Reader.sequence,
     tuple: Reader.sequence,
@@ -411,4 +454,7 @@ _READERS: dict[type, Callable[[Reader, Any, str], None]] = {
     staticmethod: Reader.wrapped,
     classmethod: Reader.wrapped,
     property: Reader.prop,
+    weakref.ref: Reader.reference,
+    types.MappingProxyType: Reader.behind,
+    **dict.fromkeys(_VIEWS, Reader.behind),
 }
