@@ -51,9 +51,12 @@ class Environment:
 
     def unchanged(self) -> bool:
         """Whether all is as it was, by a fast look. False may be a false alarm."""
-        for get, name, wanted in self.probes:  # noqa: SIM110 - all() of a generator takes longer
-            if get(name) is not wanted:
-                return False
+        try:
+            for get, name, wanted in self.probes:
+                if get(name) is not wanted:
+                    return False
+        except RuntimeError:  # a container changed in the middle, by another thread
+            return False
         return True
 
     def has_imported(self) -> bool:
