@@ -56,8 +56,8 @@ def jit(
     plain function's; arguments that it writes to are written to, views it returns are views.
 
     What the function reads besides its arguments (globals, closures, attributes) may change between
-    calls. What it does besides computing its results (print, append to a list) it does only when it
-    is recorded. Also a decorator: ``@jit``, ``@jit(static_argnames="n")``.
+    calls. What it does besides computing its results (print, write a file) it does only when it is
+    recorded. Also a decorator: ``@jit``, ``@jit(static_argnames="n")``.
 
     Parameters
     ----------

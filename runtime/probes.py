@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,11 @@ from .containers import MISSING
 
 Probe = tuple[Callable[[Any], Any], Any, Any]  # get, name, wanted: whether get(name) is wanted
 Noise = Callable[[str], bool]
+
+
+def holds(probe: Probe) -> bool:
+    get, name, wanted = probe
+    return get(name) is wanted
 
 
 def cell_contents(cell: Any) -> Any:
@@ -63,20 +69,20 @@ def same_bytes(x: Any, wanted: bytes) -> bool:
     return bytes(x) == wanted
 
 
-def same_names(space: Mapping[str, Any], wanted: dict[str, Any], noise: Noise) -> Probe:
-    """A probe: whether a module or class, of which this is the `vars`, has these names besides
-    ``noise``, and for each the same object.
-    """
-    size = len(space)
+def names_probe(owner: Any, wanted: dict[str, Any], noise: Noise) -> Probe:
+    """Whether a module or class has these names besides ``noise``, and for each the same object."""
+    space = vars(owner)
+    return functools.partial(same_names, owner, space, len(space), noise), wanted, True
 
-    def same(_: Any) -> bool:
-        get = space.get
-        for name, value in wanted.items():
-            if get(name, MISSING) is not value:
-                return False
-        return len(space) == size or sum(not noise(name) for name in list(space)) == len(wanted)
 
-    return same, None, True
+def same_names(
+    _: Any, space: Mapping[str, Any], size: int, noise: Noise, wanted: dict[str, Any]
+) -> bool:
+    get = space.get
+    for name, value in wanted.items():
+        if get(name, MISSING) is not value:
+            return False
+    return len(space) == size or sum(not noise(name) for name in list(space)) == len(wanted)
 
 
 def same_set(x: set[Any], wanted: set[Any]) -> bool:

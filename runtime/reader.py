@@ -37,12 +37,12 @@ from .probes import (
     is_class_noise,
     is_dunder,
     is_missing,
+    names_probe,
     same_bytes,
     same_contents,
     same_dict,
     same_items,
     same_local,
-    same_names,
     same_objects,
     same_set,
 )
@@ -261,9 +261,8 @@ class Reader:
         for cls in x.__mro__:
             if not self.is_users(cls.__module__):
                 continue
-            space = vars(cls)
-            members = {k: v for k, v in space.copy().items() if not is_class_noise(k)}
-            self.probes.append(same_names(space, members, is_class_noise))
+            members = {k: v for k, v in vars(cls).copy().items() if not is_class_noise(k)}
+            self.probes.append(names_probe(cls, members, is_class_noise))
             self.tokens.append(tuple(members))
             for key, item in members.items():
                 if type(item) is types.FunctionType and not key.startswith("__"):
@@ -390,9 +389,8 @@ class Reader:
         if self.is_users(x.__name__) and id(x) not in self.modules:
             self.modules.add(id(x))
             self.identity(x, name)
-            space = vars(x)
-            members = {k: v for k, v in space.copy().items() if not is_dunder(k)}
-            self.probes.append(same_names(space, members, is_dunder))
+            members = {k: v for k, v in vars(x).copy().items() if not is_dunder(k)}
+            self.probes.append(names_probe(x, members, is_dunder))
             self.token(tuple(members), f"the names in {name}")
             for key, item in members.items():
                 self.value(item, f"{name}.{key}")

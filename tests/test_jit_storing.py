@@ -1,0 +1,164 @@
+"""Jitted functions that store what they compute: in ``self``, in objects, in what is outside."""
+
+import collections
+import types
+import warnings
+
+import numpy
+import pytest
+
+import xnp as np
+
+pytestmark = pytest.mark.usefixtures("both_ways")
+
+
+class Slotted:
+    __slots__ = ("hist", "w")
+
+
+class Model:
+    total = 0.0
+
+    def __init__(self):
+        self.w, self.n, self.hist, self.cache = numpy.ones(2), 0, [], {}
+        self.inner = types.SimpleNamespace(queue=collections.deque(maxlen=2))
+        self.counts = numpy.zeros(1)
+        self.slotted = Slotted()
+        self.slotted.hist = ()
+
+
+def attribute(o, x):
+    o.n += 1
+    o.w = o.w - 0.1 * x
+    return o.w
+
+
+def new_attribute(o, x):
+    o.last = x * 2
+    return o.last
+
+
+def item_of_a_list(o, x):
+    o.n += 1
+    o.counts[0] += 1
+    o.hist.append(x)
+    return x * len(o.hist)
+
+
+def item_of_a_dict(o, x):
+    o.cache["w"] = o.cache.get("w", 0.0) + x
+    return o.cache["w"]
+
+
+def deeper(o, x):
+    o.inner.queue.append((x, {"a": x}))
+    return x * 2
+
+
+def slot(o, x):
+    o.slotted.w = x
+    o.slotted.hist = (*o.slotted.hist, o.n)
+    return x + len(o.slotted.hist)
+
+
+def of_the_class(o, x):
+    type(o).total = type(o).total + x
+    return o.total
+
+
+def wrapped(o, x):
+    o.saved = types.SimpleNamespace(x=[x])
+    return x
+
+
+def deleted(o, x):
+    old = o.w
+    del o.w
+    o.v = old + x
+    o.w = o.v
+    return old * x
+
+
+STORING = [
+    *(attribute, new_attribute, item_of_a_list, item_of_a_dict, deeper, slot, of_the_class),
+    *(wrapped, deleted),
+]
+
+
+def state(o):
+    slots = {name: getattr(o.slotted, name, None) for name in Slotted.__slots__}
+    return repr({**vars(o), "slotted": slots, "total": type(o).total})
+
+
+def calls(f, o):
+    try:
+        return repr([f(o, numpy.array([1.0, k])) for k in range(3)]), state(o)
+    finally:
+        Model.total = 0.0
+
+
+@pytest.mark.parametrize("f", STORING)
+@pytest.mark.parametrize("way", ["static", "method", "outside"])
+def test_it_is_the_plain_function(f, way, monkeypatch):
+    wanted = calls(f, Model())
+    o, jitted = Model(), np.jit(f)
+    if way == "method":
+        monkeypatch.setattr(Model, f.__name__, jitted, raising=False)
+        call = lambda o, x: getattr(o, f.__name__)(x)
+    elif way == "outside":
+        jitted = np.jit(lambda x: f(o, x))
+        call = lambda _, x: jitted(x)
+    else:
+        call = jitted
+    with pytest.warns(RuntimeWarning, match="uncompiled: it stores traced values in") as caught:
+        assert calls(call, o) == wanted
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        calls(call, o)
+
+
+def test_the_warning_names_the_attribute():
+    with pytest.warns(RuntimeWarning, match=r"values in Model.w, .* o.w = o.step\(x\)"):
+        np.jit(attribute)(Model(), numpy.ones(2))
+
+
+def test_nothing_is_lost_when_the_function_raises():
+    def f(o, x):
+        o.w = o.w * x
+        raise LookupError
+
+    o = Model()
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            np.jit(f)(o, numpy.ones(2))
+        assert o.w.tolist() == [1.0, 1.0]
+
+
+def test_what_is_put_back_by_the_function_itself_is_compiled():
+    def f(o, x):
+        old, o.w = o.w, x
+        try:
+            return o.w * 2
+        finally:
+            o.w = old
+
+    o, jitted = Model(), np.jit(f)
+    assert [jitted(o, x) for x in (1.0, 2.0)] == [2.0, 4.0]
+    assert [compiled.note for compiled in np.explain(jitted)] == [""]
+
+
+def test_where_programs_are_shown_it_raises():
+    with pytest.raises(np.MutationError, match=r"stores traced values in Model\.w"):
+        np.jit(attribute).trace(Model(), numpy.ones(2))
+
+
+def test_what_the_error_of_an_operation_in_place_advises():
+    def f(o, x):
+        o.w -= 0.1 * x
+        return o.w
+
+    o = Model()
+    with pytest.raises(np.MutationError, match=r"return it, and assign it where .* called"):
+        np.jit(f)(o, numpy.ones(2))
+    assert o.w.tolist() == [1.0, 1.0]
