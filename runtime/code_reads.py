@@ -82,6 +82,26 @@ def mentions(code: types.CodeType) -> frozenset[str]:
     return frozenset(found)
 
 
+_STORE_CODES = ("STORE_", "DELETE_")
+
+
+@functools.lru_cache(maxsize=4096)
+def loads(code: types.CodeType) -> frozenset[str]:
+    """The globals and attributes in it that are read, not only given a value; nested code too. With
+    "getattr" where the names stand in the class.
+    """
+    found = set()
+    for op in dis.get_instructions(code):
+        if op.opcode in dis.hasname and not op.opname.startswith(_STORE_CODES):
+            found.add(op.argval)
+        elif op.opname == "MATCH_CLASS":
+            found.add("getattr")
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            found |= loads(inner)
+    return frozenset(found)
+
+
 HIDING = ("eval", "exec", "globals", "__globals__")
 
 
@@ -94,9 +114,9 @@ def hides(code: types.CodeType) -> str | None:
     return next((name for name in HIDING if name in {*reads, *inside, *attributes}), None)
 
 
-def float_constants(code: types.CodeType) -> set[float]:
-    """The floats that are written in it."""
-    found = {x for x in code.co_consts if type(x) is float}
+def float_constants(code: types.CodeType) -> set[int]:
+    """The ids of the floats that are written in it."""
+    found = {id(x) for x in code.co_consts if type(x) is float}
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             found |= float_constants(inner)

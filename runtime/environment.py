@@ -8,8 +8,9 @@ NumPy, the standard library and other installed packages is taken as constant.
 
 Arrays that are combined with traced values are read when the Program runs, so their elements may
 change. But what the function computes of them before, without traced values, is part of the
-recording. Arrays of up to 64 KB are therefore compared whole at each call, larger ones by samples,
-and whole if the Program holds numbers that may have been computed of them (`entries`).
+recording. Arrays of up to 64 KB are therefore compared whole at each call, larger ones by samples.
+Those are compared whole, too, if the code may look at them (`reachable`) and they are not combined
+with traced values, or the Program holds numbers that may have been computed of them (`traced`).
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ class Environment:
     key names by identity, ``arrays`` are the ndarrays among it. ``absent``: the names of modules
     that the function imports, and nobody has yet. ``unwatched``: the name of the first object whose
     changes are not seen because there are too many; ``hidden``: what reads variables that are
-    unknown, ``eval in f``. Both None where there is none.
+    unknown, ``eval in f``. Both None where there is none. Only where names are asked for:
+    ``names``, ``floats``, ``generators``, ``large``, the arrays above 64 KB that code may look at.
     """
 
     __slots__ = (
-        *("absent", "arrays", "floats", "generators", "hidden", "key", "names", "probes"),
-        *("refs", "unwatched"),
+        *("absent", "arrays", "floats", "generators", "hidden", "key", "large", "names"),
+        *("probes", "refs", "unwatched"),
     )
 
     def __init__(self, function: Any, objects: Iterable[Any], names: bool = False) -> None:
@@ -48,6 +50,7 @@ class Environment:
         self.absent = reader.absent
         self.unwatched = reader.unwatched
         self.hidden = reader.hidden()
+        self.large = reader.large()
 
     def unchanged(self) -> bool:
         """Whether all is as it was, by a fast look. False may be a false alarm."""

@@ -220,6 +220,9 @@ class Jit(NativeEntry):
             entry.is_fast = True  # as fast as it gets
         if environment.unwatched is not None:
             self._tell_unwatched(entry, environment.unwatched)
+        if compared := sum(x.nbytes for x, _ in entry.exact) >> 20:
+            note = f"compares {compared} MB of arrays from outside at each call"
+            entry.note = "; ".join(filter(None, (entry.note, note)))
         if not entry.traced.captures:
             self._keep(call, entry, family)
         self._note(call, entry, start)

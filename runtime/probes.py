@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -97,9 +98,20 @@ def contents_of(x: np.ndarray[Any, Any]) -> int:
     """A number that changes with the elements; of large arrays, with samples of them."""
     if x.dtype.hasobject:
         return 0
+    x = _plain(x)
+    return digest(x if x.nbytes <= WHOLE else sampled(x, SAMPLES))
+
+
+def whole_digest(x: np.ndarray[Any, Any]) -> int:
+    """A number that changes with any element, however many there are."""
+    return zlib.crc32(np.ascontiguousarray(_plain(x)).data)
+
+
+def _plain(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """As an ndarray whose elements have a buffer: no times."""
     if type(x) is not np.ndarray:
         x = x.view(np.ndarray)
-    return digest(x if x.nbytes <= WHOLE else sampled(x, SAMPLES))
+    return x.view((np.void, x.dtype.itemsize)) if x.dtype.kind in "mMV" else x
 
 
 def same_contents(x: np.ndarray[Any, Any], wanted: int) -> Callable[[Any], bool]:

@@ -6,6 +6,7 @@ import collections
 import contextvars
 import functools
 import gc
+import operator
 import sys
 import threading
 import types
@@ -29,6 +30,7 @@ from .code_reads import (
 from .containers import MISSING, slots_of
 from .modules import OWN, imports_of, is_library, top_of
 from .probes import (
+    WHOLE,
     Probe,
     attribute,
     cell_contents,
@@ -47,6 +49,7 @@ from .probes import (
     same_set,
 )
 from .randomness import global_generators, is_generator
+from .reachable import Edge, readable
 from .signature import typed_key
 from .tokens import Equal, is_hashable, name_key
 
@@ -64,12 +67,15 @@ class Reader:
         self.probes: list[Probe] = []
         self.refs: list[Any] = []
         self.arrays: list[np.ndarray[Any, Any]] = []
-        self.floats: set[float] = set()  # that stand in the code, or are values of its variables
+        self.floats: set[int] = set()  # ids of those in the code, and of values of its variables
         self.generators: list[Any] = []
         self.names: list[tuple[str, Hashable]] = []
         self.with_names = with_names
         self.seen: dict[int, int] = {}
         self.waiting: collections.deque[tuple[Any, str]] = collections.deque()
+        self.edges: list[Edge] = []
+        self.reads_by_name = False  # attributes whose names stand in no code
+        self.source = 0  # the id of what is being looked at
         self.modules: set[int] = set()  # of which all has been looked at
         self.absent: list[str] = []  # modules that have not been imported yet
         self.unwatched: str | None = None
@@ -88,13 +94,25 @@ class Reader:
         for x in objects:
             self.value(x, x.__name__ if isinstance(x, type) else type(x).__name__)
         self.walk()
+        self.source = 0
         self.descriptions()
         self.walk()
 
     def walk(self) -> None:
         while self.waiting:  # no recursion: a list of lists of lists may be long
             x, name = self.waiting.popleft()
+            self.source = id(x)
             self.contents(x, type(x), name)
+
+    def large(self) -> list[np.ndarray[Any, Any]]:
+        """The large arrays that the code may look at, if there were names to tell by."""
+        found = [x for x in self.arrays if x.nbytes > WHOLE and not x.dtype.hasobject]
+        if not (found and self.with_names):
+            return []
+        if self.reads_by_name:
+            return found
+        read = readable(self.edges, self.functions)
+        return [x for x in found if id(x) in read]
 
     def hidden(self) -> str | None:
         """What reads unknown variables; not a method that no code calls by its name."""
@@ -106,15 +124,18 @@ class Reader:
 
     # -- values --
 
-    def value(self, x: Any, name: str) -> None:
+    def value(self, x: Any, name: str, attribute: str | None = None) -> None:
+        """Something that is reached, as this attribute of what is being looked at."""
         kind = type(x)
         if len(name) > LONG:
             name = f"{name[: LONG - 20]} ..."
         if kind in _ATOMS:
             if kind is float:
-                self.floats.add(x)
+                self.floats.add(id(x))
             self.token(typed_key(x), name)
             return
+        if self.with_names:
+            self.edges.append(Edge(self.source, id(x), attribute))
         if id(x) in self.seen:
             self.tokens.append(("again", self.seen[id(x)]))
             return
@@ -234,6 +255,10 @@ class Reader:
             self.token((kind, Equal(x)), name)
         else:
             self.identity(x, name)
+        is_ours = all(  # no method of a library reads its attributes
+            cls.__module__ in ("builtins", "types", "typing") or self.is_users(cls.__module__)
+            for cls in kind.__mro__
+        )
         if self.is_users(kind.__module__):
             self.value(kind, name and f"type({name})")
         attributes = getattr(x, "__dict__", None)
@@ -246,13 +271,13 @@ class Reader:
             self.probes.append((same, now, True))
             self.tokens.append(tuple(now))
             for key, item in now.items():
-                self.value(item, f"{name}.{key}" if name else str(key))
+                self.value(item, f"{name}.{key}" if name else str(key), key if is_ours else None)
         for key, item in slots_of(x):
             self.probes.append((functools.partial(attribute, x), key, item))
             if item is MISSING:
                 self.tokens.append("empty")
             else:
-                self.value(item, f"{name}.{key}" if name else str(key))
+                self.value(item, f"{name}.{key}" if name else str(key), key if is_ours else None)
 
     def klass(self, x: type, name: str) -> None:
         self.identity(x, name)
@@ -267,7 +292,7 @@ class Reader:
             for key, item in members.items():
                 if type(item) is types.FunctionType and not key.startswith("__"):
                     self.methods[id(item)] = key
-                self.value(item, f"{name}.{key}")
+                self.value(item, f"{name}.{key}", key)
 
     def context_variable(self, x: Any, name: str) -> None:
         found = x.get(MISSING)
@@ -292,6 +317,10 @@ class Reader:
         self.identity(x, name)
         if not isinstance(x.__self__, (types.ModuleType, types.NoneType)):
             self.value(x.__self__, f"{name}.__self__")
+
+    def getter(self, x: Any, name: str) -> None:
+        self.identity(x, name)
+        self.reads_by_name = True
 
     def partial(self, x: Any, name: str) -> None:
         self.value(x.func, name)
@@ -393,7 +422,7 @@ class Reader:
             self.probes.append(names_probe(x, members, is_dunder))
             self.token(tuple(members), f"the names in {name}")
             for key, item in members.items():
-                self.value(item, f"{name}.{key}")
+                self.value(item, f"{name}.{key}", key)
 
     def chain(self, x: Any, name: str, chain: tuple[str, ...]) -> None:
         """``module.a.b``: through modules, up to what is none; of a module as such, all of it."""
@@ -405,7 +434,7 @@ class Reader:
                 x = found
                 continue
             if found is not MISSING:
-                self.value(found, name)
+                self.value(found, name, part)
             return
         self.imported(x, name)
 
@@ -452,6 +481,8 @@ _READERS: dict[type, Callable[[Reader, Any, str], None]] = {
     staticmethod: Reader.wrapped,
     classmethod: Reader.wrapped,
     property: Reader.prop,
+    operator.attrgetter: Reader.getter,
+    operator.methodcaller: Reader.getter,
     weakref.ref: Reader.reference,
     types.MappingProxyType: Reader.behind,
     **dict.fromkeys(_VIEWS, Reader.behind),
