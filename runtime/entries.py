@@ -23,6 +23,7 @@ from . import traced
 from .environment import Environment
 from .executable import Executable, make_executable, run
 from .explanation import Compile
+from .held import Held
 from .probes import whole_digest
 from .signature import Call, Type
 from .traced import ARGUMENT, COMPUTED, COPIED, SIZE, STATIC, Traced, Write
@@ -45,7 +46,7 @@ class Entry:
         types: Sequence[Type] | None = None,
     ) -> None:
         self.fun = fun
-        self.objects = call.objects
+        self.held = Held(call.objects)
         self.environment = environment
         self.scope = scope
         self.types = call.types if types is None else types
@@ -65,11 +66,9 @@ class Entry:
 
     def serves(self, call: Call) -> bool:
         """Whether the objects are the same, and nothing that was read has changed."""
-        mine = self.objects
-        if len(mine) != len(call.objects):
-            return False
-        same = all(a is b for a, b in zip(mine, call.objects, strict=True))
-        return same and self.environment.unchanged() and self.reads_the_same()
+        return (
+            self.held.are(call.objects) and self.environment.unchanged() and self.reads_the_same()
+        )
 
     def reads_the_same(self) -> bool:
         """Whether the large arrays are as they were, of which numbers have been recorded."""

@@ -41,13 +41,14 @@ class Encoded:
     def __init__(self, signature: Signature) -> None:
         self.signature = signature
         self.objects: list[Any] = []
+        self.alive: list[WatchWord] = []  # what is not kept alive is still there
         self._place(signature)
         sections = [
             [self._keep(name) for name in signature.keywords],
             self._checks(),
             self._returns(),
             self._tree(signature.result),
-            self._watches(signature.watches),
+            self._watches((*self.alive, *signature.watches)),
         ]
         self.words = self._write(sections)
         self.address = self.words.ctypes.data
@@ -108,6 +109,12 @@ class Encoded:
             self._check_container(spec, nested, number)
             return
         self.leaf_objects.append(number)
+        if isinstance(spec, Static) and spec.weak:
+            found = spec.value()
+            address = 0 if found is None else id(found)
+            self._record(at.CHECK_STATIC, number, address, at.SAME_OBJECT)
+            self.alive.append(WatchWord(self._keep(spec.value) + 8 * at.REFERENT_WORD, address))
+            return
         if isinstance(spec, Static):
             self._record(at.CHECK_STATIC, number, self._keep(spec.value), _how_same(spec))
             return

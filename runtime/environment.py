@@ -25,11 +25,12 @@ from .reader import Reader
 
 class Environment:
     """What was reached. Two environments with one ``key`` are equal. ``refs`` keeps alive what the
-    key names by identity, ``arrays`` are the ndarrays among it. ``absent``: the names of modules
-    that the function imports, and nobody has yet. ``unwatched``: the name of the first object whose
-    changes are not seen because there are too many; ``hidden``: what reads variables that are
-    unknown, ``eval in f``. Both None where there is none. Only where names are asked for:
-    ``names``, ``floats``, ``generators``, ``large``, the arrays above 64 KB that code may look at.
+    key names by identity, except those of ``objects`` that `can_die`. ``arrays`` are the ndarrays
+    among it. ``absent``: the names of modules that the function imports, and nobody has yet.
+    ``unwatched``: the name of the first object whose changes are not seen because there are too
+    many; ``hidden``: what reads variables that are unknown, ``eval in f``. Both None where there is
+    none. Only where names are asked for: ``names``, ``floats``, ``generators``, and ``large``, the
+    arrays above 64 KB that code may look at.
     """
 
     __slots__ = (

@@ -16,6 +16,7 @@ from ..autodiff.core import PYTHON_DTYPES, running
 from ..autodiff.dims import Dim, is_symbolic, numbers_for
 from ..autodiff.handles import ARRAY0D, WEAK, View
 from ..autodiff.size_structures import key_of, substituted
+from . import entry_layout as at
 from .compile import Compiled
 from .entries import Entry, Sizes
 from .entry_signature import (
@@ -130,6 +131,7 @@ class _Arguments:
     def __init__(self, call: Call, entry: Entry, symbols: _Symbols) -> None:
         self.call = call
         self.types = entry.types
+        self.weak = entry.held.weak if at.REFERENT_WORD else {}
         self.symbols = symbols
         self.written = {write.leaf for write in entry.traced.writes}
         self.count = 0
@@ -161,7 +163,8 @@ class _Arguments:
         number = self._next()
         if not (type(x) in PLAIN or isinstance(x, (float, complex, np.generic))):
             self.static.append(number)
-        return Static(x)
+        reference = self.weak.get(id(x))
+        return Static(x) if reference is None else Static(reference, weak=True)
 
     def _next(self) -> int:
         self.count += 1

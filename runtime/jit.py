@@ -29,6 +29,7 @@ from .environment import Environment
 from .explanation import Compile, Description, Explanation, describe, reason_of
 from .families import FAILURES, Family, has_symbolic_sizes, key_without_sizes
 from .fast_path import signature_of
+from .held import Held
 from .inspecting import inspection_of
 from .randomness import RandomState
 from .reader import NODES
@@ -39,6 +40,7 @@ KEYS = 256  # signatures that a function keeps, and environments of each
 ENVIRONMENTS = 8
 COMPILES = 1000  # that `explain` remembers
 LONG = 300  # characters of a signature that it shows
+NOTHING = Environment(None, ())
 
 
 def jit(
@@ -114,7 +116,7 @@ class Jit(NativeEntry):
         self._entries: dict[Any, list[Entry]] = {}
         self._families: dict[Any, Family] = {}
         self._log: list[Compile] = []
-        self._past: list[tuple[Description, Environment]] = []
+        self._past: list[tuple[Description, Environment, Held]] = []
         self._container_writes = 0  # for how many kinds of arguments
         self._always: Uncompiled | None = None  # runs all calls
         self._plain: Uncompiled | None = None  # ran the last call that was not compiled
@@ -186,13 +188,14 @@ class Jit(NativeEntry):
         environment = Environment(self._fun, call.objects)
         for entry in entries:
             if entry.environment.key == environment.key and entry.reads_the_same():
-                entry.objects, entry.environment = call.objects, environment
+                entry.held, entry.environment = Held(call.objects), environment
                 return entry
         return None
 
     def _made(self, call: Call) -> Entry | Uncompiled:
         """Records and compiles the function for a call of a new kind."""
         start = time.perf_counter()
+        self._forget_dead()
         environment = Environment(self._fun, call.objects, names=True)
         before = RandomState(environment.generators)
         family = self._family(call)
@@ -279,9 +282,24 @@ class Jit(NativeEntry):
         self._entries[call.key] = [entry, *known][:ENVIRONMENTS]
         _shorten(self._entries)
 
+    def _forget_dead(self) -> None:
+        """What was recorded for objects that are no more, with all that their attributes hold."""
+        for key, entries in list(self._entries.items()):
+            alive = [entry for entry in entries if entry.held.alive()]
+            if len(alive) < len(entries):
+                self._entries[key] = alive
+        for family in list(self._families.values()):
+            family.entries = [entry for entry in family.entries if entry.held.alive()]
+        self.drop(lambda signature: not signature.keep[0].held.alive())
+        self._past = [
+            (text, environment if held.alive() else NOTHING, held)
+            for text, environment, held in self._past
+        ]
+
     def _note(self, call: Call, entry: Entry | Uncompiled, start: float) -> None:
         description = describe(self._fun, call)
-        reason = reason_of(description, self._past, entry.environment)
+        before = [(text, environment) for text, environment, _ in self._past]
+        reason = reason_of(description, before, entry.environment)
         signature = ", ".join(f"{name}: {text}" for name, text in description.items())
         if len(signature) > LONG:
             signature = f"{signature[:LONG]} ... ({len(description)} leaves)"
@@ -290,7 +308,7 @@ class Jit(NativeEntry):
         self._log.append(entry.record)
         name = function_name(self._fun)
         show(1, f"recorded {name}", lambda: f"({signature}) in {milliseconds:.1f} ms: {reason}")
-        self._past.append((description, entry.environment))
+        self._past.append((description, entry.environment, entry.held))
         del self._log[:-COMPILES], self._past[:-ENVIRONMENTS]
 
     def trace(self, *args: Any, **kwargs: Any) -> Program:

@@ -28,6 +28,7 @@ from .code_reads import (
     mentions,
 )
 from .containers import MISSING, slots_of
+from .held import can_die
 from .modules import OWN, imports_of, is_library, top_of
 from .probes import (
     WHOLE,
@@ -66,6 +67,7 @@ class Reader:
         self.tokens: list[Hashable] = []
         self.probes: list[Probe] = []
         self.refs: list[Any] = []
+        self.dying: set[int] = set()  # ids of what is not to be kept alive
         self.arrays: list[np.ndarray[Any, Any]] = []
         self.floats: set[int] = set()  # ids of those in the code, and of values of its variables
         self.generators: list[Any] = []
@@ -90,6 +92,8 @@ class Reader:
         while isinstance(inner, functools.partial):
             inner = inner.func
         self.home = top_of(inner)
+        objects = list(objects)
+        self.dying = {id(x) for x in objects if can_die(x)}
         self.value(function, "")
         for x in objects:
             self.value(x, x.__name__ if isinstance(x, type) else type(x).__name__)
@@ -144,7 +148,7 @@ class Reader:
             self.identity(x, name)
             return
         self.seen[id(x)] = len(self.seen)
-        self.refs.append(x)
+        self.refer_to(x)
         self.tokens.append("later")
         self.waiting.append((x, name))
 
@@ -153,8 +157,12 @@ class Reader:
         if self.with_names and name:
             self.names.append((name, token))
 
+    def refer_to(self, x: Any) -> None:
+        if id(x) not in self.dying:
+            self.refs.append(x)
+
     def identity(self, x: Any, name: str) -> None:
-        self.refs.append(x)
+        self.refer_to(x)
         self.token(("is", id(x)), name)
 
     def contents(self, x: Any, kind: type, name: str) -> None:

@@ -54,7 +54,7 @@ class Storage:
         before = self._before
         if before.unchanged():
             return []
-        after = Environment(*self._given, names=True)
+        after = Environment(*self._given, names=True)  # which asks symbolic sizes for their numbers
         old, new = _traced(before), _traced(after)
         if new <= old:
             return []
