@@ -116,10 +116,12 @@ def _plain(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def same_contents(x: np.ndarray[Any, Any], wanted: int) -> Callable[[Any], bool]:
     shape, strides, dtype = x.shape, x.strides, x.dtype
+    is_simple = type(x) is np.ndarray and dtype.kind in "fciub" and x.flags.c_contiguous
+    look: Any = zlib.crc32 if is_simple and x.nbytes <= WHOLE else contents_of  # the same number
 
     def same(_: Any) -> bool:
         is_same = x.shape == shape and x.strides == strides and x.dtype is dtype
-        return is_same and contents_of(x) == wanted
+        return is_same and look(x) == wanted
 
     return same
 
