@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .containers import slots_of
+from .tokens import is_hashable
 
 _HEAP_TYPE = 1 << 9  # in the flags of a class that Python code made
 
@@ -35,7 +36,7 @@ def can_die(x: Any) -> bool:
     return (
         all(cls is object or cls.__flags__ & _HEAP_TYPE for cls in kind.__mro__)
         and kind.__weakrefoffset__ != 0
-        and kind.__eq__ is object.__eq__
+        and (kind.__eq__ is object.__eq__ or not is_hashable(x))
         and type(getattr(x, "__dict__", None)) is dict
         and not isinstance(x, type)
         and not hasattr(kind, "_environment_parts")

@@ -33,6 +33,7 @@ from .held import Held
 from .inspecting import inspection_of
 from .randomness import RandomState
 from .reader import NODES
+from .restoring import Storage
 from .signature import TREE, Call
 from .uncompiled import UNRECORDABLE, Uncompiled, check_reads
 
@@ -198,12 +199,14 @@ class Jit(NativeEntry):
         self._forget_dead()
         environment = Environment(self._fun, call.objects, names=True)
         before = RandomState(environment.generators)
+        storage = Storage(self._fun, call.objects, environment)
         family = self._family(call)
         try:
             check_reads(environment)
-            entry = self._recorded(call, environment, family, before)
+            entry = self._recorded(call, environment, family, before, storage)
         except UNRECORDABLE as error:
             before.restore()
+            storage.undo()
             plain = Uncompiled(self._fun, call, environment, error)
             family.fail(plain)
             if isinstance(error, ContainerWriteError):
@@ -213,6 +216,9 @@ class Jit(NativeEntry):
                 self._always = plain  # what it writes, and reads, is not to be written twice again
             self._note(call, plain, start)
             return plain
+        except Exception:
+            storage.undo_traced()
+            raise
         if before.has_changed():
             entry.note = "draws random numbers: from the next call on the plain function runs"
             entry.draws = True
@@ -247,16 +253,27 @@ class Jit(NativeEntry):
         return family
 
     def _recorded(
-        self, call: Call, environment: Environment, family: Family, before: RandomState
+        self,
+        call: Call,
+        environment: Environment,
+        family: Family,
+        before: RandomState,
+        storage: Storage,
     ) -> Entry:
         """For any size, if sizes have varied and it is possible; else for the sizes at hand."""
+
+        def recorded(*symbolic: Any) -> Entry:
+            entry = Entry(self._fun, call, environment, *symbolic)
+            storage.check()
+            return entry
+
         symbolic = family.symbolic_types(call)
         if symbolic is None:
-            entry = Entry(self._fun, call, environment)
+            entry = recorded()
             entry.note = family.why
             return entry
         try:
-            entry = Entry(self._fun, call, environment, *symbolic)
+            entry = recorded(*symbolic)
         except ContainerWriteError:
             raise
         except Exception:  # noqa: BLE001 - the function's own, if any, come again
@@ -266,7 +283,8 @@ class Jit(NativeEntry):
             entry.note = f"for any size{' with ' if guards else ''}{guards}"
             return entry
         before.restore()
-        entry = Entry(self._fun, call, environment)  # what this raises says nothing of other sizes
+        storage.undo()
+        entry = recorded()  # what this raises says nothing of other sizes
         family.is_fixed = True
         if symbolic[0].fixed_at:
             family.why = entry.note = (

@@ -403,14 +403,16 @@ class Reader:
         parts = found.name.split(".")
         for i in range(1, len(parts) + 1):
             name = ".".join(parts[:i])
-            module = sys.modules.get(name)
-            if not isinstance(module, types.ModuleType):
+            module = sys.modules.get(name, MISSING)
+            if module is MISSING:
                 self.probes.append((functools.partial(is_missing, sys.modules), name, True))
                 self.token(("missing", name), name)
                 self.absent.append(name)
                 return
             self.probes.append((sys.modules.get, name, module))
             self.identity(module, name)
+            if not isinstance(module, types.ModuleType):  # None: it is not to be imported
+                return
             if i == len(parts) and found.names is None:
                 self.imported(module, name)
                 return

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ..autodiff.dims import Dim
+from ..autodiff.errors import LeakedTracerError
 from ..autodiff.handles import TracedArray
 from . import probes as known
 from .containers import MISSING, ContainerWriteError
@@ -29,18 +31,28 @@ class Storage:
         ]
 
     def check(self) -> None:
-        """ContainerWriteError if it holds traced values now that it has not held before."""
-        names = self._new_traced()
-        if names:
-            raise ContainerWriteError(
-                f"it stores traced values in {', '.join(names[:3])}, and compiled code has none to "
-                "store. Return the new value and assign it where the function is called: o.w = "
-                "o.step(x)."
-            )
+        """ContainerWriteError if it holds traced values now that it has not held before;
+        LeakedTracerError if it holds sizes that are symbols, where a number is wanted.
+        """
+        traced, names = self._new_traced()
+        if not traced:
+            return
+        if all(type(x) is Dim for x in traced):
+            raise LeakedTracerError("a symbolic size is stored outside of the function")
+        raise ContainerWriteError(
+            f"it stores traced values in {', '.join(names[:3])}, and compiled code has none to "
+            "store. Return the new value and assign it where the function is called: o.w = "
+            "o.step(x)."
+        )
 
-    def restore(self) -> None:
+    def undo_traced(self) -> None:
         """As it was before, if it holds traced values that are new."""
-        if not self._new_traced():
+        if self._new_traced()[0]:
+            self.undo()
+
+    def undo(self) -> None:
+        """As it was before."""
+        if self._before.unchanged():
             return
         for probe in self._before.probes:
             if not known.holds(probe):
@@ -49,21 +61,19 @@ class Storage:
             if x.shape == copy.shape and x.tobytes() != copy.tobytes():
                 np.copyto(x, copy)
 
-    def _new_traced(self) -> list[str]:
-        """What holds them, as the function's author writes it."""
-        before = self._before
-        if before.unchanged():
-            return []
-        after = Environment(*self._given, names=True)  # which asks symbolic sizes for their numbers
-        old, new = _traced(before), _traced(after)
-        if new <= old:
-            return []
-        return [name for name, token in after.names if token in new - old] or ["an object"]
+    def _new_traced(self) -> tuple[list[Any], list[str]]:
+        """The new ones, and how the function's author writes them."""
+        if self._before.unchanged():
+            return [], []
+        after = Environment(*self._given, names=True)
+        old = {id(x) for x in _traced(self._before)}
+        new = [x for x in _traced(after) if id(x) not in old]
+        tokens = [(id(x), id(x.value)) for x in new if type(x) is TracedArray]
+        return new, [name for name, token in after.names if token in tokens] or ["an object"]
 
 
-def _traced(environment: Environment) -> set[Any]:
-    """The tokens of the traced values in it."""
-    return {(id(x), id(x.value)) for x in environment.refs if type(x) is TracedArray}
+def _traced(environment: Environment) -> list[Any]:
+    return [x for x in environment.refs if type(x) in (TracedArray, Dim)]
 
 
 def _restore(get: Any, name: Any, wanted: Any) -> None:

@@ -13,7 +13,7 @@ def is_hashable(x: Any) -> bool:
         return False
     try:
         hash(x)
-    except (TypeError, ValueError):  # a frozen dataclass that holds a list, a memoryview
+    except (TypeError, ValueError, RuntimeError):  # a list or traced value in it, a memoryview
         return False
     return True
 

@@ -34,7 +34,6 @@ from ..codegen.pipeline import collection_paused
 from .containers import Containers
 from .environment import Environment
 from .explanation import parameter_names
-from .restoring import Storage
 from .signature import PLAIN, Call, Type, is_writeable, spec_of
 
 ARGUMENT, COMPUTED, STATIC, CONSTANT, COPIED, SIZE = range(6)
@@ -84,16 +83,12 @@ class Traced:
         self.name = function_name(function)
         trace = ProgramTrace()
         trace.passes_on = False
-        storage = Storage(function, call.objects, environment)
         try:
             self._record(trace, function, call, types, environment)
-            storage.check()
         except Exception:
             if trace.unknown_size is None:
-                storage.restore()
                 raise
         if trace.unknown_size is not None:  # also if the function has caught it
-            storage.restore()
             raise trace.unknown_size
 
     def _record(

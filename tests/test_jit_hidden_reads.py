@@ -414,3 +414,22 @@ def test_a_module_is_replaced(package, monkeypatch):
     other.rate = 3.0
     monkeypatch.setitem(sys.modules, "package_of_mine.config", other)
     assert f(1.5) == 4.5
+
+
+def test_a_module_that_must_not_be_imported(monkeypatch):
+    def f(x):
+        try:
+            import module_of_nobody
+        except ImportError:
+            return x
+        return x * module_of_nobody.rate
+
+    jitted = np.jit(f)
+    assert [jitted(1.5) for _ in range(3)] == [1.5] * 3
+    monkeypatch.setitem(sys.modules, "module_of_nobody", None)
+    assert [jitted(1.5) for _ in range(3)] == [1.5] * 3
+    assert len(np.explain(jitted)) == 2
+    module = types.ModuleType("module_of_nobody")
+    module.rate = 3.0
+    monkeypatch.setitem(sys.modules, "module_of_nobody", module)
+    assert jitted(1.5) == 4.5

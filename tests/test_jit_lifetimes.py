@@ -1,5 +1,6 @@
 """What a jitted function keeps alive of the objects that it was called with."""
 
+import dataclasses
 import gc
 import weakref
 
@@ -21,16 +22,22 @@ class Model:
         return x * self.rate
 
 
+@dataclasses.dataclass
+class Data(Model):
+    rate: float
+    data: object = dataclasses.field(default_factory=lambda: numpy.ones(3))
+
+
 def scaled(x, o):
     return x * o.rate
 
 
-@pytest.mark.parametrize("is_method", [False, True])
-def test_objects_die(is_method):
+@pytest.mark.parametrize(("kind", "is_method"), [(Model, False), (Model, True), (Data, True)])
+def test_objects_die(kind, is_method):
     f = np.jit(scaled)
     objects, arrays = [], []
     for k in range(20):
-        o = Model(float(k))
+        o = kind(float(k))
         for _ in range(3):
             assert (o.method(2.0) if is_method else f(2.0, o)) == 2.0 * k
         objects.append(weakref.ref(o))

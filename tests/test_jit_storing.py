@@ -1,6 +1,7 @@
 """Jitted functions that store what they compute: in ``self``, in objects, in what is outside."""
 
 import collections
+import dataclasses
 import types
 import warnings
 
@@ -162,3 +163,60 @@ def test_what_the_error_of_an_operation_in_place_advises():
     with pytest.raises(np.MutationError, match=r"return it, and assign it where .* called"):
         np.jit(f)(o, numpy.ones(2))
     assert o.w.tolist() == [1.0, 1.0]
+
+
+def test_where_recording_fails_for_another_reason():
+    def f(o, x):
+        o.n += 1
+        o.w = x[x > 0]
+        return o.w.sum() * o.n
+
+    o, jitted = Model(), np.jit(f)
+    with pytest.warns(RuntimeWarning, match="uncompiled"):
+        found = [jitted(o, numpy.array([1.0, -1.0, k])) for k in range(6)]
+    plain = Model()
+    assert found == [f(plain, numpy.array([1.0, -1.0, k])) for k in range(6)]
+    assert state(o) == state(plain)
+
+
+def test_one_inside_of_another():
+    o = Model()
+    inner = np.jit(attribute)
+    outer = np.jit(lambda x: inner(o, x) * 2)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for k in range(1, 4):
+            outer(numpy.ones(2))
+            assert o.w.tolist() == pytest.approx([1.0 - 0.1 * k] * 2)
+            assert o.n == k
+    assert len(caught) == 2  # of either
+
+
+def test_what_is_recorded_twice_is_stored_once():
+    class Counts:
+        calls = 0
+
+        @np.jit
+        def mean(self, x):
+            self.calls += 1
+            return np.sum(x) / len(x)
+
+    o = Counts()
+    for n in range(1, 7):
+        assert o.mean(numpy.ones(n)) == 1.0
+        assert o.calls == n
+
+
+def test_a_hashable_record_of_traced_values():
+    @dataclasses.dataclass(frozen=True)
+    class Record:
+        x: object
+
+    def f(o, x):
+        o.record = Record(x)
+        return x
+
+    o = Model()
+    with pytest.warns(RuntimeWarning, match=r"stores traced values in Model\.record\.x"):
+        assert np.jit(f)(o, 2.0) == 2.0
+    assert o.record == Record(2.0)
