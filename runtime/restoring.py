@@ -4,7 +4,9 @@ recorded. They are put back as they were then.
 
 from __future__ import annotations
 
+import contextvars
 import functools
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -85,6 +87,12 @@ def _restore(get: Any, name: Any, wanted: Any) -> None:
             name.cell_contents = wanted
     elif get is len:
         name.clear()
+    elif isinstance(owner := getattr(get, "__self__", None), dict):
+        if owner is not sys.modules:  # what was imported stays
+            owner[name] = wanted
+    elif isinstance(owner, contextvars.ContextVar):
+        if wanted is not MISSING:  # there is no way back to none
+            owner.set(wanted)
     elif isinstance(get, functools.partial):
         put = _PUT.get(get.func)
         if put is not None:
@@ -98,6 +106,11 @@ def _put_attribute(x: Any, name: str, wanted: Any) -> None:
         object.__delattr__(x, name)
     else:
         object.__setattr__(x, name, wanted)
+
+
+def _put_nothing(space: dict[str, Any], name: str, _: Any) -> None:
+    if space is not sys.modules:
+        space.pop(name, None)
 
 
 def _put_items(x: Any, items: tuple[Any, ...], _: Any) -> None:
@@ -133,6 +146,7 @@ def _put_members(x: Any, members: dict[str, Any], _: Any) -> None:
 _PUT: dict[Any, Any] = {
     getattr: _put_attribute,
     known.attribute: _put_attribute,
+    known.is_missing: _put_nothing,
     known.same_items: _put_items,
     known.same_dict: _put_dict,
     known.same_set: _put_set,

@@ -1,6 +1,7 @@
 """Jitted functions that store what they compute: in ``self``, in objects, in what is outside."""
 
 import collections
+import contextvars
 import dataclasses
 import types
 import warnings
@@ -117,6 +118,68 @@ def test_it_is_the_plain_function(f, way, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         calls(call, o)
+
+
+total = 0.0
+context = contextvars.ContextVar("context", default=0.0)
+
+
+def in_globals(x):
+    global total  # noqa: PLW0603 - what is tested
+    total = total + x
+    return total
+
+
+def in_a_context_variable(x):
+    context.set(context.get() + x)
+    return context.get()
+
+
+def in_a_default(x, log=[0.0]):  # noqa: B006
+    log[0] = log[0] + x
+    return log[0]
+
+
+def in_a_function(x):
+    in_a_function.last = getattr(in_a_function, "last", 0.0) + x
+    return in_a_function.last
+
+
+def in_a_closure():
+    count, last = 0, 0.0
+
+    def f(x):
+        nonlocal count, last
+        count += 1
+        last = last + x
+        return last * count
+
+    return f
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: in_globals,
+        lambda: in_a_context_variable,
+        lambda: in_a_default,
+        lambda: in_a_function,
+        in_a_closure,
+    ],
+    ids=["globals", "context", "default", "function", "closure"],
+)
+def test_what_is_no_object(make):
+    f = make()
+    wanted = [1.0, 3.0, 6.0] if make is not in_a_closure else [1.0, 6.0, 18.0]
+    try:
+        with pytest.warns(RuntimeWarning, match="it stores traced values in"):
+            found = [np.jit(f)(float(k)) for k in (1, 2, 3)]
+        assert found == wanted
+    finally:
+        globals().update(total=0.0)
+        context.set(0.0)
+        in_a_default.__defaults__[0][0] = 0.0
+        vars(in_a_function).clear()
 
 
 def test_the_warning_names_the_attribute():
