@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any
 
@@ -121,11 +122,20 @@ def concrete_out(name: str, out: Any) -> MutationError:
     what = (
         f"an ndarray ({out.dtype}{list(out.shape)})" if isinstance(out, np.ndarray) else repr(out)
     )
+    line = user_line()
+    advice = "Write a = a + b in place of a += b"
+    if _TO_ATTRIBUTE.search(line):  # where a = a + b would leave a traced value in the object
+        advice = (
+            "Compute the new value, return it, and assign it where the function is called: "
+            "o.a = f(o, b) in place of o.a += b"
+        )
     return MutationError(
-        f"{name} was to write a traced result into {what}{user_line()}, which cannot hold it. "
-        "Write a = a + b in place of a += b, or make the array with xnp (xnp.zeros(...), "
-        "xnp.array(a)) inside the function."
+        f"{name} was to write a traced result into {what}{line}, which cannot hold it. {advice}, "
+        "or make the array with xnp (xnp.zeros(...), xnp.array(a)) inside the function."
     )
+
+
+_TO_ATTRIBUTE = re.compile(r": [\w.\[\]()]*\.\w+(\[.*\])? *([-+*/%@&|^]|//|\*\*|<<|>>)=")
 
 
 def array_function(self: TracedArray, function: Any, types: Any, args: Any, kwargs: Any) -> Any:

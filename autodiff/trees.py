@@ -71,9 +71,9 @@ def broadcast_prefix(prefix: Any, tree: Any) -> list[Any]:
     return _optree().broadcast_prefix(prefix, tree, none_is_leaf=True, namespace=_NAMESPACE)
 
 
-def one_level(node: Any) -> tuple[list[Any], Any, Callable[[list[Any]], Any]] | None:
-    """The children of a node that is no list, tuple or dict, a hashable key of what else it
-    consists of, and the function that rebuilds it; None for a leaf.
+def one_level(node: Any) -> tuple[list[Any], Callable[[list[Any]], Any]] | None:
+    """The children of a node that is no list, tuple or dict, and the function that rebuilds it;
+    None for a leaf.
     """
     optree = _optree()
     if optree.tree_is_leaf(node, namespace=_NAMESPACE, none_is_leaf=True):
@@ -81,5 +81,20 @@ def one_level(node: Any) -> tuple[list[Any], Any, Callable[[list[Any]], Any]] | 
     children, treedef = optree.tree_flatten(
         node, is_leaf=lambda x: x is not node, namespace=_NAMESPACE, none_is_leaf=True
     )
-    order = tuple(node) if isinstance(node, dict) else ()
-    return children, (treedef, order), treedef.unflatten
+    return children, treedef.unflatten
+
+
+def node_parts(node: Any) -> tuple[list[Any], Any] | None:
+    """The children of such a node, and what else it consists of."""
+    optree = _optree()
+    if optree.tree_is_leaf(node, namespace=_NAMESPACE, none_is_leaf=True):
+        return None
+    handler = optree.register_pytree_node.get(type(node), namespace=_NAMESPACE)
+    if handler is not None and handler.kind is optree.PyTreeKind.CUSTOM:
+        children, metadata, *_ = handler.flatten_func(node)
+        return list(children), metadata
+    found = one_level(node)
+    assert found is not None
+    if isinstance(node, dict):
+        return found[0], (tuple(node), getattr(node, "default_factory", None))
+    return found[0], getattr(node, "maxlen", None)

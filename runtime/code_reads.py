@@ -50,10 +50,22 @@ def _reads(code: types.CodeType, is_global: bool) -> dict[str, Chains]:
     return {name: frozenset(chains) for name, chains in found.items()}
 
 
+class Import(NamedTuple):
+    """``from ..name import a, b``: two levels. Without ``names``: ``import name``."""
+
+    level: int
+    name: str
+    names: tuple[str, ...] | None
+
+
 @functools.lru_cache(maxsize=4096)
-def imports(code: types.CodeType) -> tuple[str, ...]:
-    """The modules that the code imports when it runs."""
-    found = [op.argval for op in dis.get_instructions(code) if op.opname == "IMPORT_NAME"]
+def imports(code: types.CodeType) -> tuple[Import, ...]:
+    """What the code imports when it runs, nested code too."""
+    found = []
+    ops = [op for op in dis.get_instructions(code) if op.opname != "EXTENDED_ARG"]
+    for level, names, op in zip(ops, ops[1:], ops[2:], strict=False):
+        if op.opname == "IMPORT_NAME":
+            found.append(Import(level.argval, op.argval, names.argval))
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             found += imports(inner)
@@ -70,6 +82,26 @@ def mentions(code: types.CodeType) -> frozenset[str]:
     return frozenset(found)
 
 
+_STORE_CODES = ("STORE_", "DELETE_")
+
+
+@functools.lru_cache(maxsize=4096)
+def loads(code: types.CodeType) -> frozenset[str]:
+    """The globals and attributes in it that are read, not only given a value; nested code too. With
+    "getattr" where the names stand in the class.
+    """
+    found = set()
+    for op in dis.get_instructions(code):
+        if op.opcode in dis.hasname and not op.opname.startswith(_STORE_CODES):
+            found.add(op.argval)
+        elif op.opname == "MATCH_CLASS":
+            found.add("getattr")
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            found |= loads(inner)
+    return frozenset(found)
+
+
 HIDING = ("eval", "exec", "globals", "__globals__")
 
 
@@ -82,9 +114,9 @@ def hides(code: types.CodeType) -> str | None:
     return next((name for name in HIDING if name in {*reads, *inside, *attributes}), None)
 
 
-def float_constants(code: types.CodeType) -> set[float]:
-    """The floats that are written in it."""
-    found = {x for x in code.co_consts if type(x) is float}
+def float_constants(code: types.CodeType) -> set[int]:
+    """The ids of the floats that are written in it."""
+    found = {id(x) for x in code.co_consts if type(x) is float}
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             found |= float_constants(inner)

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..autodiff.any_size import Sizes
 from ..autodiff.core import Aval, Value
+from ..autodiff.dims import is_symbolic
 from ..autodiff.errors import warn_user
 from ..autodiff.program import Program
 from ..autodiff.rules import narrow_p
@@ -116,6 +117,8 @@ class Compiled:
 
     def __init__(self, program: Program, strides: Sequence[Strides] = ()) -> None:
         self.program = program
+        self.avals = program.in_avals, program.out_avals
+        self.has_sizes = any(is_symbolic(aval.shape) for aval in program.in_avals)
         self.strides = tuple(strides) if any(x is not None for x in strides) else ()
         self.milliseconds: dict[str, float] = {}
         self.timed: Any = None  # the same with the time of each kernel, once that was asked for
@@ -223,16 +226,15 @@ class Compiled:
         """Values for the parameters, dense arrays or numbers, to arrays and scalars. ``sizes`` of
         the symbols have to be given where the parameters do not show all.
         """
+        in_avals, out_avals = self.avals
         arrays: list[Any] = [
             x if strides is not None else np.asarray(x, aval.dtype, order="C")
-            for x, aval, strides in zip_longest(values, self.program.in_avals, self.strides)
+            for x, aval, strides in zip_longest(values, in_avals, self.strides)
         ]
         for copy, live in self._refreshed:
             np.copyto(copy, live)
-        known = dict(sizes) or self._sizes(arrays)
-        results = [
-            np.empty(substituted(aval.shape, known), aval.dtype) for aval in self.program.out_avals
-        ]
+        known = dict(sizes) or (self._sizes(arrays) if self.has_sizes else {})
+        results = [np.empty(substituted(aval.shape, known), aval.dtype) for aval in out_avals]
         inputs = _pointers(arrays)
         outputs = _pointers(results)
         numbers = [known[symbol] for symbol in self.symbols]
@@ -240,11 +242,11 @@ class Compiled:
         code = self._run(inputs, outputs, table)
         if code:
             raise self.failure(code)
-        return [_result(x, aval) for x, aval in zip(results, self.program.out_avals, strict=True)]
+        return [_result(x, aval) for x, aval in zip(results, out_avals, strict=True)]
 
     def _sizes(self, arrays: Sequence[np.ndarray[Any, Any]]) -> dict[Any, int]:
         found: dict[Any, int] = {}
-        for array, aval in zip(arrays, self.program.in_avals, strict=True):
+        for array, aval in zip(arrays, self.avals[0], strict=True):
             for size, dim in zip(array.shape, aval.shape, strict=True):
                 symbol = getattr(dim, "symbol", None)
                 if symbol is not None:

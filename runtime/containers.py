@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import types
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -82,7 +83,7 @@ MISSING: Any = object()
 def slots_of(x: Any) -> Iterator[tuple[str, Any]]:
     """The attributes of an object that have places of their own; MISSING where there is none."""
     for cls in type(x).__mro__:
-        slots = vars(cls).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__"):
-                yield name, getattr(x, name, MISSING)
+        if "__slots__" in vars(cls):
+            for name, member in vars(cls).items():  # of __rate in S the name is _S__rate
+                if type(member) is types.MemberDescriptorType:
+                    yield name, getattr(x, name, MISSING)

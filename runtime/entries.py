@@ -14,7 +14,6 @@ from ..autodiff.calls import call_p
 from ..autodiff.core import Tracer, Value, describe_type, shape_of, thread_state
 from ..autodiff.dims import Dim, is_symbolic, numbers_for
 from ..autodiff.errors import MutationError, user_line
-from ..autodiff.foreign import digest
 from ..autodiff.handles import TracedArray
 from ..autodiff.primitives.manipulation import transpose_p
 from ..autodiff.scopes import Scope
@@ -24,6 +23,8 @@ from . import traced
 from .environment import Environment
 from .executable import Executable, make_executable, run
 from .explanation import Compile
+from .held import Held
+from .probes import whole_digest
 from .signature import Call, Type
 from .traced import ARGUMENT, COMPUTED, COPIED, SIZE, STATIC, Traced, Write
 
@@ -45,7 +46,7 @@ class Entry:
         types: Sequence[Type] | None = None,
     ) -> None:
         self.fun = fun
-        self.objects = call.objects
+        self.held = Held(call.objects)
         self.environment = environment
         self.scope = scope
         self.types = call.types if types is None else types
@@ -61,19 +62,17 @@ class Entry:
         self.ran = False
         self.is_fast = False  # known to the native call path
         self.arrays = [*environment.arrays, *self.traced.live]
-        self.exact = [(x, digest(x)) for x in self.traced.baked_arrays(environment)]
+        self.exact = [(x, whole_digest(x)) for x in self.traced.baked_arrays(environment)]
 
     def serves(self, call: Call) -> bool:
         """Whether the objects are the same, and nothing that was read has changed."""
-        mine = self.objects
-        if len(mine) != len(call.objects):
-            return False
-        same = all(a is b for a, b in zip(mine, call.objects, strict=True))
-        return same and self.environment.unchanged() and self.reads_the_same()
+        return (
+            self.held.are(call.objects) and self.environment.unchanged() and self.reads_the_same()
+        )
 
     def reads_the_same(self) -> bool:
         """Whether the large arrays are as they were, of which numbers have been recorded."""
-        return all(digest(x) == before for x, before in self.exact)
+        return all(whole_digest(x) == before for x, before in self.exact)
 
     def fits(self, call: Call) -> bool:
         """Whether the sizes are those that are fixed, and such as the guards allow."""

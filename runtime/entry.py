@@ -137,6 +137,13 @@ class Entry(_Callable):
         with _lock:
             self._publish((encoded, *self._table.encoded)[:MOST_SIGNATURES])
 
+    def drop(self, is_useless: Callable[[Signature], bool]) -> None:
+        """Forget some of the signatures."""
+        with _lock:
+            kept = tuple(x for x in self._table.encoded if not is_useless(x.signature))
+            if len(kept) < len(self._table.encoded):
+                self._publish(kept)
+
     def clear(self) -> None:
         """Forget all signatures. Calls that run in other threads end as they began."""
         with _lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -40,13 +41,14 @@ class Encoded:
     def __init__(self, signature: Signature) -> None:
         self.signature = signature
         self.objects: list[Any] = []
+        self.alive: list[WatchWord] = []  # what is not kept alive is still there
         self._place(signature)
         sections = [
             [self._keep(name) for name in signature.keywords],
             self._checks(),
             self._returns(),
             self._tree(signature.result),
-            self._watches(signature.watches),
+            self._watches((*self.alive, *signature.watches)),
         ]
         self.words = self._write(sections)
         self.address = self.words.ctypes.data
@@ -107,6 +109,12 @@ class Encoded:
             self._check_container(spec, nested, number)
             return
         self.leaf_objects.append(number)
+        if isinstance(spec, Static) and spec.weak:
+            found = spec.value()
+            address = 0 if found is None else id(found)
+            self._record(at.CHECK_STATIC, number, address, at.SAME_OBJECT)
+            self.alive.append(WatchWord(self._keep(spec.value) + 8 * at.REFERENT_WORD, address))
+            return
         if isinstance(spec, Static):
             self._record(at.CHECK_STATIC, number, self._keep(spec.value), _how_same(spec))
             return
@@ -223,6 +231,9 @@ class Encoded:
             case WatchItem(space, key, value):
                 where = self._keep(space), self._keep(key)
                 self._record(at.WATCH_ITEM, *where, self._expected(value))
+            case WatchAttribute(FunctionType() as owner, name, value) if name in at.FUNCTION_WORDS:
+                address = self._keep(owner) + 8 * at.FUNCTION_WORDS[name]
+                self._record(at.WATCH_WORD, address, 0, 0 if value is None else self._keep(value))
             case WatchAttribute(owner, name, value):
                 where = self._keep(owner), self._keep(name)
                 self._record(at.WATCH_ATTRIBUTE, *where, self._expected(value))
@@ -230,6 +241,8 @@ class Encoded:
                 self._record(at.WATCH_CELL, self._keep(cell), 0, self._expected(value))
             case WatchCall(function, value):
                 self._record(at.WATCH_ASK, self._keep(function), 0, self._keep(value))
+            case WatchContents(dict(container), value) if not value:
+                self._record(at.WATCH_WORD, self._keep(container) + 8 * at.DICT_USED_WORD, 0, 0)
             case WatchContents(container, value) if isinstance(container, dict | list):
                 is_dict = isinstance(container, dict)
                 kind = at.WATCH_DICT if is_dict else at.WATCH_LIST

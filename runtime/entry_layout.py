@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+import weakref
+from typing import Any
+
 # CPython: every object is a reference count and a type.
 OB_TYPE = 1
 HEAD_BYTES = 16
@@ -129,3 +134,38 @@ K_VALUE = 3  # the object; the number of the object in the frame
 STEP_PUSH, STEP_TUPLE, STEP_LIST, STEP_DICT, STEP_CALL = range(5)
 B_VALUE = 2  # which result; how many children; the function to call with a list
 B_KEYS = 3
+
+DICT_USED_WORD = 2  # of a dict: its number of items
+
+
+def _places(owner: Any, value: Any) -> list[int]:
+    """The words of an object that are the address of another."""
+    if sys.implementation.name != "cpython":
+        return []
+    words = (ctypes.c_uint64 * (type(owner).__basicsize__ // 8)).from_address(id(owner))
+    return [i for i, word in enumerate(words) if word == id(value)]
+
+
+def _function_words() -> dict[str, int]:
+    """Where in a function object its parts are, 0 for None; without those that are not found."""
+
+    def example(a: int = 0, *, b: int = 0) -> None: ...
+
+    names = ("__code__", "__defaults__", "__kwdefaults__")
+    found = {name: _places(example, getattr(example, name)) for name in names}
+    example.__defaults__ = example.__kwdefaults__ = None
+    empty = _places(example, None)
+    return {name: at[0] for name, at in found.items() if len(at) == 1 and at[0] not in empty}
+
+
+def _referent_word() -> int:
+    """Where in a weak reference its object is, None if it is dead; 0 if that is not known."""
+    thing: Any = type("Thing", (), {})()
+    reference = weakref.ref(thing)
+    found = _places(reference, thing)
+    del thing
+    return found[0] if found == _places(reference, None) and len(found) == 1 else 0
+
+
+FUNCTION_WORDS = _function_words()
+REFERENT_WORD = _referent_word()

@@ -133,6 +133,8 @@ def _flat(container: Any) -> list[int]:
 
 
 def _same(spec: Static, value: Any) -> bool:
+    if spec.weak:
+        return value is not None and value is spec.value()
     if value is spec.value or type(value) is not type(spec.value):
         return value is spec.value
     if type(value) is float:

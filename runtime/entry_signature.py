@@ -55,11 +55,13 @@ class Static(NamedTuple):
     """An argument that the code was compiled for: this object.
 
     Ints and strings match by type and value, floats by type and bits, all else by identity.
-    With ``equal`` whatever has the same type and compares equal matches.
+    With ``equal`` whatever has the same type and compares equal matches. ``weak``: the object that
+    ``value``, a `weakref.ref`, refers to; nothing once it is dead.
     """
 
     value: Any
     equal: bool = False
+    weak: bool = False
 
 
 class NewArray(NamedTuple):

@@ -27,6 +27,8 @@ def _watch(get: Any, name: Any, wanted: Any) -> Any:
     expected = ABSENT if wanted is MISSING else wanted
     if get is known.cell_contents:
         return WatchCell(name, expected)
+    if get is len:  # of an empty dict
+        return WatchContents(name, {})
     owner = getattr(get, "__self__", None)
     if type(owner) is dict and get == owner.get:
         return WatchItem(owner, name, expected)

@@ -8,77 +8,38 @@ NumPy, the standard library and other installed packages is taken as constant.
 
 Arrays that are combined with traced values are read when the Program runs, so their elements may
 change. But what the function computes of them before, without traced values, is part of the
-recording. Arrays of up to 64 KB are therefore compared whole at each call, larger ones by samples,
-and whole if the Program holds numbers that may have been computed of them (`entries`).
+recording. Arrays of up to 64 KB are therefore compared whole at each call, larger ones by samples.
+Those are compared whole, too, if the code may look at them (`reachable`) and they are not combined
+with traced values, or the Program holds numbers that may have been computed of them (`traced`).
 """
 
 from __future__ import annotations
 
-import collections
-import contextvars
-import functools
 import sys
-import threading
-import types
-from array import array
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
-from ..autodiff.handles import TracedArray
-from .code_reads import (
-    Chains,
-    closure_reads,
-    float_constants,
-    global_reads,
-    hides,
-    imports,
-    mentions,
-)
-from .containers import MISSING, slots_of
-from .probes import (
-    CLASS_NOISE,
-    Probe,
-    attribute,
-    cell_contents,
-    contents_of,
-    is_missing,
-    same_bytes,
-    same_contents,
-    same_dict,
-    same_items,
-    same_local,
-    same_members,
-    same_module,
-    same_objects,
-    same_set,
-)
-from .randomness import global_generators, is_generator
-from .signature import typed_key
-
-NODES = 20_000  # objects looked at, for one function
-LONG = 200  # characters of a name
-
-_ATOMS = frozenset({int, bool, str, bytes, type(None), type(...), float, complex, range, slice})
-_PACKAGE = __name__.partition(".")[0]
-_OWN = frozenset({"numpy", "scipy", "optree", "mlir", "llvmlite", _PACKAGE})
+from .containers import MISSING
+from .reader import Reader
 
 
 class Environment:
     """What was reached. Two environments with one ``key`` are equal. ``refs`` keeps alive what the
-    key names by identity, ``arrays`` are the ndarrays among it. ``unwatched``: the name of the
-    first object whose changes are not seen because there are too many; ``hidden``: what reads
-    variables that are unknown, ``eval in f``. Both None where there is none.
+    key names by identity, except those of ``objects`` that `can_die`. ``arrays`` are the ndarrays
+    among it. ``absent``: the names of modules that the function imports, and nobody has yet.
+    ``unwatched``: the name of the first object whose changes are not seen because there are too
+    many; ``hidden``: what reads variables that are unknown, ``eval in f``. Both None where there is
+    none. Only where names are asked for: ``names``, ``floats``, ``generators``, and ``large``, the
+    arrays above 64 KB that code may look at.
     """
 
     __slots__ = (
-        *("arrays", "floats", "generators", "hidden", "key", "names", "probes", "refs"),
-        "unwatched",
+        *("absent", "arrays", "floats", "generators", "hidden", "key", "large", "names"),
+        *("probes", "refs", "unwatched"),
     )
 
     def __init__(self, function: Any, objects: Iterable[Any], names: bool = False) -> None:
-        reader = _Reader(names)
+        reader = Reader(names)
         reader.run(function, objects)
         self.key = tuple(reader.tokens)
         self.probes = reader.probes
@@ -87,385 +48,27 @@ class Environment:
         self.floats = reader.floats
         self.generators = reader.generators
         self.names = reader.names
+        self.absent = reader.absent
         self.unwatched = reader.unwatched
         self.hidden = reader.hidden()
+        self.large = reader.large()
 
     def unchanged(self) -> bool:
         """Whether all is as it was, by a fast look. False may be a false alarm."""
-        for get, name, wanted in self.probes:  # noqa: SIM110 - all() of a generator takes longer
-            if get(name) is not wanted:
-                return False
+        try:
+            for get, name, wanted in self.probes:
+                if get(name) is not wanted:
+                    return False
+        except RuntimeError:  # a container changed in the middle, by another thread
+            return False
         return True
+
+    def has_imported(self) -> bool:
+        """Whether a module has been imported since, of which nothing has been looked at."""
+        return any(name in sys.modules for name in self.absent)
 
     def changes(self, new: Environment) -> list[str]:
         """The names of what differs in ``new``, as the function's author writes them."""
         before, after = dict(self.names), dict(new.names)
         found = [name for name in after if before.get(name, MISSING) != after[name]]
         return found + [name for name in before if name not in after]
-
-
-class _Reader:
-    """Walks from a function to all it reads."""
-
-    def __init__(self, with_names: bool) -> None:
-        self.tokens: list[Hashable] = []
-        self.probes: list[Probe] = []
-        self.refs: list[Any] = []
-        self.arrays: list[np.ndarray[Any, Any]] = []
-        self.floats: set[float] = set()  # that stand in the code, or are values of its variables
-        self.generators: list[Any] = []
-        self.names: list[tuple[str, Hashable]] = []
-        self.with_names = with_names
-        self.seen: dict[int, int] = {}
-        self.waiting: collections.deque[tuple[Any, str]] = collections.deque()
-        self.modules: set[int] = set()  # of which all has been looked at
-        self.unwatched: str | None = None
-        self.hiding: list[tuple[Any, str]] = []  # functions that read what is not in their code
-        self.methods: dict[int, str] = {}  # names in classes, by id of the function
-        self.mentioned: set[str] = set()  # all names in all code
-        self.home = ""
-
-    def run(self, function: Any, objects: Iterable[Any]) -> None:
-        inner = function
-        while isinstance(inner, functools.partial):
-            inner = inner.func
-        self.home = _top_of(inner)
-        self.value(function, "")
-        for x in objects:
-            self.value(x, type(x).__name__)
-        while self.waiting:  # no recursion: a list of lists of lists may be long
-            x, name = self.waiting.popleft()
-            self.contents(x, type(x), name)
-
-    def hidden(self) -> str | None:
-        """What reads unknown variables; not a method that no code calls by its name."""
-        for function, text in self.hiding:
-            method = self.methods.get(id(function))
-            if method is None or method in self.mentioned or "getattr" in self.mentioned:
-                return text
-        return None
-
-    # -- values --
-
-    def value(self, x: Any, name: str) -> None:
-        kind = type(x)
-        if len(name) > LONG:
-            name = f"{name[: LONG - 20]} ..."
-        if kind in _ATOMS:
-            if kind is float:
-                self.floats.add(x)
-            self.token(typed_key(x), name)
-            return
-        if id(x) in self.seen:
-            self.tokens.append(("again", self.seen[id(x)]))
-            return
-        if len(self.seen) > NODES:
-            self.unwatched = self.unwatched or name or kind.__name__
-            self.identity(x, name)
-            return
-        self.seen[id(x)] = len(self.seen)
-        self.refs.append(x)
-        self.tokens.append("later")
-        self.waiting.append((x, name))
-
-    def token(self, token: Hashable, name: str) -> None:
-        self.tokens.append(token)
-        if self.with_names and name:
-            self.names.append((name, token))
-
-    def identity(self, x: Any, name: str) -> None:
-        self.refs.append(x)
-        self.token(("is", id(x)), name)
-
-    def contents(self, x: Any, kind: type, name: str) -> None:
-        reader = _READERS.get(kind)
-        parts = getattr(kind, "_environment_parts", None)
-        if parts is not None:
-            self.value(parts(x), name)
-        elif reader is not None:
-            reader(self, x, name)
-        elif isinstance(x, np.ndarray):
-            self.array(x, name)
-        elif isinstance(x, np.generic):
-            self.token(typed_key(x), name)
-        elif isinstance(x, type):
-            self.klass(x, name)
-        elif kind is TracedArray:
-            self.refs.append(x.value)
-            self.token((id(x), id(x.value)), name)
-        elif is_generator(kind):
-            self.generators.append(x)
-            self.identity(x, name)
-        elif isinstance(x, (bytearray, array, memoryview)):
-            self.buffer(x, name)
-        else:
-            if (reader := _container_reader(x)) is not None:
-                reader(self, x, name)
-            self.instance(x, name)
-
-    def sequence(self, x: Any, name: str) -> None:
-        self.token((type(x), len(x)), f"the number of items of {name}")
-        if not isinstance(x, tuple):
-            self.probes.append((functools.partial(same_items, x), tuple(x), True))
-        for i, item in enumerate(x):
-            self.value(item, f"{name}[{i}]")
-
-    def mapping(self, x: Any, name: str) -> None:
-        self.token((type(x), tuple(map(_name_key, x))), f"the keys of {name}")
-        self.probes.append((functools.partial(same_dict, x), dict(x), True))
-        for key, item in x.items():
-            self.value(item, f"{name}[{key!r}]")
-
-    def set(self, x: Any, name: str) -> None:
-        self.token((type(x), frozenset(map(typed_key, x))), name)
-        self.probes.append((functools.partial(same_set, x), set(x), True))
-
-    def buffer(self, x: Any, name: str) -> None:
-        self.token((type(x), bytes(x)), name)
-        self.probes.append((functools.partial(same_bytes, x), bytes(x), True))
-
-    def array(self, x: np.ndarray[Any, Any], name: str) -> None:
-        self.arrays.append(x)
-        number = contents_of(x)
-        self.token(("array", id(x), x.dtype, x.shape, x.strides, number), name)
-        self.probes.append((same_contents(x, number), None, True))
-        if x.dtype.kind == "O":
-            self.probes.append((functools.partial(same_objects, x), tuple(x.flat), True))
-            for i, item in enumerate(x.flat):
-                self.value(item, f"{name}.flat[{i}]")
-        elif x.dtype.hasobject:
-            self.unwatched = self.unwatched or f"the objects in {name}"
-        if type(x) is not np.ndarray:  # a mask, what a subclass carries
-            self.instance(x, name)
-
-    def module(self, x: types.ModuleType, name: str) -> None:
-        self.identity(x, name)
-        self.imported(x, name)
-
-    def instance(self, x: Any, name: str) -> None:
-        """An object of some class: itself, its class, its attributes."""
-        kind = type(x)
-        if kind.__eq__ is not object.__eq__ and _is_hashable(x):
-            self.token((kind, _Equal(x)), name)
-        else:
-            self.identity(x, name)
-        if self.is_users(kind.__module__):
-            self.value(kind, name and f"type({name})")
-        attributes = getattr(x, "__dict__", None)
-        if type(attributes) is dict:  # an empty one may get what hides an attribute of the class
-            if isinstance(x, threading.local):
-                same = functools.partial(same_local, x)
-            else:
-                same = functools.partial(same_dict, attributes)
-            self.probes.append((same, dict(attributes), True))
-            for key, item in attributes.items():
-                self.value(item, f"{name}.{key}" if name else str(key))
-        for key, item in slots_of(x):
-            self.probes.append((functools.partial(attribute, x), key, item))
-            if item is not MISSING:
-                self.value(item, f"{name}.{key}" if name else str(key))
-
-    def klass(self, x: type, name: str) -> None:
-        self.identity(x, name)
-        if self.is_users(type(x).__module__):
-            self.value(type(x), "")
-        for cls in x.__mro__:
-            if not self.is_users(cls.__module__):
-                continue
-            members = {k: v for k, v in vars(cls).items() if k not in CLASS_NOISE}
-            self.probes.append((functools.partial(same_members, cls), members, True))
-            for key, item in members.items():
-                if type(item) is types.FunctionType and not key.startswith("__"):
-                    self.methods[id(item)] = key
-                self.value(item, f"{name}.{key}")
-
-    def context_variable(self, x: Any, name: str) -> None:
-        found = x.get(MISSING)
-        self.identity(x, name)
-        self.probes.append((x.get, MISSING, found))
-        if found is not MISSING:
-            self.value(found, name)
-
-    def wrapped(self, x: Any, name: str) -> None:
-        self.value(x.__func__, name)
-
-    def prop(self, x: property, name: str) -> None:
-        for part in (x.fget, x.fset, x.fdel):
-            self.value(part, name)
-
-    def method(self, x: types.MethodType, name: str) -> None:
-        self.value(x.__func__, name)
-        self.value(x.__self__, "self")
-
-    def built_in(self, x: types.BuiltinMethodType, name: str) -> None:
-        """A function written in C, or a method of an object: ``l.append``, ``generator.random``."""
-        self.identity(x, name)
-        if not isinstance(x.__self__, (types.ModuleType, types.NoneType)):
-            self.value(x.__self__, f"{name}.__self__")
-
-    def partial(self, x: Any, name: str) -> None:
-        self.value(x.func, name)
-        self.value(x.args, f"{name}.args")
-        self.value(x.keywords, f"{name}.keywords")
-
-    # -- functions --
-
-    def function(self, f: types.FunctionType, name: str) -> None:
-        self.token(f.__code__, name)
-        if self.with_names:
-            self.floats |= float_constants(f.__code__)
-            if any("random" in name for name in mentions(f.__code__)):
-                self.generators += global_generators()
-        self.value(f.__defaults__, f"the defaults of {f.__name__}")
-        if f.__kwdefaults__:
-            self.value(f.__kwdefaults__, f"the defaults of {f.__name__}")
-        for part in ("__code__", "__defaults__", "__kwdefaults__"):
-            self.probes.append((functools.partial(getattr, f), part, getattr(f, part)))
-        if f.__dict__:
-            self.value(f.__dict__, f"vars({f.__name__})")
-        for freevar, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
-            reads = closure_reads(f.__code__)
-            self.root(cell_contents(cell), freevar, (cell_contents, cell), reads)
-        if self.is_users(f.__globals__.get("__name__")):
-            self.token(id(f.__globals__), "")
-            self.refs.append(f.__globals__)
-            self.mentioned |= mentions(f.__code__)
-            if (hiding := hides(f.__code__)) is not None and hiding not in f.__globals__:
-                self.hiding.append((f, f"{hiding} in {f.__name__}"))
-            for variable, chains in global_reads(f.__code__).items():
-                self.global_name(f.__globals__, variable, chains)
-            for name in imports(f.__code__):
-                self.imported(sys.modules.get(name), name)
-
-    def global_name(self, space: dict[str, Any], name: str, chains: Chains) -> None:
-        found = space.get(name, MISSING)
-        if found is MISSING:  # a builtin, or not there yet
-            self.probes.append((functools.partial(is_missing, space), name, True))
-            self.token(("missing", name), name)
-            return
-        self.root(found, name, (space.get, name), {name: chains})
-
-    def root(self, x: Any, name: str, get: tuple[Any, Any], reads: dict[str, Chains]) -> None:
-        """A variable that the code reads: its value, or of a user's module what is read in it."""
-        self.probes.append((*get, x))
-        if x is MISSING:
-            self.token("empty", name)
-        elif not isinstance(x, types.ModuleType) or not self.is_users(x.__name__):
-            self.value(x, name)
-        else:
-            self.identity(x, name)
-            for chain in sorted(reads.get(name, ())):
-                self.chain(x, name, chain)
-
-    def imported(self, x: Any, name: str) -> None:
-        """A module that the function uses as a value, or imports itself: all that is in it."""
-        if x is not None and self.is_users(x.__name__) and id(x) not in self.modules:
-            self.modules.add(id(x))
-            self.identity(x, name)
-            members = {k: v for k, v in vars(x).items() if not k.startswith("__")}
-            self.probes.append((functools.partial(same_module, x), members, True))
-            for key, item in members.items():
-                self.value(item, f"{name}.{key}")
-
-    def chain(self, x: Any, name: str, chain: tuple[str, ...]) -> None:
-        """``module.a.b``: through modules, up to what is none; of a module as such, all of it."""
-        for part in chain:
-            found = getattr(x, part, MISSING)
-            name = f"{name}.{part}"
-            self.probes.append((functools.partial(attribute, x), part, found))
-            if isinstance(found, types.ModuleType) and self.is_users(found.__name__):
-                x = found
-                continue
-            if found is not MISSING:
-                self.value(found, name)
-            return
-        self.imported(x, name)
-
-    def is_users(self, module: Any) -> bool:
-        """Whether a module may change while the program runs: it is no installed library, or that
-        of the function itself.
-        """
-        if not isinstance(module, str):  # of a class written in C
-            return module is None
-        top = module.partition(".")[0]
-        return not _is_library(top) or (bool(self.home) and top == self.home and top not in _OWN)
-
-
-def _is_hashable(x: Any) -> bool:
-    if type(x).__hash__ in (None, object.__hash__):
-        return False
-    try:
-        hash(x)
-    except (TypeError, ValueError):  # a frozen dataclass that holds a list, a memoryview
-        return False
-    return True
-
-
-class _Equal:
-    """Compares as the object does; a user's __eq__ may raise or give anything."""
-
-    __slots__ = ("hash", "x")
-
-    def __init__(self, x: Any) -> None:
-        self.x, self.hash = x, hash(x)
-
-    def __hash__(self) -> int:
-        return self.hash
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not _Equal:
-            return False
-        try:
-            return self.x is other.x or bool(self.x == other.x)
-        except Exception:  # noqa: BLE001 - a user's: identity counts
-            return False
-
-
-def _name_key(key: Any) -> Hashable:
-    return key if type(key) is str else typed_key(key)
-
-
-# -- libraries --
-
-
-@functools.lru_cache(maxsize=1024)
-def _is_library(top: str) -> bool:
-    if (
-        top in _OWN
-        or top.startswith("_cython_")
-        or (top in sys.stdlib_module_names and top != "__main__")
-    ):
-        return True
-    file = getattr(sys.modules.get(top), "__file__", None) or ""
-    return any(f"{folder}" in file for folder in ("site-packages", "dist-packages"))
-
-
-def _top_of(x: Any) -> str:
-    return (getattr(x, "__module__", None) or "").partition(".")[0]
-
-
-def _container_reader(x: Any) -> Callable[[_Reader, Any, str], None] | None:
-    """For instances of subclasses of Python's containers."""
-    if isinstance(x, dict):
-        return _Reader.mapping
-    if isinstance(x, (list, tuple, collections.deque)):
-        return _Reader.sequence
-    return _Reader.set if isinstance(x, (set, frozenset)) else None
-
-
-_READERS: dict[type, Callable[[_Reader, Any, str], None]] = {
-    list: _Reader.sequence,
-    tuple: _Reader.sequence,
-    dict: _Reader.mapping,
-    set: _Reader.set,
-    frozenset: _Reader.set,
-    types.FunctionType: _Reader.function,
-    types.MethodType: _Reader.method,
-    types.BuiltinMethodType: _Reader.built_in,
-    types.ModuleType: _Reader.module,
-    functools.partial: _Reader.partial,
-    contextvars.ContextVar: _Reader.context_variable,
-    staticmethod: _Reader.wrapped,
-    classmethod: _Reader.wrapped,
-    property: _Reader.prop,
-}

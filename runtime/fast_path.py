@@ -16,6 +16,7 @@ from ..autodiff.core import PYTHON_DTYPES, running
 from ..autodiff.dims import Dim, is_symbolic, numbers_for
 from ..autodiff.handles import ARRAY0D, WEAK, View
 from ..autodiff.size_structures import key_of, substituted
+from . import entry_layout as at
 from .compile import Compiled
 from .entries import Entry, Sizes
 from .entry_signature import (
@@ -32,7 +33,7 @@ from .entry_signature import (
     Size,
     Static,
     WatchCall,
-    WatchWord,
+    WatchContents,
 )
 from .entry_watches import watches_of
 from .signature import DYNAMIC, PLAIN, Call, Spec, Type, is_tree, leaf_type
@@ -50,7 +51,6 @@ from .traced import (
     seen_through,
 )
 
-_USED_WORD = 2  # of a dict: its number of items
 _PYTHON_TYPES = {dtype: kind for kind, dtype in PYTHON_DTYPES.items()}
 
 
@@ -91,7 +91,7 @@ def signature_of(entry: Entry, call: Call) -> Signature | None:
 
 def _watches(entry: Entry) -> list[Any]:
     """Outside of all transformations, and what the function reads is as it was."""
-    found = [WatchWord(id(running) + 8 * _USED_WORD, 0), *watches_of(entry.environment.probes)]
+    found = [WatchContents(running, {}), *watches_of(entry.environment.probes)]
     return [*found, WatchCall(entry.reads_the_same)] if entry.exact else found
 
 
@@ -131,6 +131,7 @@ class _Arguments:
     def __init__(self, call: Call, entry: Entry, symbols: _Symbols) -> None:
         self.call = call
         self.types = entry.types
+        self.weak = entry.held.weak if at.REFERENT_WORD else {}
         self.symbols = symbols
         self.written = {write.leaf for write in entry.traced.writes}
         self.count = 0
@@ -162,7 +163,8 @@ class _Arguments:
         number = self._next()
         if not (type(x) in PLAIN or isinstance(x, (float, complex, np.generic))):
             self.static.append(number)
-        return Static(x)
+        reference = self.weak.get(id(x))
+        return Static(x) if reference is None else Static(reference, weak=True)
 
     def _next(self) -> int:
         self.count += 1

@@ -25,12 +25,15 @@ from .containers import ContainerWriteError
 from .debug import show
 from .entries import Entry
 from .entry import Entry as NativeEntry
-from .environment import NODES, Environment
+from .environment import Environment
 from .explanation import Compile, Description, Explanation, describe, reason_of
 from .families import FAILURES, Family, has_symbolic_sizes, key_without_sizes
 from .fast_path import signature_of
+from .held import Held
 from .inspecting import inspection_of
 from .randomness import RandomState
+from .reader import NODES
+from .restoring import Storage
 from .signature import TREE, Call
 from .uncompiled import UNRECORDABLE, Uncompiled, check_reads
 
@@ -38,6 +41,7 @@ KEYS = 256  # signatures that a function keeps, and environments of each
 ENVIRONMENTS = 8
 COMPILES = 1000  # that `explain` remembers
 LONG = 300  # characters of a signature that it shows
+NOTHING = Environment(None, ())
 
 
 def jit(
@@ -55,8 +59,8 @@ def jit(
     plain function's; arguments that it writes to are written to, views it returns are views.
 
     What the function reads besides its arguments (globals, closures, attributes) may change between
-    calls. What it does besides computing its results (print, append to a list) it does only when it
-    is recorded. Also a decorator: ``@jit``, ``@jit(static_argnames="n")``.
+    calls. What it does besides computing its results (print, write a file) it does only when it is
+    recorded. Also a decorator: ``@jit``, ``@jit(static_argnames="n")``.
 
     Parameters
     ----------
@@ -120,7 +124,7 @@ class Jit(NativeEntry):
         self._entries: dict[Any, list[Entry]] = {}
         self._families: dict[Any, Family] = {}
         self._log: list[Compile] = []
-        self._past: list[tuple[Description, Environment]] = []
+        self._past: list[tuple[Description, Environment, Held]] = []
         self._container_writes = 0  # for how many kinds of arguments
         self._always: Uncompiled | None = None  # runs all calls
         self._plain: Uncompiled | None = None  # ran the last call that was not compiled
@@ -192,37 +196,49 @@ class Jit(NativeEntry):
         environment = Environment(self._fun, call.objects)
         for entry in entries:
             if entry.environment.key == environment.key and entry.reads_the_same():
-                entry.objects, entry.environment = call.objects, environment
+                entry.held, entry.environment = Held(call.objects), environment
                 return entry
         return None
 
     def _made(self, call: Call) -> Entry | Uncompiled:
         """Records and compiles the function for a call of a new kind."""
         start = time.perf_counter()
+        self._forget_dead()
         environment = Environment(self._fun, call.objects, names=True)
         before = RandomState(environment.generators)
+        storage = Storage(self._fun, call.objects, environment)
         family = self._family(call)
         try:
             check_reads(environment)
-            entry = self._recorded(call, environment, family, before)
+            entry = self._recorded(call, environment, family, before, storage)
         except UNRECORDABLE as error:
             before.restore()
+            storage.undo()
             plain = Uncompiled(self._fun, call, environment, error)
             family.fail(plain)
             if isinstance(error, ContainerWriteError):
                 self._container_writes += 1  # one that grows has another type each time
-            if self._container_writes >= FAILURES or not environment.unchanged():
+            changed = not environment.unchanged() and not environment.has_imported()
+            if self._container_writes >= FAILURES or changed:
                 self._always = plain  # what it writes, and reads, is not to be written twice again
             self._note(call, plain, start)
             return plain
+        except Exception:
+            storage.undo_traced()
+            raise
         if before.has_changed():
             entry.note = "draws random numbers: from the next call on the plain function runs"
             entry.draws = True
+        elif environment.has_imported():
+            entry.note = "imports modules: it is recorded once more, now that they are there"
         elif not environment.unchanged():
             entry.note = "the function changes what it reads: it is recorded anew at each call"
             entry.is_fast = True  # as fast as it gets
         if environment.unwatched is not None:
             self._tell_unwatched(entry, environment.unwatched)
+        if compared := sum(x.nbytes for x, _ in entry.exact) >> 20:
+            note = f"compares {compared} MB of arrays from outside at each call"
+            entry.note = "; ".join(filter(None, (entry.note, note)))
         if not entry.traced.captures:
             self._keep(call, entry, family)
         self._note(call, entry, start)
@@ -244,16 +260,27 @@ class Jit(NativeEntry):
         return family
 
     def _recorded(
-        self, call: Call, environment: Environment, family: Family, before: RandomState
+        self,
+        call: Call,
+        environment: Environment,
+        family: Family,
+        before: RandomState,
+        storage: Storage,
     ) -> Entry:
         """For any size, if sizes have varied and it is possible; else for the sizes at hand."""
+
+        def recorded(*symbolic: Any) -> Entry:
+            entry = Entry(self._fun, call, environment, *symbolic)
+            storage.check()
+            return entry
+
         symbolic = family.symbolic_types(call)
         if symbolic is None:
-            entry = Entry(self._fun, call, environment)
+            entry = recorded()
             entry.note = family.why
             return entry
         try:
-            entry = Entry(self._fun, call, environment, *symbolic)
+            entry = recorded(*symbolic)
         except ContainerWriteError:
             raise
         except Exception:  # noqa: BLE001 - the function's own, if any, come again
@@ -263,7 +290,8 @@ class Jit(NativeEntry):
             entry.note = f"for any size{' with ' if guards else ''}{guards}"
             return entry
         before.restore()
-        entry = Entry(self._fun, call, environment)  # what this raises says nothing of other sizes
+        storage.undo()
+        entry = recorded()  # what this raises says nothing of other sizes
         family.is_fixed = True
         if symbolic[0].fixed_at:
             family.why = entry.note = (
@@ -279,9 +307,24 @@ class Jit(NativeEntry):
         self._entries[call.key] = [entry, *known][:ENVIRONMENTS]
         _shorten(self._entries)
 
+    def _forget_dead(self) -> None:
+        """What was recorded for objects that are no more, with all that their attributes hold."""
+        for key, entries in list(self._entries.items()):
+            alive = [entry for entry in entries if entry.held.alive()]
+            if len(alive) < len(entries):
+                self._entries[key] = alive
+        for family in list(self._families.values()):
+            family.entries = [entry for entry in family.entries if entry.held.alive()]
+        self.drop(lambda signature: not signature.keep[0].held.alive())
+        self._past = [
+            (text, environment if held.alive() else NOTHING, held)
+            for text, environment, held in self._past
+        ]
+
     def _note(self, call: Call, entry: Entry | Uncompiled, start: float) -> None:
         description = describe(self._fun, call)
-        reason = reason_of(description, self._past, entry.environment)
+        before = [(text, environment) for text, environment, _ in self._past]
+        reason = reason_of(description, before, entry.environment)
         signature = ", ".join(f"{name}: {text}" for name, text in description.items())
         if len(signature) > LONG:
             signature = f"{signature[:LONG]} ... ({len(description)} leaves)"
@@ -290,7 +333,7 @@ class Jit(NativeEntry):
         self._log.append(entry.record)
         name = function_name(self._fun)
         show(1, f"recorded {name}", lambda: f"({signature}) in {milliseconds:.1f} ms: {reason}")
-        self._past.append((description, entry.environment))
+        self._past.append((description, entry.environment, entry.held))
         del self._log[:-COMPILES], self._past[:-ENVIRONMENTS]
 
     def trace(self, *args: Any, **kwargs: Any) -> Program:

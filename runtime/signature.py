@@ -122,10 +122,11 @@ PLAIN = frozenset({int, bool, str, bytes, type(None), type(...), slice, range})
 
 class Call:
     """The arguments of one call: ``key``; the traced leaves with their types and where they come
-    from; and ``objects``: static leaves whose contents count besides their identity.
+    from; and ``objects``: static leaves whose contents count besides their identity, and the
+    classes of nodes.
     """
 
-    __slots__ = ("args", "bound", "key", "kwargs", "leaves", "modes", "objects", "types")
+    __slots__ = ("args", "bound", "classes", "key", "kwargs", "leaves", "modes", "objects", "types")
 
     def __init__(
         self,
@@ -138,6 +139,7 @@ class Call:
         self.leaves: list[Any] = []
         self.types: list[Type] = []
         self.objects: list[Any] = []
+        self.classes: set[type] = set()
         tokens: list[Any] = [len(args), *kwargs]
         for i, arg in enumerate(args):
             self._argument(arg, i, tokens)
@@ -177,13 +179,34 @@ class Call:
                 self._scan(item, dynamic, tokens)
         elif kind in PLAIN or isinstance(x, np.generic):
             self._static(x, tokens)
-        elif (node := trees.one_level(x)) is not None:
-            children, key, _ = node
-            tokens += (kind, key)
+        elif (parts := trees.node_parts(x)) is not None:
+            children, metadata = parts
+            tokens += (kind, len(children))
+            if kind not in self.classes:  # whose methods the function may call
+                self.classes.add(kind)
+                self.objects.append(kind)
+            self._metadata(metadata, tokens)
             for item in children:
                 self._scan(item, dynamic, tokens)
         else:
             self._static(x, tokens)
+
+    def _metadata(self, x: Any, tokens: list[Any]) -> None:
+        """Of a node, what is none of its children: containers by value, all else by identity."""
+        kind = type(x)
+        if kind is tuple or kind is list:
+            tokens += (kind, len(x))
+            for item in x:
+                self._metadata(item, tokens)
+        elif kind is dict:
+            tokens += (kind, tuple(map(typed_key, x)))
+            for item in x.values():
+                self._metadata(item, tokens)
+        elif kind in PLAIN or kind is float or kind is complex or isinstance(x, np.generic):
+            tokens.append(typed_key(x))
+        else:
+            tokens.append(kind)
+            self.objects.append(x)
 
     def _static(self, x: Any, tokens: list[Any]) -> None:
         if type(x) in PLAIN or type(x) in (float, complex) or isinstance(x, np.generic):
@@ -344,7 +367,7 @@ def spec_of(
         return Spec(lambda values: dict(zip(names, values, strict=True)), children, names)
     node = None if kind in PLAIN else trees.one_level(tree)
     if node is not None:
-        children, _, build = node
+        children, build = node
         return Spec(build, [spec_of(x, is_leaf, found) for x in children])
     if found is None:
         return _Fixed(tree)

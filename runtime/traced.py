@@ -34,7 +34,6 @@ from ..codegen.pipeline import collection_paused
 from .containers import Containers
 from .environment import Environment
 from .explanation import parameter_names
-from .probes import WHOLE
 from .signature import PLAIN, Call, Type, is_writeable, spec_of
 
 ARGUMENT, COMPUTED, STATIC, CONSTANT, COPIED, SIZE = range(6)
@@ -118,15 +117,20 @@ class Traced:
         self.live = trace.live_arrays()
 
     def baked_arrays(self, environment: Environment) -> list[Any]:
-        """The large arrays in the environment, if a number in the Program may follow from them."""
-        large = [x for x in environment.arrays if x.nbytes > WHOLE and not x.dtype.hasobject]
+        """The large arrays in the environment that numbers in the Program, or the way through the
+        function, may follow from.
+        """
+        large = environment.large
         if not large:
             return []
         known = {id(x) for x in environment.arrays}
         literals = [
             x for x in literals_of(self.program) if not self._is_plain(x, environment, known)
         ]
-        return large if literals or not self._reads_all(known) else []
+        if literals or not self._reads_all(known):
+            return large
+        combined = {id(y) for x in self.live for y in (x, x.base)}
+        return [x for x in large if id(x) not in combined]
 
     def _is_plain(self, x: Literal, environment: Environment, known: set[int]) -> bool:
         """Whether a literal is nothing that was computed."""
@@ -135,7 +139,7 @@ class Traced:
             return x.live and (
                 id(value) in known or (value.base is not None and id(value.base) in known)
             )
-        return isinstance(value, int) or (type(value) is float and value in environment.floats)
+        return isinstance(value, int) or (type(value) is float and id(value) in environment.floats)
 
     def _reads_all(self, known: set[int]) -> bool:
         """Whether the arrays that were combined with others are all read when the Program runs."""

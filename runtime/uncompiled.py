@@ -18,6 +18,7 @@ from ..autodiff.errors import (
 from .containers import ContainerWriteError
 from .environment import Environment
 from .explanation import Compile
+from .held import Held
 from .signature import Call
 
 
@@ -58,7 +59,7 @@ class Uncompiled:
         error: ConcretizationError | UnsupportedError | MutationError,
     ) -> None:
         self.fun = fun
-        self.objects = call.objects
+        self.held = Held(call.objects)
         self.environment = environment
         self.why = str(error)  # not the error, which keeps alive what was recorded
         self.kind = type(error)
@@ -74,11 +75,7 @@ class Uncompiled:
 
     def serves(self, call: Call) -> bool:
         """Whether the objects are the same, and nothing that was read has changed."""
-        mine = self.objects
-        same = len(mine) == len(call.objects) and all(
-            a is b for a, b in zip(mine, call.objects, strict=True)
-        )
-        return same and self.environment.unchanged()
+        return self.held.are(call.objects) and self.environment.unchanged()
 
     def reads_the_same(self) -> bool:
         return True

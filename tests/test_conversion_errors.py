@@ -5,6 +5,7 @@ import copy
 import math
 import pickle
 import re
+import types
 
 import numpy
 import pytest
@@ -43,6 +44,12 @@ def store_in_place(x):
     return out
 
 
+def store_in_attribute(x):
+    box = types.SimpleNamespace(out=numpy.zeros(2))
+    box.out += x
+    return box.out
+
+
 def store_by_out(x):
     return np.sin(x, out=numpy.zeros(2))
 
@@ -66,6 +73,7 @@ LOSES = {
     "percent sign": ("%.3f".__mod__, ONE, ["f'{x:.3f}'"]),
     "part of an ndarray": (store_rows, TWO, ["make that array with xnp (xnp.zeros(...)"]),
     "in place": (store_in_place, TWO, ["np.add", "Write a = a + b in place of a += b"]),
+    "attribute": (store_in_attribute, TWO, ["np.add", "o.a = f(o, b) in place of o.a += b"]),
     "out": (store_by_out, TWO, ["np.sin", "make the array with xnp"]),
     "hash": (lambda x: {x * x: 1}, ONE, ["hash(x) of a traced array"]),
     "pickle": (pickle.dumps, ONE, ["cannot be pickled", "Return it from the function"]),

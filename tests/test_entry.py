@@ -1,5 +1,7 @@
 """The native call path: which calls fit a signature, what the kernel is given, what comes back."""
 
+import gc
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -276,6 +278,20 @@ def test_static_objects_match_by_identity_or_where_asked_by_equality(make):
     assert is_miss(by_value(Equal(4)))
     assert is_miss(by_value(SimpleNamespace(value=3)))
     assert is_miss(by_value(Equal(None)))  # its own comparison raises: left to Python
+
+
+def test_static_objects_that_are_not_kept_alive(make):
+    thing = Fussy()
+    reference = weakref.ref(thing)
+    f = make(signature((Static(reference, weak=True),)))
+    assert [f(thing), f(thing)] == [None, None]
+    assert is_miss(f(Fussy()))
+    assert is_miss(f(None))
+    del thing
+    gc.collect()
+    assert reference() is None
+    assert all(is_miss(f(x)) for x in (None, *[Fussy() for _ in range(100)]))
+    assert is_miss(make(signature((Static(reference, weak=True),)))(None))
 
 
 # Containers and keywords

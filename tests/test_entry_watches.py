@@ -28,6 +28,10 @@ def helper(x, y=1):
     return x + y + scale
 
 
+def other(x, y=1):
+    return x
+
+
 def read_everything():
     offset, model = [1.0], Model()
 
@@ -53,6 +57,18 @@ def changes(f, offset, model):
             lambda: setattr(helper, "__defaults__", (2,)),
             lambda: setattr(helper, "__defaults__", defaults),
         ),
+        "keyword defaults": (
+            lambda: setattr(helper, "__kwdefaults__", {"y": 2}),
+            lambda: setattr(helper, "__kwdefaults__", None),
+        ),
+        "code": (
+            lambda: setattr(helper, "__code__", other.__code__),
+            lambda: setattr(helper, "__code__", code),
+        ),
+        "function attribute": (
+            lambda: setattr(helper, "rate", 2),
+            lambda: delattr(helper, "rate"),
+        ),
         "item": (lambda: settings.update(mode="slow"), lambda: settings.update(mode="fast")),
         "nested": (lambda: settings["levels"].append(3), settings["levels"].pop),
         "closure": (lambda: offset.append(2.0), offset.pop),
@@ -66,7 +82,7 @@ def changes(f, offset, model):
     }
 
 
-helper_, defaults, rate = helper, helper.__defaults__, Model.rate
+helper_, defaults, code, rate = helper, helper.__defaults__, helper.__code__, Model.rate
 NAMES = list(changes(*read_everything()))
 
 

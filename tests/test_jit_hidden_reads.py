@@ -2,6 +2,7 @@
 
 import builtins
 import contextvars
+import importlib
 import random
 import subprocess
 import sys
@@ -271,3 +272,164 @@ def test_defaults_that_are_replaced():
     inner.__defaults__ = (4.0,)
     inner.__kwdefaults__["m"] = 6.0
     assert f(1.0) == 10.0
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda module: getattr(module, "rate", 1.0),
+        lambda module: module.rate if hasattr(module, "rate") else 1.0,
+        lambda module: vars(module).get("rate", 1.0),
+    ],
+    ids=["getattr", "hasattr", "vars"],
+)
+def test_a_name_that_a_module_gets_later(read):
+    module = types.ModuleType("settings_of_mine")
+    f = np.jit(lambda x: x * read(module))
+    assert f(2.0) == 2.0
+    module.rate = 3.0
+    assert f(2.0) == 6.0
+    module.other = 1.0
+    assert f(2.0) == 6.0
+    del module.rate
+    assert f(2.0) == 2.0
+
+
+def rated(x):
+    """Rated."""
+    return x * getattr(rated, "rate", 1.0)
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_an_attribute_that_a_function_gets_later(inner, monkeypatch):
+    f = np.jit((lambda x: rated(x)) if inner else rated)  # noqa: PLW0108 - reached from another
+    assert f(2.0) == 2.0
+    monkeypatch.setattr(rated, "rate", 3.0, raising=False)
+    assert f(2.0) == 6.0
+    monkeypatch.setattr(rated, "rate", 4.0)
+    assert f(2.0) == 8.0
+    monkeypatch.delattr(rated, "rate")
+    assert f(2.0) == 2.0
+
+
+def test_what_functions_say_of_themselves(monkeypatch):
+    f = np.jit(lambda x: x * len(rated.__doc__) + len(rated.__annotations__))
+    assert f(1.0) == 6.0
+    monkeypatch.setattr(rated, "__doc__", "")
+    assert f(1.0) == 0.0
+    monkeypatch.setitem(rated.__annotations__, "x", float)
+    assert f(1.0) == 1.0
+
+
+# -- modules that functions import --
+
+PACKAGE = {
+    "__init__.py": "level = 2.0",
+    "config.py": "rate = 2.0",
+    "late.py": "rate = 2.0",
+    "inner/__init__.py": "",
+    "inner/functions.py": """
+def names_from_module(x):
+    from ..config import rate
+    return x * rate
+
+def module_from_package(x):
+    from .. import config
+    return x * config.rate
+
+def name_from_package(x):
+    from .. import level as found
+    return x * found
+
+def whole(x):
+    import package_of_mine.config
+    return x * package_of_mine.config.rate
+
+def package_around(x):
+    import package_of_mine.config
+    return x * package_of_mine.level
+
+def late_name(x):
+    from ..late import rate
+    return x * rate
+
+def late_module(x):
+    from .. import late
+    return x * late.rate
+
+def late_whole(x):
+    import package_of_mine.late as found
+    return x * found.rate
+""",
+}
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    for name, text in PACKAGE.items():
+        path = tmp_path / "package_of_mine" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("package_of_mine.config")
+    yield importlib.import_module("package_of_mine.inner.functions")
+    for name in [name for name in sys.modules if name.startswith("package_of_mine")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "variable"),
+    [
+        ("names_from_module", "config", "rate"),
+        ("module_from_package", "config", "rate"),
+        ("name_from_package", "", "level"),
+        ("whole", "config", "rate"),
+        ("package_around", "", "level"),
+        ("late_name", "late", "rate"),
+        ("late_module", "late", "rate"),
+        ("late_whole", "late", "rate"),
+    ],
+)
+def test_what_a_function_imports_changes(name, module, variable, package):
+    f = np.jit(getattr(package, name))
+    assert f(1.5) == 3.0
+    found = sys.modules[f"package_of_mine.{module}".rstrip(".")]
+    setattr(found, variable, 3.0)
+    assert f(1.5) == 4.5
+    compiled = len(np.explain(f))
+    assert f(1.5) == 4.5
+    assert len(np.explain(f)) == compiled
+
+
+def test_a_module_that_the_function_imports_first_is_noted(package):
+    f = np.jit(package.late_name)
+    assert [f(1.5) for _ in range(3)] == [3.0] * 3
+    assert [compiled.note[:15] for compiled in np.explain(f)] == ["imports modules", ""]
+
+
+def test_a_module_is_replaced(package, monkeypatch):
+    f = np.jit(package.names_from_module)
+    assert f(1.5) == 3.0
+    other = types.ModuleType("package_of_mine.config")
+    other.rate = 3.0
+    monkeypatch.setitem(sys.modules, "package_of_mine.config", other)
+    assert f(1.5) == 4.5
+
+
+def test_a_module_that_must_not_be_imported(monkeypatch):
+    def f(x):
+        try:
+            import module_of_nobody
+        except ImportError:
+            return x
+        return x * module_of_nobody.rate
+
+    jitted = np.jit(f)
+    assert [jitted(1.5) for _ in range(3)] == [1.5] * 3
+    monkeypatch.setitem(sys.modules, "module_of_nobody", None)
+    assert [jitted(1.5) for _ in range(3)] == [1.5] * 3
+    assert len(np.explain(jitted)) == 2
+    module = types.ModuleType("module_of_nobody")
+    module.rate = 3.0
+    monkeypatch.setitem(sys.modules, "module_of_nobody", module)
+    assert jitted(1.5) == 4.5

@@ -1,5 +1,7 @@
 """jit with sizes that change from call to call: the plain function's results at each."""
 
+import queue
+
 import numpy
 import pytest
 from laws import assert_close, largest
@@ -96,6 +98,18 @@ def test_slices_of_sizes_are_returned_with_numbers():
 
 
 def test_a_size_that_was_kept_answers_no_question():
+    kept = queue.SimpleQueue()  # what it holds nobody sees
+    f = np.jit(lambda x: kept.put(x.shape[0]) or x.mean())
+    for n in (3, 4):
+        f(numpy.ones(n))
+    assert kept.get() == 3
+    size = kept.get()
+    for question in (lambda n: n == 4, lambda n: n in (3, 4), lambda n: {n: 1}, lambda n: n > 3):
+        with pytest.raises(np.LeakedTracerError, match="was asked for a number"):
+            question(size)
+
+
+def test_a_size_that_is_stored_in_an_object_is_a_number():
     class Norm:
         @np.jit
         def fit(self, x):
@@ -103,11 +117,10 @@ def test_a_size_that_was_kept_answers_no_question():
             return x.mean()
 
     norm = Norm()
-    for n in (3, 4):
-        norm.fit(numpy.ones(n))
-    for question in (lambda n: n == 4, lambda n: n in (3, 4), lambda n: {n: 1}, lambda n: n > 3):
-        with pytest.raises(np.LeakedTracerError, match="was asked for a number"):
-            question(norm.n)
+    for n in (3, 4, 5, 4):
+        assert norm.fit(numpy.ones(n)) == 1.0
+        assert type(norm.n) is int
+        assert norm.n == n
 
 
 def test_a_failed_call_says_nothing_of_other_sizes():

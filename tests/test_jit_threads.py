@@ -1,9 +1,11 @@
 """Compiled functions in many Python threads at once, and after a fork."""
 
+import collections
 import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy
@@ -140,3 +142,60 @@ def test_the_process_ends_while_a_daemon_thread_compiles(file, stage):
         env={**os.environ, "XNP_CACHE_DIR": "off"},
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+class Box:
+    def __init__(self):
+        self.__dict__.update({f"a{i}": float(i) for i in range(100)})
+
+
+def change_dict(d, k):
+    d[k % 50 + 300] = 1.0
+    d.pop((k + 25) % 50 + 300, None)
+
+
+def change_set(s, k):
+    s.add(k % 50 + 300)
+    s.discard((k + 25) % 50 + 300)
+
+
+def change_deque(d, k):
+    d.append(1.0)
+    d.pop()
+
+
+def change_box(box, k):
+    setattr(box, f"b{k % 50}", k)
+    box.__dict__.pop(f"b{(k + 25) % 50}", None)
+
+
+@pytest.mark.parametrize(
+    ("container", "read", "change"),
+    [
+        (dict.fromkeys(range(100), 1.0), lambda d: d[0], change_dict),
+        (set(map(float, range(100))), lambda s: 1.0 in s, change_set),
+        (collections.deque([1.0] * 100), lambda d: d[0], change_deque),
+        (Box(), lambda box: box.a1, change_box),
+    ],
+    ids=["dict", "set", "deque", "object"],
+)
+@pytest.mark.usefixtures("eager_switching")
+def test_a_container_that_another_thread_changes(container, read, change):
+    f = xnp.jit(lambda x: x * read(container))
+    done = threading.Event()
+
+    def run():
+        k = 0
+        while not done.is_set():
+            k += 1
+            change(container, k)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            assert f(2.0) == 2.0
+    finally:
+        done.set()
+        thread.join()
