@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..autodiff.dims import provably_equal
+from ..autodiff.dims import Dim, provably_equal
 from ..autodiff.program import Equation
 from ..autodiff.shapes import element_place, slice_bounds
 from ..autodiff.size_bounds import lowest, polynomial_of
@@ -34,7 +34,9 @@ def lower_bound(dim: Any) -> int:
 
 def is_ordered(a: Any, b: Any) -> bool:
     """Whether ``a <= b`` for all sizes that there can be."""
-    return a <= b if type(a) is type(b) is int else lowest(polynomial_of(b - a)) >= 0
+    if type(a) is not Dim and type(b) is not Dim:
+        return a <= b
+    return lowest(polynomial_of(b - a)) >= 0
 
 
 def is_one(dim: Any) -> bool:

@@ -152,7 +152,7 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     refuse_p(outside, error=ValueError, message="invalid entry in choice array")
     inside = in_range(views.expand_dims(places, 0), len(pieces), "clip")
     chosen = take_along_axis(stacked, inside, 0)
-    return write_out("np.choose", out, wrap(chosen[0].value))
+    return write_out("np.choose", out, wrap(views.compact(chosen[0].value)))
 
 
 @implements(np.compress)

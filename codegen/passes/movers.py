@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ...autodiff.dims import Dim
 from ...autodiff.primitives.indexing import embed_p, getitem_p, setitem_p
 from ...autodiff.primitives.manipulation import concatenate_p
 from ...autodiff.program import Equation
@@ -52,7 +53,7 @@ def smaller(a: Size, b: Size) -> Size:
 
 
 def size_key(size: Size) -> Any:
-    return size if type(size) is int else size.key
+    return size.key if type(size) is Dim else int(size)
 
 
 def shape_of(box: Box) -> tuple[Size, ...]:
