@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -47,7 +47,7 @@ from .movers import (
 from .rewriting import Declined, Rewriter, conversion, is_elementwise
 from .simplify import simplifier
 
-MOST = 1000  # equations in the place of a group's
+MOST, MOST_OF_ALL = 1000, 5000  # equations in the place of a group's, and of all
 FEW = 16  # rows, where it is not known how long they are
 
 
@@ -57,39 +57,59 @@ def split_into_boxes(program: Program) -> Program:
     program = rebuilt(program, equations, program.results)
     if not any(e.primitive in SOURCES for e in equations):
         return program
-    found = []
+    found, uses, total = [], Uses(program), 0
     for group in groups_of(program):
         try:
-            boxes = Boxes(group, program)
+            boxes = Boxes(group, uses)
         except UndecidedError:
             continue
-        if boxes.is_useful and len(boxes.boxes) * len(group.equations) <= MOST:
+        count = len(boxes.boxes) * len(group.equations)
+        if boxes.is_useful and count <= MOST and total + count <= MOST_OF_ALL:
             found.append(boxes)
+            total += count
     try:
         return _written(program, found) if found else program
     except (UndecidedError, Declined):
         return program
 
 
-class Boxes:
-    """A group, the arrays that only move elements to it, and the boxes to compute it in."""
+class Uses:
+    """What computes and what reads each value of a Program; None stands for its results."""
 
-    def __init__(self, group: Group, program: Program) -> None:
-        self.group = group
-        self.members: set[Equation | None] = set(group.equations)
+    def __init__(self, program: Program) -> None:
         self.readers: dict[Atom, list[Equation | None]] = defaultdict(list)
         self.producers: dict[Atom, Equation] = {}
-        for e in program.equations:
+        self.numbers: dict[Equation, int] = {}
+        for i, e in enumerate(program.equations):
+            self.numbers[e] = i
             for x in e.inputs:
                 self.readers[x].append(e)
             self.producers.update((v, e) for v in e.results)
         for x in program.results:
             self.readers[x].append(None)
+
+    def movers_before(self, equations: Iterable[Equation]) -> list[Equation]:
+        """What moves elements to the equations, over others of its kind too; readers first."""
+        found: set[Equation] = set()
+        waiting = [x for e in equations for x in e.inputs]
+        while waiting:
+            mover = self.producers.get(waiting.pop())
+            if mover is not None and mover not in found and is_mover(mover):
+                found.add(mover)
+                waiting += mover.inputs
+        return sorted(found, key=lambda e: -self.numbers[e])
+
+
+class Boxes:
+    """A group, the arrays that only move elements to it, and the boxes to compute it in."""
+
+    def __init__(self, group: Group, uses: Uses) -> None:
+        self.group = group
+        self.members: set[Equation | None] = set(group.equations)
+        self.readers, self.producers = uses.readers, uses.producers
         self.virtual: dict[Atom, Equation] = {}
-        for e in reversed(program.equations):
-            v = e.results[0] if e.results else None
-            if v is None or v not in self.readers or not is_mover(e):
-                continue
+        for e in uses.movers_before(group.equations):
+            (v,) = e.results
             if all(self._is_within(reader, v) for reader in self.readers[v]):
                 self.virtual[v] = e
         self.is_useful = any(e.primitive in SOURCES for e in self.virtual.values())
