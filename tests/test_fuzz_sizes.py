@@ -84,7 +84,7 @@ def function_of(seed):
     names = [name for name in (*known[1], *known[2]) if name.startswith("v")]
     lines.append(f"    return [{', '.join(names)}]")
     space = {"np": np, "put": put, "add": add}
-    exec("\n".join(lines), space)  # noqa: S102 - our own text
+    exec("\n".join(lines), space)
     return space["f"], "\n".join(lines)
 
 
