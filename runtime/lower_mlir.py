@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..autodiff.loading import uninterrupted
 from ..autodiff.locks import exit_safe_lock
 from .libraries import capsule_pointer
+from .native import free
 
 # convert-to-llvm takes the func, arith, math, cf, vector, index and ub dialects in one walk, about
 # a quarter faster than a pass for each.
@@ -17,9 +18,6 @@ _QUICK = "builtin.module(convert-scf-to-cf,convert-to-llvm,reconcile-unrealized-
 _THOROUGH = "builtin.module(convert-vector-to-llvm,convert-to-llvm,reconcile-unrealized-casts)"
 
 _lock = exit_safe_lock()
-
-_free = ctypes.CDLL(None).free
-_free.argtypes, _free.restype = [ctypes.c_void_p], None
 
 
 class Mlir(NamedTuple):
@@ -122,7 +120,7 @@ def _translated(operation: Any) -> str:
     try:
         return ctypes.string_at(text).decode()
     finally:
-        _free(text)
+        free(text)
 
 
 def _explain(error: Any, text: str) -> str:

@@ -23,8 +23,8 @@ _NO_SYMBOLS: Mapping[str, int] = {}
 _lock = exit_safe_lock()
 _library_numbers = count()
 
-_free, _malloc = ctypes.CDLL(None).free, ctypes.CDLL(None).malloc
-_free.argtypes, _free.restype = [ctypes.c_void_p], None
+free, _malloc = ctypes.CDLL(None).free, ctypes.CDLL(None).malloc
+free.argtypes, free.restype = [ctypes.c_void_p], None
 _malloc.argtypes, _malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
 
 # glibc hands blocks back to the kernel when they are freed, until the program has freed one of this
@@ -56,7 +56,7 @@ class Library:
             self._linker = _machine().linker()
             self._handles.append(_link(object_code, symbols, self._linker, self._name))
 
-    def __del__(self, lock: Any = _lock, free: Any = _free, ends: Any = sys.is_finalizing) -> None:
+    def __del__(self, lock: Any = _lock, free: Any = free, ends: Any = sys.is_finalizing) -> None:
         # They are arguments because the interpreter's teardown clears the module before us. Then
         # threads may still run the code, and one that was stopped may hold the lock.
         if ends():
@@ -224,7 +224,7 @@ class _Machine:
 
 @cache
 def _machine() -> _Machine:
-    _free(_malloc(_KEPT_BLOCK))  # never touched: it takes no memory
+    free(_malloc(_KEPT_BLOCK))  # never touched: it takes no memory
     return _Machine()
 
 

@@ -257,11 +257,13 @@ def test_sliding_products(char):
                 assert is_apart or ("reduce_sum" in found) == ("slide" not in found and count > 32)
 
 
-@pytest.mark.parametrize("special", [numpy.inf, -numpy.inf, numpy.nan])
-def test_sliding_products_that_are_not_finite(special):
-    """Where a window ends with the array, the other weights do not count."""
+@pytest.mark.parametrize("special", [1.5, numpy.inf, -numpy.inf, numpy.nan])
+def test_sliding_products_at_both_ends(special):
+    """Where a window ends with the array, the other weights do not count, infinite or not."""
     numbers = numpy.random.default_rng(0)
-    for (m, n), place in itertools.product([(9, 4), (4, 4), (3, 7), (300, 40), (200, 150)], (0, 2)):
+    for (m, n), place in itertools.product(
+        [(9, 4), (4, 4), (3, 7), (300, 40), (200, 150), (5001, 9), (8, 2)], (0, 1)
+    ):
         x, w = numbers.normal(size=m), numbers.normal(size=n)
         w[place] = special
         for f, mode in itertools.product((xnp.convolve, xnp.correlate), ("full", "same", "valid")):

@@ -40,7 +40,7 @@ FEW_STEPS = 8  # of the last loop, for which aligning them does not pay
 SHARED_STEPS = 16  # of a loop, to be shared
 LIGHT = 16  # simple operations that leave time to wait for memory
 SHORT_BODY, LONG_BODY = 8, 256  # operations
-SHORT_ROW, FEW_ROWS = 8, 16
+SHORT_ROW, FEW_ROWS = 8, 16  # elements of rows that may be lanes, and how few do not pay
 COSTLY = frozenset({"divide", "sqrt", "argmax", "argmin"})  # more than others, one by one
 
 

@@ -7,7 +7,8 @@ answer restricts the Program. Sizes are the same if they are written the same.
 from __future__ import annotations
 
 import struct
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -187,6 +188,19 @@ def rebuilt(program: Program, equations: Sequence[Equation], results: Sequence[A
         if all(map(_is, results, program.results)) and all(a is b for a, b in old):
             return program
     return Program(program.parameters, equations, results, program.name)
+
+
+def readers_of(
+    equations: Iterable[Equation], results: Iterable[Atom]
+) -> dict[Atom, list[Equation | None]]:
+    """What reads each value, once for each time; None stands for the results."""
+    readers: dict[Atom, list[Equation | None]] = defaultdict(list)
+    for equation in equations:
+        for x in equation.inputs:
+            readers[x].append(equation)
+    for x in results:
+        readers[x].append(None)
+    return readers
 
 
 def substituted(equations: Sequence[Equation], env: Mapping[Atom, Atom]) -> list[Equation]:

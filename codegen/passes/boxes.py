@@ -26,7 +26,7 @@ from ...autodiff.rules import broadcast_to_p, reduce_sum_p
 from ..affine import is_one, product
 from ..fused import assemble_p
 from . import joined
-from .atoms import acts, rebuilt, same_shape, with_inputs, with_regions
+from .atoms import acts, readers_of, rebuilt, same_shape, with_inputs, with_regions
 from .joined import Group, groups_of
 from .movers import (
     SOURCES,
@@ -58,7 +58,7 @@ def split_into_boxes(program: Program) -> Program:
     if not any(e.primitive in SOURCES for e in equations):
         return program
     found, uses, total = [], Uses(program), 0
-    for group in groups_of(program):
+    for group in groups_of(program, uses.readers):
         try:
             boxes = Boxes(group, uses)
         except UndecidedError:
@@ -74,19 +74,12 @@ def split_into_boxes(program: Program) -> Program:
 
 
 class Uses:
-    """What computes and what reads each value of a Program; None stands for its results."""
+    """What computes and what reads each value of a Program."""
 
     def __init__(self, program: Program) -> None:
-        self.readers: dict[Atom, list[Equation | None]] = defaultdict(list)
-        self.producers: dict[Atom, Equation] = {}
-        self.numbers: dict[Equation, int] = {}
-        for i, e in enumerate(program.equations):
-            self.numbers[e] = i
-            for x in e.inputs:
-                self.readers[x].append(e)
-            self.producers.update((v, e) for v in e.results)
-        for x in program.results:
-            self.readers[x].append(None)
+        self.readers = readers_of(program.equations, program.results)
+        self.producers: dict[Atom, Equation] = {v: e for e in program.equations for v in e.results}
+        self.numbers = {e: i for i, e in enumerate(program.equations)}
 
     def movers_before(self, equations: Iterable[Equation]) -> list[Equation]:
         """What moves elements to the equations, over others of its kind too; readers first."""

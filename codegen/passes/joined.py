@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...autodiff.program import Atom, Equation, Program
@@ -58,23 +58,21 @@ class Group:
         return True
 
 
-def groups_of(program: Program) -> list[Group]:
+Readers = Mapping[Atom, Sequence[Equation | None]]
+
+
+def groups_of(program: Program, readers: Readers) -> list[Group]:
     """The groups in which arrays that are put together are read."""
-    return _Finder(program).groups()
+    return _Finder(program, readers).groups()
 
 
 class _Finder:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, readers: Readers) -> None:
         self.program = program
         self.home: dict[Atom, Group] = {}  # of what groups compute, and of sources that they read
         self.sources: set[Atom] = set()
         self.behind: dict[Atom, set[Group]] = {}  # what everything else depends on
-        self.readers: dict[Atom, list[Equation | None]] = defaultdict(list)
-        for e in program.equations:
-            for x in e.inputs:
-                self.readers[x].append(e)
-        for x in program.results:
-            self.readers[x].append(None)
+        self.readers = readers
 
     def groups(self) -> list[Group]:
         for equation in self.program.equations:

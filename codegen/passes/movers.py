@@ -13,6 +13,7 @@ from ...autodiff.dims import Dim
 from ...autodiff.primitives.indexing import embed_p, getitem_p, setitem_p
 from ...autodiff.primitives.manipulation import concatenate_p
 from ...autodiff.program import Equation
+from ...autodiff.shapes import element_place, slice_bounds
 from ..affine import is_ordered, product
 from .atoms import same_shape
 
@@ -33,10 +34,6 @@ def at_most(a: Size, b: Size) -> bool:
     if is_ordered(b + 1, a):
         return False
     raise UndecidedError
-
-
-def less(a: Size, b: Size) -> bool:
-    return at_most(a + 1, b)
 
 
 def is_met(start: Size, stop: Size) -> bool:
@@ -79,10 +76,7 @@ def is_mover(equation: Equation) -> bool:
         return False
     if primitive is getitem_p and not all(type(i) is slice for i in equation.params["index"]):
         return False
-    try:
-        return region_of(equation) is not None
-    except UndecidedError:
-        return False
+    return region_of(equation) is not None
 
 
 def region_of(equation: Equation) -> Box | None:
@@ -98,20 +92,12 @@ def region_of(equation: Equation) -> Box | None:
         if type(item) is slice:
             if item.step is not None and not (type(item.step) is int and item.step == 1):
                 return None
-            start = 0 if item.start is None else _place(item.start, size)
-            stop = size if item.stop is None else _place(item.stop, size)
+            start, stop, _ = slice_bounds(item, size)
         else:
-            start = item + size if less(item, 0) else item
+            start = element_place(item, size)
             stop = start + 1
-        if not at_most(start, stop):
-            return None
         found.append((start, stop))
     return tuple(found)
-
-
-def _place(place: Size, size: Size) -> Size:
-    """An end of a slice."""
-    return larger(place + size, 0) if less(place, 0) else smaller(place, size)
 
 
 def axes_kept(equation: Equation) -> list[int]:

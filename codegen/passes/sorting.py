@@ -4,7 +4,7 @@ them are read, as for a median, partitioned.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from ...autodiff.primitives.sorting import STABLE_VALUES
 from ...autodiff.program import Atom, Equation, Literal, Program
 from ..fused import partition_p, sort_p
-from .atoms import has_regions, rebuilt, same_aval, with_regions
+from .atoms import has_regions, readers_of, rebuilt, same_aval, with_regions
 
 FEW = 32  # places that are found faster than everything is sorted
 
@@ -57,13 +57,7 @@ def _sorted(equation: Equation, orders: dict[Atom, Equation]) -> Equation:
 
 def _partitioned(equations: Sequence[Equation], results: Iterable[Atom]) -> list[Equation]:
     """The equations, where arrays are only partitioned of which few places are read."""
-    readers: dict[Atom, list[Equation | None]] = defaultdict(list)
-    for x in results:
-        readers[x].append(None)
-    for equation in equations:
-        for x in equation.inputs:
-            readers[x].append(equation)
-    out = []
+    readers, out = readers_of(equations, results), []
     for equation in equations:
         if equation.primitive is sort_p and equation.params["kind"] == "quicksort":
             (v,), axis = equation.results, equation.params["axis"]
