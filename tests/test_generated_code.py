@@ -15,7 +15,7 @@ import xnp as np
 from xnp.codegen.mlir import module
 from xnp.codegen.plan import Cluster
 from xnp.runtime import recipe
-from xnp.runtime.compile import Compiled
+from xnp.runtime.compile import Compiled, vector_bytes
 
 rng = numpy.random.default_rng(7)
 
@@ -479,3 +479,30 @@ def test_threads_share_a_loop_that_is_long_enough(monkeypatch):
         ):
             with np.threads(3):
                 numpy.testing.assert_allclose(np.jit(f)(x), f(x), rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize(("depth", "vectors"), [(1, 2), (40, 4), (150, 2)])
+def test_long_chains_do_several_vectors_a_step(depth, vectors):
+    """As many as there is work for; sizes that they do not divide are NumPy's, too."""
+
+    def chain(x, y):
+        for i in range(depth):
+            x = np.where(x > y, x * y, 0.25 * (i % 3) - x)
+        return x
+
+    for n in [1, 31, 64, 65, 127, 400]:
+        x, y = rng.normal(size=(2, n))
+        same(np.jit(chain)(x, y), chain(x, y))
+    width = vector_bytes() // 8 * vectors
+    assert f"vector<{width}xf64>" in np.jit(chain).inspect(*rng.normal(size=(2, 400))).mlir
+
+
+def test_short_chains_side_by_side_do_one_vector_a_step():
+    def many(x, y):
+        parts = [x * c + y for c in range(1, 30)]
+        return tuple(np.maximum(a, b) for a, b in zip(parts, parts[9:], strict=False))
+
+    width = vector_bytes() // 8
+    mlir = np.jit(many).inspect(*rng.normal(size=(2, 400))).mlir
+    assert f"vector<{width}xf64>" in mlir
+    assert f"vector<{2 * width}xf64>" not in mlir

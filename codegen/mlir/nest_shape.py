@@ -40,6 +40,8 @@ FEW_STEPS = 8  # of the last loop, for which aligning them does not pay
 SHARED_STEPS = 16  # of a loop, to be shared
 LIGHT = 16  # simple operations that leave time to wait for memory
 SHORT_BODY, LONG_BODY = 8, 256  # operations
+LATENCY = 8  # simple operations that could be done while one waits for the one before
+WINDOW = 100  # operations that a processor chooses among, about
 SHORT_ROW, FEW_ROWS = 8, 16  # elements of rows that may be lanes, and how few do not pay
 COSTLY = frozenset({"divide", "sqrt", "argmax", "argmin"})  # more than others, one by one
 
@@ -223,15 +225,29 @@ class NestShape:
         """How many vectors a step does where nothing is reduced.
 
         Most operations wait for the one before, and a processor finds what else it could do only
-        among the next few hundred: in functions, several vectors belong side by side, even where
-        that needs more registers than there are. (LLVM puts simple operations one chain after the
-        other.)
+        among the next hundred or so: where chains are long, several vectors belong side by side,
+        even where that needs more registers than there are. Functions are long chains.
         """
         equations = self.cluster.equations
-        is_short = len(equations) < SHORT_BODY
         if any(map(_is_function, equations)):
             return 4 if len(equations) < LONG_BODY else 2
-        return 2 if is_short else 1
+        if len(equations) < SHORT_BODY:
+            return 2
+        if LATENCY * self._longest_chain() <= len(equations) + WINDOW:
+            return 1
+        # LLVM keeps numbers in registers through a loop, and where that leaves none free, it does
+        # one vector after the other.
+        numbers = {str(x) for e in equations for x in e.inputs if _is_number(x)}
+        registers = 32 if self.context.vector_bytes >= 64 else 16
+        crowded = len(numbers) + 8 > registers
+        return 2 if crowded or len(equations) >= LONG_BODY else 4
+
+    def _longest_chain(self) -> int:
+        """How many operations, at most, need one another's results."""
+        length: dict[Atom, int] = {}
+        for e in self.cluster.equations:
+            length[e.results[0]] = 1 + max((length.get(x, 0) for x in e.inputs), default=0)
+        return max(length.values(), default=0)
 
     @property
     def has_rest(self) -> bool:
