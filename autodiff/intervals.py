@@ -51,7 +51,7 @@ def _range_of_result(trace: Any, equation: Any) -> Range | None:
     name, inputs = equation.primitive.name, equation.inputs
     if name == "dimension":
         return equation.params["dim"], equation.params["dim"]
-    rule = _RULES.get(name)
+    rule = RULES.get(name)
     if rule is None or any(a.aval.dtype != np.int64 for a in (*inputs, *equation.results)):
         return None
     ranges = [range_of_atom(trace, a) for a in inputs]
@@ -73,7 +73,7 @@ def _quotient(a: Range, b: Range) -> Range | None:
     return a[0] // divisor, a[1] // divisor
 
 
-_RULES: dict[str, Callable[..., Range | None]] = {
+RULES: dict[str, Callable[..., Range | None]] = {
     "weaken": lambda a: a,
     "quantize": lambda a: a,
     "positive": lambda a: a,

@@ -122,10 +122,11 @@ class JointlyLinear(Primitive):
     def pull(
         self, ct: Any, ans: Any, args: Values, wanted: Sequence[Any], params: Params, strong: bool
     ) -> OptionalValues:
-        return [
-            None if w is None else fit_dtype(self.transpose(i, ct, args, **params), args[i])
-            for i, w in enumerate(wanted)
-        ]
+        found: list[Value | None] = [None] * len(wanted)
+        for i in reversed(range(len(wanted))):  # part of ct is read before it may be written to
+            if wanted[i] is not None:
+                found[i] = fit_dtype(self.transpose(i, ct, args, **params), args[i])
+        return found
 
     def keeps(self, parents: Sequence[Any]) -> tuple[Sequence[int], bool]:
         return [i for i in range(len(parents)) if self._is_linear(i)], False

@@ -14,6 +14,7 @@ from .problem import Contenders, Problem
 
 STEPS = 2**20
 MATRIX_STEPS = 100_000
+POINTS = 10_000
 TIMES, BATCH, INPUTS, HIDDEN = 100, 16, 8, 32
 
 
@@ -89,6 +90,33 @@ def matrix_loop() -> Contenders:
     return with_numba(both(matrix_recurrence, *arrays), plain_recurrence, *arrays)
 
 
+def relaxation(_np: Any, lib: Any) -> Callable[..., Any]:
+    def step(i: Any, u: Any) -> Any:
+        value = 0.5 * (u[i - 1] + u[i + 1]) + 0.1 * u[i]
+        if hasattr(u, "at"):  # JAX's arrays are not written to
+            return u.at[i].set(value)
+        u[i] = value
+        return u
+
+    return lambda x: lib.fori_loop(1, POINTS - 1, step, x * 1.0)
+
+
+def relaxation_gradient(np: Any, lib: Any) -> Callable[..., Any]:
+    run = relaxation(np, lib)
+    return lib.grad(lambda x: np.sum(run(x) ** 2))
+
+
+def plain_relaxation(x: Any) -> Any:
+    u = x.copy()
+    for i in range(1, POINTS - 1):
+        u[i] = 0.5 * (u[i - 1] + u[i + 1]) + 0.1 * u[i]
+    return u
+
+
+def points() -> Any:
+    return numpy.random.default_rng(0).normal(size=POINTS)
+
+
 def network_loss(np: Any, lib: Any) -> Callable[..., Any]:
     def loss(params: Any, inputs: Any) -> Any:
         def step(h: Any, x: Any) -> Any:
@@ -138,6 +166,16 @@ PROBLEMS = [
     Problem(
         f"gradient of fori_loop, 3 x 3, {MATRIX_STEPS} steps",
         lambda: both(matrix_gradient, *matrices()),
+        {"jax": 0.2},
+    ),
+    Problem(
+        f"fori_loop, u[i] = ... of neighbours, {POINTS} steps",
+        lambda: with_numba(both(relaxation, points()), plain_relaxation, points()),
+        {"numba": 1.2},
+    ),
+    Problem(
+        f"gradient of fori_loop, u[i] = ... of neighbours, {POINTS} steps",
+        lambda: both(relaxation_gradient, points()),
         {"jax": 0.2},
     ),
     Problem(

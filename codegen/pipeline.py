@@ -18,6 +18,7 @@ from .passes.inline import inline_calls, inline_checkpoints
 from .passes.loops import hoist
 from .passes.products import add_to_products, expand_products
 from .passes.residuals import move_residuals
+from .passes.scattered import scatter_sums
 from .passes.settling import settle_sizes
 from .passes.simplify import simplify
 from .passes.sorting import sort_values
@@ -87,6 +88,7 @@ def _optimized(program: Program, hook: Hook | None, check: bool) -> Program:
         ("move residuals", move_residuals),
         ("cut batches", cut_batches),
         ("add to products", add_to_products),
+        ("scatter sums", scatter_sums),
         ("split into boxes", split_into_boxes),
     ]
     for name, function in last:

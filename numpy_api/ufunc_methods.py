@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes
-from ..autodiff.core import Value, deciding_value, dtype_of, ndim_of, shape_of
+from ..autodiff.control import scan
+from ..autodiff.core import Value, deciding_value, dtype_of, ndim_of, settle, shape_of
 from ..autodiff.dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, name_of
-from ..autodiff.errors import BatchingError, ConcretizationError, advised, user_line
+from ..autodiff.errors import BatchingError, ConcretizationError, user_line
 from ..autodiff.handles import (
     TracedArray,
     array_value,
@@ -31,6 +32,7 @@ from ..autodiff.primitives.indexing import gather_p, getitem_p, scatter_p, slice
 from ..autodiff.primitives.manipulation import concatenate_p
 from ..autodiff.protocols import concrete_out, write_out
 from ..autodiff.rules import broadcast_to_p, convert, reshape_p
+from ..autodiff.sizes import iota
 from .reductions import NONE, is_set, mask_of, reduction_axes, start_of
 
 Rule = Callable[..., Value]
@@ -305,23 +307,20 @@ def _adds_up(x: Value, operands: list[Value]) -> bool:
 
 
 def _in_rounds(ufunc: Any, a: TracedArray, indices: Any, operands: list[Value]) -> None:
-    """The first occurrences of all elements at once, then the second ones, and so on."""
+    """The first occurrences of all elements at once, then the second ones, and so on; where the
+    indices are not known, one after the other.
+    """
     x = a.value
-    numbers = np.arange(shapes.prod(shape_of(x))).reshape(shape_of(x))
+    numbers: Any = wrap(reshape_p(iota(shapes.prod(shape_of(x))), shape=shape_of(x)))
     try:
         known = _known_index(indices)
     except (BatchingError, ConcretizationError) as error:
-        name = name_of(ufunc)
-        call = f"{name}(a[i], b)" if ufunc.nin == 2 else f"{name}(a[i])"
-        advice = (
-            f"{name}.at goes through repeated indices one after the other, so that it must know "
-            f"them; np.add.at and np.subtract.at need not. Where none is repeated write a[i] = "
-            f"{call}; else a loop, xnp.fori_loop, over the elements of i and b."
-        )
-        raise advised(error, advice) from None
-    places = np.asarray(numbers[known])
+        settle(error)
+        _in_turn(ufunc, a, value_of(numbers[indices]), operands)
+        return
+    places = np.asarray(numbers.value[known])
     operands = [reshape_p(fit_shape(b, places.shape), shape=(places.size,)) for b in operands]
-    flat = reshape_p(x, shape=(places.size if not ndim_of(x) else numbers.size,))
+    flat = _flat(x)
     places = places.ravel()
     occurrence = _occurrences(places)
     for turn in range(occurrence.max(initial=-1) + 1):
@@ -330,6 +329,24 @@ def _in_rounds(ufunc: Any, a: TracedArray, indices: Any, operands: list[Value]) 
         new = UFUNCS[ufunc](old, *(gather_p(b, now) for b in operands))
         flat = scatter_p(flat, convert(new, dtype_of(x)), places[now])
     a.write(reshape_p(flat, shape=shape_of(x)))
+
+
+def _in_turn(ufunc: Any, a: TracedArray, places: Value, operands: list[Value]) -> None:
+    """One place after the other, as a loop of the Program."""
+    shape = shape_of(places)
+    places, *rest = (_flat(fit_shape(v, shape)) for v in (places, *operands))
+
+    def step(flat: Any, row: Any) -> Any:
+        place, *others = row
+        flat[place] = ufunc(flat[place], *others)
+        return flat, None
+
+    flat, _ = scan(step, wrap(_flat(a.value)), [wrap(v) for v in (places, *rest)])
+    a.write(reshape_p(value_of(flat), shape=shape_of(a.value)))
+
+
+def _flat(x: Value) -> Value:
+    return reshape_p(x, shape=(shapes.prod(shape_of(x)),))
 
 
 def _occurrences(places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

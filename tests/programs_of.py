@@ -56,7 +56,10 @@ INTS = numpy.array([[-128, -1, 0], [1, 2, 127]], numpy.int8)
 
 # Sums may be formed in another order, matmul leaves its order to BLAS, and LAPACK has routines of
 # their own for values without vectors.
-REASSOCIATED = {"reduce_sum", "matmul", "slide", "cumsum", "norm2", "eigh", "svd"}
+REASSOCIATED = {
+    *("reduce_sum", "matmul", "slide", "cumsum", "norm2", "eigh", "svd"),
+    "accumulate",  # parts of a gradient are added to the sum, one after the other
+}
 
 
 def names(program):

@@ -375,7 +375,8 @@ ASSOCIATIVE = [
 ]  # fmt: skip
 # not power and arctan2, of which NumPy 2.4 gives the last element's on some processors
 ORDERED = [np.subtract, np.divide, np.copysign, np.fmod]
-X = numpy.random.default_rng(0).uniform(0.5, 2.0, (4, 3, 2))
+rng = numpy.random.default_rng(0)
+X = rng.uniform(0.5, 2.0, (4, 3, 2))
 
 
 def _under_vjp(f, *x):
@@ -566,3 +567,44 @@ def test_real_and_imag_write_through():
 
     found = _under_vjp(f, numpy.array([1 + 2j, 3 + 4j]))
     assert found.tolist() == [5 + 2j, 3 + 8j]
+
+
+@pytest.mark.parametrize("ufunc", [np.multiply, np.maximum, np.subtract, np.power, np.logaddexp])
+def test_at_counts_repeats_of_indices_that_are_traced(ufunc):
+    def f(a, i, b):
+        out = np.array(a)
+        ufunc.at(out, i, b)
+        return out
+
+    step = np.jit(f)
+    for n, count in [(5, 7), (3, 4), (6, 1), (4, 0), (70, 200)]:
+        a, b = rng.uniform(0.5, 2.0, n), rng.uniform(0.5, 1.5, count)
+        i = rng.integers(-n, n, count)
+        numpy.testing.assert_allclose(step(a, i, b), f(a, i, b), rtol=1e-13)
+        numpy.testing.assert_allclose(step(a, i, 1.5), f(a, i, 1.5), rtol=1e-13)
+    a, b, i = rng.uniform(0.5, 2.0, 5), rng.uniform(0.5, 1.5, (3, 4)), rng.integers(0, 5, (3, 4))
+    lanes = numpy.stack([f(a, *pair) for pair in zip(i, b, strict=True)])
+    numpy.testing.assert_allclose(np.vmap(f, (None, 0, 0))(a, i, b), lanes, rtol=1e-13)
+    numpy.testing.assert_allclose(np.jit(np.vmap(f, (None, 0, 0)))(a, i, b), lanes, rtol=1e-13)
+
+    def loss(a, b, i):
+        return np.sum(np.sin(f(a, i, b)))
+
+    wanted = np.grad(loss, (0, 1))(a, b[0], i[0])
+    for found in (np.jit(np.grad(loss, (0, 1))), np.grad(np.jit(loss), (0, 1))):
+        for x, y in zip(found(a, b[0], i[0]), wanted, strict=True):
+            numpy.testing.assert_allclose(x, y, rtol=1e-12)
+
+
+def test_at_of_traced_indices_in_several_dimensions():
+    def f(a, i, j):
+        np.maximum.at(a, (i, j), 2.5)
+        np.negative.at(a[1:], (slice(None), j))
+        return a
+
+    a, i, j = X[:, :, 0], numpy.array([[0, 1], [1, -1]]), numpy.array([2, 2])
+    numpy.testing.assert_array_equal(np.jit(f)(a.copy(), i, j), f(a.copy(), i, j))
+    bad = a.copy()
+    with pytest.raises(IndexError, match="index 7 is out of bounds"):
+        np.jit(f)(bad, numpy.array([0, 7]), j)
+    numpy.testing.assert_array_equal(bad, a)

@@ -334,7 +334,8 @@ def _scatter_transpose(i: int, ct: Value, args: Sequence[Any], *, axes: Axes = N
     if i == 0:
         return scatter_p(ct, zero, *indices)
     back = gather_p(ct, *indices)
-    back = select_p(last_writer_p(*indices, shape=shape_of(x)), back, zero)
+    if any(map(ndim_of, indices)):  # there is but one write to one place
+        back = select_p(last_writer_p(*indices, shape=shape_of(x)), back, zero)
     return unbroadcast(back, shape_of(value))
 
 

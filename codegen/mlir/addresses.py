@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...autodiff.program import Equation
+from ...autodiff.program import Atom, Equation
 from ..affine import ZERO, Affine, Index
 from ..places import Place
 from ..plan import Store, broadcast_index
@@ -24,33 +24,40 @@ from .searching import search
 INT64 = np.dtype(np.int64)
 
 
-def checked(nest: Any, index: Any, axis: int, size: Any) -> Any:
+def checked(nest: Any, atom: Atom, index: Any, axis: int, size: Any) -> Any:
     """An index, counted from the end where it is negative, as i64; 0 where it does not fit, which
-    is noted. ``index`` and the result are `Found`.
+    is noted. ``index``, of the elements of ``atom``, and the result are `Found`.
     """
     e, context = nest.e, nest.context
     with nest.at(index.depth, vector=index.is_vector):
         i = cast(e, index.operand, INT64).name
         length = e.splat(context.size(size), "i64")
-        negative = e.compare("slt", i, e.constant(0, "i64"), "i64")
-        i = e.select(negative, e.binary("arith.addi", i, length, "i64"), i, "i64")
-        bad = e.compare("uge", i, length, "i64")
-        note_failure(nest, bad, i, axis, nest.context.size(size))
-        i = e.select(bad, e.constant(0, "i64"), i, "i64")
+        if context.ranges.is_negative(atom):
+            negative = e.compare("slt", i, e.constant(0, "i64"), "i64")
+            i = e.select(negative, e.binary("arith.addi", i, length, "i64"), i, "i64")
+        if not context.ranges.fits(atom, size):
+            bad = e.compare("uge", i, length, "i64")
+            note_failure(nest, bad, i, axis, context.size(size))
+            i = e.select(bad, e.constant(0, "i64"), i, "i64")
     return index._replace(operand=Operand(i, INT64))
 
 
 def _addresses(
-    nest: Any, place: Place, indices: Sequence[Any], rest: Index, axes: Sequence[int] | None
+    nest: Any,
+    place: Place,
+    indices: Sequence[tuple[Atom, Index]],
+    rest: Index,
+    axes: Sequence[int] | None,
 ) -> tuple[Any, Affine, int, bool]:
-    """The bytes that index arrays add to an address (SSA names, by lane), the form of what is left,
-    the depth, and whether lanes have addresses of their own. ``axes``: what errors call the axes.
+    """The bytes that index arrays, each read where the loops are in it, add to an address (SSA
+    names, by lane), the form of what is left, the depth, and whether lanes have addresses of their
+    own. ``axes``: what errors call the axes.
     """
     e = nest.e
     names = range(len(indices)) if axes is None else axes
     found = [
-        checked(nest, index, name, size)
-        for index, name, size in zip(indices, names, place.shape, strict=False)
+        checked(nest, atom, nest.value(atom, at), name, size)
+        for (atom, at), name, size in zip(indices, names, place.shape, strict=False)
     ]
     depth = max((f.depth for f in found), default=0)
     vector = any(f.is_vector for f in found)
@@ -70,7 +77,7 @@ def _gather(nest: Any, equation: Equation, index: Index) -> Any:
     place = nest.plan.places[x]
     rest_count = len(place.shape) - len(atoms)
     lead, rest = index[: len(index) - rest_count], index[len(index) - rest_count :]
-    indices = [nest.value(a, broadcast_index(a.aval.shape, lead)) for a in atoms]
+    indices = [(a, broadcast_index(a.aval.shape, lead)) for a in atoms]
     total, form, depth, vector = _addresses(nest, place, indices, rest, equation.params.get("axes"))
     base = nest.context.pointer(place.buffer)
     if not vector:
@@ -115,8 +122,7 @@ def store_addressed(nest: Any, store: Store) -> None:
     """Writes to, or adds to, the elements that index arrays address, in the order of the loops."""
     e, place = nest.e, store.place
     value = nest.stored_value(store, nest.full_index)
-    indices = [nest.value(a, at) for a, at in store.addressed]
-    total, form, _, vector = _addresses(nest, place, indices, store.index, store.axes)
+    total, form, _, vector = _addresses(nest, place, store.addressed, store.index, store.axes)
     depth = len(nest.blocks) - 1
     pointer, _ = nest.pointer(nest.context.pointer(place.buffer), form, place.buffer)
     stride = nest.lane_stride(form)

@@ -17,6 +17,7 @@ from ..costs import work_of
 from ..places import STATUS, Buffer
 from ..plan import Cluster, Operation, Plan, Step
 from ..planner import Planner
+from ..ranges import Ranges
 from . import (  # noqa: F401 - they enter their operations
     factorizations,
     linear_algebra,
@@ -82,6 +83,7 @@ class ModuleWriter:
         self.timed = timed  # whether the time of each step is taken
         self.program, self.name, self.vector_bytes = program, name, vector_bytes
         self.symbols = symbols_of_program(program)
+        self.ranges = Ranges(program)
         self.functions: dict[str, str] = {}
         self.shared: dict[str, dict[str, str]] = {}
         self.uses: dict[str, int] = {}
@@ -240,6 +242,7 @@ class ModuleWriter:
             writer.size,
             writer.temporary,
             lambda what: (self._new_check(what), writer.pointer(STATUS)),
+            self.ranges,
             self.vector_bytes,
             self.depth > 0,
         )

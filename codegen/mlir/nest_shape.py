@@ -29,6 +29,7 @@ from ..plan import (
     is_reduction,
     reads_of,
 )
+from ..ranges import Ranges
 from .emitter import Emitter
 from .reductions import PLACES, place_dtype
 
@@ -54,6 +55,7 @@ class Context(NamedTuple):
     size: Callable[[Any], str]  # of an int or a Dim, as i64
     scratch: Callable[[int], str]  # a pointer to so many bytes for as long as the function runs
     check: Callable[[Any], tuple[int, str]]  # see `checks.note_failure`
+    ranges: Ranges
     vector_bytes: int
     in_region: bool  # of a loop, or a branch
 

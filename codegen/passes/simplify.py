@@ -1,6 +1,7 @@
 """Simplification: the rules of algebra, of moving elements, and of constants, in one walk.
 
-Rules keep every bit of every result, with these exceptions, which the tests know:
+Rules keep every bit of every result, with these exceptions, which the tests know (`scattered` has
+one more: zeros that are not added to -0.0):
 
 * sums may be formed in another order, and a sum of n equal terms is a product with n;
 * which of several NaNs comes out, and a NaN's sign, as IEEE 754 leaves open;
@@ -14,6 +15,7 @@ from __future__ import annotations
 from ...autodiff.program import Program
 from . import (
     accumulation,
+    addressing,
     arithmetic,
     branches,
     constants,
@@ -26,7 +28,16 @@ from . import (
 from .rewriting import Rewriter, Rules
 from .stretching import shrink_elementwise
 
-FAMILIES = (arithmetic, movement, transposing, sums, sliding, forwarding, accumulation)
+FAMILIES = (
+    arithmetic,
+    movement,
+    transposing,
+    sums,
+    sliding,
+    forwarding,
+    accumulation,
+    addressing,
+)
 RULES: Rules = {
     name: [rule for family in FAMILIES for rule in family.RULES.get(name, ())]
     for family in FAMILIES
