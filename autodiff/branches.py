@@ -259,7 +259,10 @@ def batch_choice(
     if dtype_of(index).kind == "b":
         chosen = [equal_p(index, False), index]
     else:
-        index = minimum_p(maximum_p(index, 0), len(branches) - 1)
+        last = len(branches) - 1
+        if last > np.iinfo(dtype_of(index)).max:
+            index = convert(index, np.dtype(np.int64))
+        index = minimum_p(maximum_p(index, 0), last)
         chosen = [equal_p(index, i) for i in range(len(branches))]
     count = len(branches[0].results)
     found = [

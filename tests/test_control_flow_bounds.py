@@ -133,3 +133,12 @@ def test_switch_by_any_uint64(index):
     assert np.jit(f)(i, 0.5) == recorded(f)(i, 0.5) == f(i, 0.5)
     many = np.vmap(f, (0, None))
     assert (np.jit(many)(numpy.array([i, U(1)]), 0.5) == [f(i, 0.5), 1.5]).all()
+
+
+@pytest.mark.parametrize(("dtype", "count"), [(numpy.int8, 200), (numpy.uint8, 300)])
+def test_examples_choose_by_a_dtype_that_does_not_count_all_branches(dtype, count):
+    functions = [lambda k=k: 1.0 * k for k in range(count)]
+    f = lambda i: np.switch(i, functions)
+    index = numpy.array([0, 3, 127], dtype)
+    for g in (np.vmap(f), np.jit(np.vmap(f)), np.vmap(np.jit(f))):
+        assert (g(index) == [0, 3, 127]).all()
