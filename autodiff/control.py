@@ -39,7 +39,7 @@ from .core import (
 )
 from .counted import INDEX
 from .dims import Dim, maximum
-from .errors import user_line
+from .errors import MutationError, user_line
 from .handles import RESULT, WEAK, TracedArray, value_of, wrap
 from .intervals import most_trips, range_of
 from .loops import for_p
@@ -283,7 +283,13 @@ def while_loop(
     )
 
     def test_of(*values: Value) -> Sequence[Value]:
-        found = cond_fun(carry.handles(body.slots, values))
+        handles = [slot.handle(x) for slot, x in zip(body.slots, values, strict=True)]
+        found = cond_fun(carry.rebuild(handles))
+        if any(handle._version for handle in handles):
+            raise MutationError(
+                f"while_loop: cond_fun writes to the carried value{user_line()}, and body_fun "
+                "would not see it; write in body_fun, or to a copy, x = np.copy(x)."
+            )
         return [coerce(truth("while_loop: what cond_fun returned", found), _BOOL)]
 
     avals = [slot.aval for slot in body.slots]

@@ -130,6 +130,23 @@ def test_a_constant_written_to_what_was_captured():
         recorded(f)(X)
 
 
+def test_a_condition_that_writes_to_the_carried_value():
+    def f(x):
+        def few(v):
+            v[0] += 1
+            return v[0] < 5
+
+        return np.while_loop(few, lambda v: v * 1.5, x)
+
+    x = numpy.array([0.5, 1.0])
+    assert_array_equal(f(x), [5.875, 2.25])  # Python's own loop: the body sees it
+    assert_array_equal(np.vmap(f)(numpy.stack([x, x])), [[5.875, 2.25]] * 2)
+    text = "while_loop: cond_fun writes to the carried value .*; write in body_fun"
+    for g in (recorded(f), np.jit(f), lambda x: np.vmap(f)(np.array([x, x * 20]))):
+        with pytest.raises(np.MutationError, match=text):
+            g(x)
+
+
 def test_live_arrays_are_operands():
     table = numpy.arange(3.0)
     program = program_of(lambda x: np.fori_loop(0, 3, lambda i, c: c + table, x), X)
