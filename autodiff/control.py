@@ -260,6 +260,7 @@ def while_loop(
     ------
     TypeError : a tree or a shape that changes, a condition that is no single truth value.
     DifferentiationError : reverse mode under `jit`; write `fori_loop` or `scan` there.
+    MutationError : under `jit`, a ``cond_fun`` that writes to the array it is given.
 
     >>> import xnp as np
     >>> np.while_loop(lambda x: x < 100, lambda x: x * 2, 1)
