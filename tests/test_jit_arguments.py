@@ -426,6 +426,11 @@ def test_read_only_arguments():
     assert np.jit(lambda x: x + 1)(x).flags.writeable
 
 
+def test_the_imaginary_part_of_a_real_array_is_read_only():
+    for x in (numpy.array(2.0), numpy.ones(2)):
+        check(lambda x: x.imag, x)
+
+
 def test_returned_views_are_views():
     def f(x):
         y = x * 2
