@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import xnp as np
+from xnp.runtime import entry_encode
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 
@@ -258,6 +259,14 @@ def test_subclasses_are_taken_as_arrays(tmp_path):
 
 
 # -- trees --
+
+
+def test_trees_that_are_too_large_for_the_native_path(monkeypatch):
+    monkeypatch.setattr(entry_encode, "MOST_WORDS", 100)
+    tree = {f"x{i}": numpy.full(2, float(i)) for i in range(50)}
+    f = np.jit(lambda tree: {name: 2 * x for name, x in tree.items()})
+    for _ in range(2):
+        check_same(f(tree), {name: 2 * x for name, x in tree.items()})
 
 Pair = collections.namedtuple("Pair", "a b")
 
