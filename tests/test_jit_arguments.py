@@ -268,6 +268,7 @@ def test_trees_that_are_too_large_for_the_native_path(monkeypatch):
     for _ in range(2):
         check_same(f(tree), {name: 2 * x for name, x in tree.items()})
 
+
 Pair = collections.namedtuple("Pair", "a b")
 
 
