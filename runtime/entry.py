@@ -131,7 +131,7 @@ class Entry(_Callable):
     def add(self, signature: Signature) -> None:
         """Try this signature first from now on; the oldest of more than 64 is dropped.
 
-        Raises ValueError where it has some ten thousand leaves, too many for the native stack.
+        Raises FrameTooLargeError where it has some ten thousand leaves.
         """
         encoded = Encoded(signature)
         with _lock:

@@ -35,6 +35,10 @@ from .entry_signature import (
 MOST_WORDS = 1 << 15  # the frame lies on the stack, and a thread's stack may be small
 
 
+class FrameTooLargeError(ValueError):
+    """A signature has too many leaves for the native stack."""
+
+
 class Encoded:
     """A signature's words, at ``address``, and all Python objects they point to."""
 
@@ -84,7 +88,7 @@ class Encoded:
         self.slots = take(2 * (len(inputs) + len(outputs)))
         self.frame_words = taken
         if taken > MOST_WORDS:
-            raise ValueError("too many arguments and results for the native call path")
+            raise FrameTooLargeError("too many arguments and results for the native call path")
 
     def _given(self) -> tuple[Any, ...]:
         return (*self.signature.positional, *self.signature.keywords.values())

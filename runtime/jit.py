@@ -6,6 +6,7 @@ and an entry for both is found, or made by running the function on traced argume
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import inspect
@@ -25,6 +26,7 @@ from .containers import ContainerWriteError
 from .debug import show
 from .entries import Entry
 from .entry import Entry as NativeEntry
+from .entry_encode import FrameTooLargeError
 from .environment import Environment
 from .explanation import Compile, Description, Explanation, describe, reason_of
 from .families import FAILURES, Family, has_symbolic_sizes, key_without_sizes
@@ -145,7 +147,8 @@ class Jit(NativeEntry):
             signature = signature_of(found, call)
             found.is_fast = True  # or cannot be
             if signature is not None:
-                self.add(signature)
+                with contextlib.suppress(FrameTooLargeError):
+                    self.add(signature)
         return result
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:

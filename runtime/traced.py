@@ -271,10 +271,10 @@ def _root_of(handle: TracedArray) -> tuple[TracedArray, tuple[View, ...]]:
 def finished(found: Any, root: Root) -> Any:
     """A computed array as the function returns it."""
     if not isinstance(found, np.ndarray):
-        return as_kind(found, root.kind)
+        found = as_kind(found, root.kind)
     if root.order is not None:
         found = found.transpose(inverse_permutation(root.order))
-    if not root.writeable:
+    if not root.writeable and isinstance(found, np.ndarray):
         found.flags.writeable = False
     return found
 

@@ -506,3 +506,30 @@ def test_short_chains_side_by_side_do_one_vector_a_step():
     mlir = np.jit(many).inspect(*rng.normal(size=(2, 400))).mlir
     assert f"vector<{width}xf64>" in mlir
     assert f"vector<{2 * width}xf64>" not in mlir
+
+
+NO_MEMORY = """
+import resource, numpy, xnp as np
+f = np.jit(lambda x: np.sort(np.outer(x, x), axis=None)[0])
+g = np.jit(lambda x: np.sort(np.tile(x, 100_000_000)[::-1])[0])
+h = np.jit(np.grad(lambda x, n: np.sum(np.fori_loop(0, n, lambda i, c: np.sin(c * x), x))))
+f(numpy.ones(3)), f(numpy.ones(4)), h(numpy.ones(20), numpy.array(3))
+resource.setrlimit(resource.RLIMIT_AS, (3 * 10**9, 3 * 10**9))
+for call in (
+    lambda: f(numpy.ones(100_000)),
+    lambda: g(numpy.ones(100)),
+    lambda: h(numpy.ones(10**6), numpy.array(10**9)),
+):
+    try:
+        call()
+    except MemoryError as error:
+        print(error)
+print(f(numpy.ones(5)))
+"""
+
+
+def test_memory_that_is_not_there():
+    """For temporaries of symbolic and known sizes, and rows of the backward pass."""
+    command = [sys.executable, "-c", NO_MEMORY]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["there was no memory for temporary arrays"] * 3 + ["1.0"]

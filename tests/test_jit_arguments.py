@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import xnp as np
+from xnp.runtime import entry_encode
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 
@@ -259,6 +260,15 @@ def test_subclasses_are_taken_as_arrays(tmp_path):
 
 # -- trees --
 
+
+def test_trees_that_are_too_large_for_the_native_path(monkeypatch):
+    monkeypatch.setattr(entry_encode, "MOST_WORDS", 100)
+    tree = {f"x{i}": numpy.full(2, float(i)) for i in range(50)}
+    f = np.jit(lambda tree: {name: 2 * x for name, x in tree.items()})
+    for _ in range(2):
+        check_same(f(tree), {name: 2 * x for name, x in tree.items()})
+
+
 Pair = collections.namedtuple("Pair", "a b")
 
 
@@ -424,6 +434,11 @@ def test_read_only_arguments():
     assert numpy.shares_memory(view, x)
     assert np.jit(lambda x: x)(x) is x
     assert np.jit(lambda x: x + 1)(x).flags.writeable
+
+
+def test_the_imaginary_part_of_a_real_array_is_read_only():
+    for x in (numpy.array(2.0), numpy.ones(2)):
+        check(lambda x: x.imag, x)
 
 
 def test_returned_views_are_views():

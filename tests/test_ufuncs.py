@@ -384,6 +384,15 @@ def _under_vjp(f, *x):
     return np.vjp(f, *x)[0]
 
 
+def test_float_power_has_double_precision_at_least():
+    wide = numpy.full(2, 3.0, numpy.longdouble)
+    for x, y in ((wide, 2), (numpy.float32(3), wide), (wide, 1j), (numpy.float32(3), 2)):
+        wanted = numpy.float_power(x, y)
+        found = np.jit(np.float_power, dynamic_argnames="x2")(x, y)
+        assert found.dtype == wanted.dtype
+        numpy.testing.assert_allclose(found, wanted, rtol=1e-15)
+
+
 @pytest.mark.parametrize("ufunc", ASSOCIATIVE + ORDERED, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("axis", [0, 1, -1])
 def test_reduce_and_accumulate(ufunc, axis):

@@ -172,8 +172,8 @@ def power(x: Value, y: Value) -> Value:
 
 
 def float_power(x: Value, y: Value) -> Value:
-    """``x ** y`` in double precision."""
-    wanted = np.dtype(complex if _is_complex(x) or _is_complex(y) else float)
+    """``x ** y`` in double precision at least."""
+    wanted = np.result_type(np.float64, dtype_of(x), dtype_of(y))
     return power_p(convert(x, wanted), convert(y, wanted))
 
 

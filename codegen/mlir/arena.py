@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .libraries import NO_MEMORY
+
 KEPT_BYTES = 1 << 26  # blocks up to this size are kept
 ALIGNMENT = 64
 
@@ -71,6 +73,9 @@ class Arena:
                     "(!llvm.ptr, i64) -> !llvm.ptr, i8"
                 )
             self.writer.head[self.line] = "\n".join(self._begin(total))
+        if self.base or self.loose:
+            self._check()
+        if self.base:
             e.lines += self._end(total)
         for name in self.loose:
             e.effect(f"llvm.call @free({name}) : (!llvm.ptr) -> ()")
@@ -87,6 +92,24 @@ class Arena:
             piece.offset = at
             placed.append(piece)
         return max(p.offset + p.size for p in placed)
+
+    def _check(self) -> None:
+        """Goes on to the end, with a failure, if there is no memory for one of the blocks."""
+        writer, e = self.writer, self.writer.e
+        null, missing = writer.at_top("llvm.mlir.zero : !llvm.ptr"), ""
+        for block in filter(None, (self.base, *self.loose)):
+            is_null = writer.at_top(f'llvm.icmp "eq" {block}, {null} : !llvm.ptr')
+            missing = (
+                is_null if not missing else writer.at_top(f"arith.ori {missing}, {is_null} : i1")
+            )
+        writer.head += [
+            f"llvm.cond_br {missing}, ^missing, ^run",
+            "^missing:",
+            f"llvm.store {e.integer(NO_MEMORY)}, {writer.status} : i64, !llvm.ptr",
+            "llvm.br ^end",
+            "^run:",
+        ]
+        e.lines += ["llvm.br ^end", "^end:"]
 
     def _keeps(self, total: int) -> bool:
         return self.is_kept and total <= KEPT_BYTES

@@ -35,7 +35,7 @@ ERRORS: dict[int, tuple[type[Exception], str]] = {
     NOT_POSITIVE: (np.linalg.LinAlgError, "Matrix is not positive definite"),
     EIGENVALUES: (np.linalg.LinAlgError, "Eigenvalues did not converge"),
     SINGULAR_VALUES: (np.linalg.LinAlgError, "SVD did not converge"),
-    NO_MEMORY: (MemoryError, "there was no memory to sort with"),
+    NO_MEMORY: (MemoryError, "there was no memory for temporary arrays"),
 }
 
 

@@ -11,13 +11,15 @@ so that the code of a body stands there once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ...autodiff.core import Aval
 from ...autodiff.program import Program
 from ...autodiff.sweeps import Chain, is_upward
 from ..plan import Operation, Plan
+from .libraries import NO_MEMORY, Code
 from .memory import shifted
 from .operations import operation
 from .regions import (
@@ -79,14 +81,29 @@ class _Sweeps:
         self.span = self._span()
         parts = self._int("addi", self.count, self._int("subi", self.span, e.integer(1)))
         self.parts = self._int("maxsi", self._int("divsi", parts, self.span), e.integer(1))
-        ends = self._int("addi", self.parts, e.integer(1))
-        self.kept = self._allocated(ends, self.states.total)
+        bounds = self._int("addi", self.parts, e.integer(1))
+        self.kept = self._allocated(bounds, self.states.total)
         self.stacks = self._allocated(self.span, self.rows.total)
-        self._copy_states(self.starts, is_start=True)
-        self._write_order()
-        self._copy_states([pointer_to(self.writer, p) for p in self.step.results], is_start=False)
+        with self._where_there_is_memory():
+            self._copy_states(self.starts, is_start=True)
+            self._write_order()
+            ends = [pointer_to(self.writer, p) for p in self.step.results]
+            self._copy_states(ends, is_start=False)
         for pointer in (self.kept, self.stacks):
             e.effect(f"llvm.call @free({pointer}) : (!llvm.ptr) -> ()")
+
+    @contextmanager
+    def _where_there_is_memory(self) -> Iterator[None]:
+        e, code = self.e, Code(self.writer.main)
+        null = e.op("llvm.mlir.zero : !llvm.ptr")
+        kept, stacks = (
+            e.op(f'llvm.icmp "ne" {block}, {null} : !llvm.ptr')
+            for block in (self.kept, self.stacks)
+        )
+        found = e.op(f"arith.andi {kept}, {stacks} : i1")
+        code.fail(e.op(f"arith.xori {found}, {e.constant(1, 'i1')} : i1"), NO_MEMORY)
+        with code.where(found):
+            yield
 
     def _int(self, name: str, x: str, y: str) -> str:
         return self.e.op(f"arith.{name} {x}, {y} : i64")
