@@ -239,3 +239,28 @@ def test_jit_gives_its_own_reason():
         assert "jit would return the numbers of its first call for ever" in text
         assert "static_argnames" in text
         assert "derivative" not in text
+
+
+def test_bytes_are_memory_and_never_the_numbers_one_by_one():
+    def f(x):
+        counts = x.astype(int)
+        with pytest.raises(np.UnsupportedError, match="tobytes"):
+            bytes(counts)
+        return x[0] * len(bytes(counts[1]))  # of an int, as many zeros as it says
+
+    numpy.testing.assert_array_equal(np.grad(f)(np.array([1.0, 2.0])), [2.0, 0.0])
+
+
+def test_rounding_keeps_all_digits_of_integers():
+    def f(x):
+        assert round((x * 0).astype(int) + 2**60 + 1) == 2**60 + 1
+        return x
+
+    assert np.grad(f)(numpy.float64(1.0)) == 1.0
+    with pytest.raises(TypeError, match="doesn't define __round__"):
+        np.grad(lambda x: x[0] * round(x))(np.ones(1))
+
+
+def test_powers_with_a_modulus():
+    with pytest.raises(TypeError, match=r"pow\(x, y, z\) .* write x\*\*y % z"):
+        np.jit(lambda n: pow(n, 2, 3), dynamic_argnames="n")(7)
