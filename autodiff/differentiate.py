@@ -302,9 +302,7 @@ def _matching_leaves(
 ) -> list[Value]:
     """The leaves of a (co)tangent as Values, checked against the values they belong to."""
     leaves, _ = trees.flatten(tree)
-    if len(leaves) != len(like) or (
-        len(like) != 1 and trees.structure(tree) != trees.structure(like_tree)
-    ):
+    if not trees.match(tree, like_tree):
         raise DifferentiationError(
             f"{what}: the {role} must have the tree of the value it belongs to, "
             f"{trees.structure(like_tree)}, got {trees.structure(tree)}"

@@ -175,6 +175,16 @@ CASES = {
         DifferentiationError,
         "the cotangent must have the tree of the value it belongs to",
     ),
+    "a tangent of other keys": (
+        lambda: np.jvp(lambda d: d["a"], ({"a": X},), ({"b": X},)),
+        DifferentiationError,
+        r"the tangent must have the tree .*'a'.*, got .*'b'",
+    ),
+    "a cotangent in a list": (
+        lambda: np.vjp(square, X)[1]([X]),
+        DifferentiationError,
+        r"the cotangent must have the tree .*\*\), got .*\[\*\]",
+    ),
     # what is done with traced values
     "math.sin": (
         lambda: np.grad(lambda x: math.sin(x))(1.0),  # noqa: PLW0108 - a user writes this
