@@ -297,6 +297,21 @@ CASES = {
         "in_axes has 1 entries, but add was called with 2",
     ),
     "in_axes a string": (lambda: np.vmap(np.sin, in_axes="0")(X), TypeError, "in_axes is str '0'"),
+    "in_axes that hold a string": (
+        lambda: np.vmap(np.sin, in_axes=("0",))(X),
+        TypeError,
+        "in_axes of sin holds str '0'; wanted ints and None",
+    ),
+    "out_axes a string": (
+        lambda: np.vmap(np.sin, out_axes="0")(X),
+        TypeError,
+        "out_axes of sin holds str '0'",
+    ),
+    "axis_size a float": (
+        lambda: np.vmap(np.sin, axis_size=3.0)(X),
+        TypeError,
+        "axis_size is float 3.0, wanted an int",
+    ),
     "a branch on a batched value": (
         lambda: np.vmap(lambda x: 1.0 if x > 2 else 2.0)(X),
         BatchingError,
