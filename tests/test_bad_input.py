@@ -30,6 +30,18 @@ def square(x, y=1.0):
     return np.sum(x * x) * y
 
 
+def doubled(x):
+    return 2 * x
+
+
+def no_result(x):
+    np.sum(x)
+
+
+def complex_sum(x):
+    return np.sum(x) * 1j
+
+
 def write_outside(x):
     buffer = numpy.zeros(3)
     buffer[0] = x[0]
@@ -152,6 +164,37 @@ CASES = {
         lambda: np.grad(square, holomorphic=True)(X),
         DifferentiationError,
         r"holomorphic=True wants complex; pass x.astype\(complex\)",
+    ),
+    # what is made of other transformations goes by its own name
+    "jacobian of integers": (
+        lambda: np.jacobian(square)(numpy.arange(3)),
+        DifferentiationError,
+        r"^jacobian: argument 0 \(x\) is ndarray i64\[3\].* choose other arguments with argnums",
+    ),
+    "jacobian of nothing": (
+        lambda: np.jacobian(no_result)(X),
+        DifferentiationError,
+        "^jacobian: no_result returned None; does it lack a return statement",
+    ),
+    "hessian of integers": (
+        lambda: np.hessian(square)(numpy.arange(3)),
+        DifferentiationError,
+        r"^hessian: argument 0 \(x\) is ndarray i64\[3\]",
+    ),
+    "hessian of a complex result": (
+        lambda: np.hessian(complex_sum)(X),
+        DifferentiationError,
+        "^hessian: a result of complex_sum is .*c128",
+    ),
+    "hvp of an array": (
+        lambda: np.hvp(doubled, (X,), (X,)),
+        DifferentiationError,
+        r"^hvp: doubled returned f64\[3\], wanted a scalar",
+    ),
+    "jvp of integers": (
+        lambda: np.jvp(square, (3,), (1.0,)),
+        DifferentiationError,
+        r"^jvp: primal 0 is int 3, .* pass float\(x\), or leave it out of the primals",
     ),
     # tangents and cotangents
     "primals not in a tuple": (
