@@ -343,7 +343,7 @@ def _hash(self: TracedArray) -> int:
 
 def _round(self: Any, ndigits: int | None = None) -> Any:
     if ndigits is None:
-        value = concrete_value(self.value)
+        value: Any = concrete_value(self.value)
         return round(value[()] if isinstance(value, np.ndarray) else value)
     return python_rounded(self.value, ndigits) if self._kind == WEAK else np.round(self, ndigits)
 
