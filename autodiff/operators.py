@@ -343,8 +343,8 @@ def _hash(self: TracedArray) -> int:
 
 def _round(self: Any, ndigits: int | None = None) -> Any:
     if ndigits is None:
-        value: Any = concrete_value(self.value)
-        return round(value[()] if isinstance(value, np.ndarray) else value)
+        value: Any = np.asarray(concrete_value(self.value))[()]
+        return round(value)
     return python_rounded(self.value, ndigits) if self._kind == WEAK else np.round(self, ndigits)
 
 
