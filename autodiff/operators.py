@@ -235,8 +235,9 @@ _USE_OURS = (
 )
 _PASS_IT = (
     "Functions that make arrays must be xnp's (xnp.asarray(x), xnp.full(n, x)); of SciPy, only "
-    "scipy.special works. Write a.dot(x) of an ndarray a as a @ x, a list of traced numbers as "
-    "xnp.array([...]), and a draw rng.normal(mean) as mean + rng.normal(size=n); "
+    "scipy.special works. Write a.dot(x) of an ndarray a as a @ x, np.float64(x) as "
+    "x.astype(np.float64), a list of traced numbers as xnp.array([...]), and a draw "
+    "rng.normal(mean) as mean + rng.normal(size=n); "
     f"{_STORE_IT}"
 )
 

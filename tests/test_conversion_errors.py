@@ -70,6 +70,7 @@ LOSES = {
         ONE,
         ["mean + rng.normal(size=n)"],
     ),
+    "scalar type": (numpy.float32, TWO, ["np.float64(x) as x.astype(np.float64)"]),
     "percent sign": ("%.3f".__mod__, ONE, ["f'{x:.3f}'"]),
     "part of an ndarray": (store_rows, TWO, ["make that array with xnp (xnp.zeros(...)"]),
     "in place": (store_in_place, TWO, ["np.add", "Write a = a + b in place of a += b"]),
