@@ -1,16 +1,21 @@
 """A traced array never turns into a constant without a word: the conversions and their texts."""
 
 import cmath
+import configparser
 import copy
 import math
 import pickle
 import re
 import types
+from pathlib import Path
 
 import numpy
 import pytest
 
 import xnp as np
+from xnp.autodiff import errors
+
+ROOT = Path(__file__).parents[1]
 
 
 def under_grad(f, x=1.0):
@@ -112,6 +117,22 @@ def test_the_text_names_the_users_line():
 
     with pytest.raises(np.ConcretizationError, match=r"return math\.exp\(y\)  # the line"):
         under_grad(f)
+
+
+@pytest.mark.parametrize("folder", ["/home/me/numpy", "/home/me/scipy/course", str(ROOT)])
+def test_the_users_line_in_any_folder(folder):
+    code = compile("def f(x): return x if x > 0 else -x", f"{folder}/mine.py", "exec")
+    space = {}
+    exec(code, space)
+    with pytest.raises(np.ConcretizationError, match=r"\(at mine\.py:1\)"):
+        np.jit(space["f"])(1.0)
+
+
+def test_the_folders_of_the_package():
+    packages = configparser.ConfigParser()
+    packages.read(ROOT / "setup.cfg")
+    names = [name.split(".") for name in packages["options"]["packages"].split()]
+    assert {name[1] for name in names if len(name) > 1} == set(errors.OWN_FOLDERS)
 
 
 def test_stop_gradient_is_the_way_out():
