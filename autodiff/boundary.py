@@ -142,6 +142,11 @@ def enter(x: Any) -> tuple[Value, int]:
     return x, RESULT
 
 
+_CHOOSE = ", or choose other arguments with argnums"
+_CLOSE_OVER = ", or leave it out of the primals: lambda x: f(x, n)"
+_OTHERS = dict.fromkeys(["vjp", "jvp", "linearize", "hvp"], _CLOSE_OVER) | {"derivative": ""}
+
+
 def check_differentiable(
     what: str, name: Callable[[], str], x: Any, *, holomorphic: bool = False
 ) -> None:
@@ -161,14 +166,14 @@ def check_differentiable(
             instead = "float(x)" if type(value) in PYTHON_DTYPES else "x.astype(float)"
             raise DifferentiationError(
                 f"{what}: {label} is {describe_any(x)}, and derivatives need a real or complex "
-                f"dtype; pass {instead}, or choose other arguments with argnums."
+                f"dtype; pass {instead}{_OTHERS.get(what, _CHOOSE)}."
             )
         foreign.raise_dtype(dtype_of(value))
     own = type(x).__module__ != "builtins"
     how = " Make a class a tree: @optree.dataclasses.dataclass(namespace='xnp')." if own else ""
     raise DifferentiationError(
         f"{what}: {name()} is {describe_any(x)}; wanted an array or number of a real or complex "
-        f"dtype, or a tree (list, tuple, dict) of them. Choose the arguments with argnums.{how}"
+        f"dtype, or a tree (list, tuple, dict) of them{_OTHERS.get(what, _CHOOSE)}.{how}"
     )
 
 

@@ -258,8 +258,7 @@ class Trace:
         if not self.outer_level:
             running.pop(self.level, None)
         if not self.outer_level and state.cleanup is not None:
-            cleanup, state.cleanup = state.cleanup, None
-            cleanup(error)
+            state.cleanup(error)
         if isinstance(error, ValueError) and isinstance(error.__cause__, ConcretizationError):
             if "array element" not in str(error):
                 return  # another package's text about what it was given

@@ -94,10 +94,10 @@ def value_and_grad(
     >>> print(value, gradient)
     5.0 [2. 4.]
     """
-    return _value_and_grad("value_and_grad", fun, argnums, has_aux, holomorphic)
+    return value_and_grad_of("value_and_grad", fun, argnums, has_aux, holomorphic)
 
 
-def _value_and_grad(
+def value_and_grad_of(
     what: str,
     fun: Callable[..., Any],
     argnums: Argnums,
@@ -232,7 +232,7 @@ def grad(
     >>> print(np.grad(np.grad(lambda x, n: x**n))(2.0, 3))
     12.0
     """
-    return _value_and_grad("grad", fun, argnums, has_aux, holomorphic, want_value=False)
+    return value_and_grad_of("grad", fun, argnums, has_aux, holomorphic, want_value=False)
 
 
 class _Record(NamedTuple):
@@ -278,13 +278,18 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> print(pull(np.array([1.0, 10.0]))[0])
     [ 2. 30.]
     """
-    record = _record("vjp", fun, primals, has_aux)
+    return vjp_of("vjp", fun, primals, has_aux)
+
+
+def vjp_of(what: str, fun: Callable[..., Any], primals: Sequence[Any], has_aux: bool) -> Any:
+    """`vjp`, by the name that error texts give it."""
+    record = _record(what, fun, primals, has_aux)
     run, out = record.run, record.out
     like = [type_of(value) for value, _ in record.ends]
 
     def pull(ct: Any) -> tuple[Any, ...]:
         record.witness.check()
-        cts = _matching_leaves("vjp", "cotangent", ct, out, like)
+        cts = _matching_leaves(what, "cotangent", ct, out, like)
         pairs = zip(record.nodes, cts, strict=True)
         outputs = [(node, c) for node, c in pairs if node is not None]
         gradients = run.pull_back(outputs, {id(c) for c in cts})
@@ -302,9 +307,7 @@ def _matching_leaves(
 ) -> list[Value]:
     """The leaves of a (co)tangent as Values, checked against the values they belong to."""
     leaves, _ = trees.flatten(tree)
-    if len(leaves) != len(like) or (
-        len(like) != 1 and trees.structure(tree) != trees.structure(like_tree)
-    ):
+    if not trees.match(tree, like_tree):
         raise DifferentiationError(
             f"{what}: the {role} must have the tree of the value it belongs to, "
             f"{trees.structure(like_tree)}, got {trees.structure(tree)}"
@@ -345,8 +348,19 @@ def jvp(
     >>> print(y, y_dot)
     0.0 2.0
     """
-    boundary.check_callable("jvp", fun)
-    _check_pairs(primals, tangents)
+    return jvp_of("jvp", fun, primals, tangents, has_aux)
+
+
+def jvp_of(
+    what: str,
+    fun: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    has_aux: bool,
+) -> Any:
+    """`jvp`, by the name that error texts give it."""
+    boundary.check_callable(what, fun)
+    _check_pairs(what, primals, tangents)
     trace = JVPTrace()
 
     def strip(value: Value) -> Value:
@@ -358,11 +372,11 @@ def jvp(
     seen: set[int] = set()  # arrays that results must not share
     with trace:
         pairs = enumerate(zip(primals, tangents, strict=True))
-        args = [_paired(trace, i, primal, tangent, seen) for i, (primal, tangent) in pairs]
+        args = [_paired(what, trace, i, primal, tangent, seen) for i, (primal, tangent) in pairs]
         result, aux = fun(*args), None
         if has_aux:
-            result, aux = boundary.split_aux("jvp", fun, result)
-        leaves, unflatten = boundary.result_leaves("jvp", fun, result)
+            result, aux = boundary.split_aux(what, fun, result)
+        leaves, unflatten = boundary.result_leaves(what, fun, result)
         dots = []
         for leaf in leaves:
             value, kind = boundary.enter(leaf)
@@ -373,24 +387,24 @@ def jvp(
     return (out, out_dot, strip_tree(aux)) if has_aux else (out, out_dot)
 
 
-def _check_pairs(primals: Any, tangents: Any) -> None:
+def _check_pairs(what: str, primals: Any, tangents: Any) -> None:
     for name, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, (tuple, list)):
             raise TypeError(
-                f"jvp: {name} must be a tuple or list with one entry for each argument, got "
-                f"{describe_any(given)}; write jvp(f, (x,), (x_dot,))"
+                f"{what}: {name} must be a tuple or list with one entry for each argument, got "
+                f"{describe_any(given)}; write {what}(f, (x,), (x_dot,))"
             )
     if len(primals) != len(tangents):
-        raise TypeError(f"jvp: {len(primals)} primals but {len(tangents)} tangents")
+        raise TypeError(f"{what}: {len(primals)} primals but {len(tangents)} tangents")
 
 
-def _paired(trace: JVPTrace, i: int, primal: Any, tangent: Any, seen: set[int]) -> Any:
+def _paired(what: str, trace: JVPTrace, i: int, primal: Any, tangent: Any, seen: set[int]) -> Any:
     """Argument i with handles for leaves, that carry the leaves of ``tangent``."""
     leaves, unflatten = trees.flatten(primal)
     for leaf in leaves:
-        boundary.check_differentiable("jvp", lambda: f"primal {i}", leaf)
+        boundary.check_differentiable(what, lambda: f"primal {i}", leaf)
     pairs = [boundary.enter(leaf) for leaf in leaves]
-    x_dots = _matching_leaves("jvp", "tangent", tangent, primal, [type_of(x) for x, _ in pairs])
+    x_dots = _matching_leaves(what, "tangent", tangent, primal, [type_of(x) for x, _ in pairs])
     seen.update(map(id, x_dots))
     handles = [
         wrap(JVPTracer(trace, value, x_dot), kind)
@@ -410,20 +424,25 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     >>> print(y, push(1.0), push(3.0))
     1.0 1.0 3.0
     """
-    record = _record("linearize", fun, primals, has_aux)
+    return linearize_of("linearize", fun, primals, has_aux)
+
+
+def linearize_of(what: str, fun: Callable[..., Any], primals: Sequence[Any], has_aux: bool) -> Any:
+    """`linearize`, by the name that error texts give it."""
+    record = _record(what, fun, primals, has_aux)
     run, nodes, out = record.run, record.nodes, record.out
     tape = [node for node in nodes if node is not None]
 
     def push(*tangents: Any) -> Any:
         record.witness.check()
         if len(tangents) != len(primals):
-            raise TypeError(f"linearize: {len(primals)} primals but {len(tangents)} tangents")
+            raise TypeError(f"{what}: {len(primals)} primals but {len(tangents)} tangents")
         x_dots: list[Value] = []
         start = 0
         for (_, count), tangent, primal in zip(record.entered, tangents, primals, strict=True):
             tracers = run.tracers[start : start + count]
             like = [type_of(tracer.primal) for tracer in tracers]
-            x_dots += _matching_leaves("linearize", "tangent", tangent, primal, like)
+            x_dots += _matching_leaves(what, "tangent", tangent, primal, like)
             start += count
         inputs = list(zip((tracer.node for tracer in run.tracers), x_dots, strict=True))
         with np.errstate(all="ignore"):

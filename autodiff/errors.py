@@ -9,9 +9,11 @@ from functools import lru_cache
 from types import FrameType
 
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_LIBRARY_MARKS = (os.sep + "numpy" + os.sep, os.sep + "scipy" + os.sep, "<__array_function__")
-_OWN_PROGRAMS = tuple(
-    _PACKAGE_ROOT + folder + os.sep for folder in ("tests", "examples", "benchmarks", "docs")
+# Not all below the root, which may be a checkout with programs of the user's in it.
+OWN_FOLDERS = ("autodiff", "codegen", "numpy_api", "runtime", "testing")
+_OWN = (
+    _PACKAGE_ROOT + "__init__.py",
+    *(_PACKAGE_ROOT + folder + os.sep for folder in OWN_FOLDERS),
 )
 
 
@@ -144,8 +146,9 @@ def is_asked_by_user(filename: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _is_users(name: str) -> bool:
-    inside = name.startswith(_PACKAGE_ROOT) and not name.startswith(_OWN_PROGRAMS)
-    return not inside and not any(mark in name for mark in _LIBRARY_MARKS)
+    libraries = (sys.modules.get("numpy"), sys.modules.get("scipy"))
+    roots = [os.path.dirname(x.__file__) + os.sep for x in libraries if x and x.__file__]
+    return not name.startswith((*_OWN, *roots, "<__array_function__"))
 
 
 def advised(error: Exception, advice: str) -> Exception:

@@ -126,25 +126,30 @@ def _freeze(x: Any) -> None:
                     _frozen[key][1] += 1
                     held[key] = x
                 elif x.flags.writeable:
-                    x.flags.writeable = False
+                    held[key] = x  # first: an interrupt may come at any time
                     _frozen[key] = [x, 1]
-                    held[key] = x
+                    x.flags.writeable = False
         x = x.base
 
 
 def thaw(error: BaseException | None = None) -> None:
-    """Gives back what this thread froze; called when its outermost transformation ends."""
-    held = thread_state.__dict__.pop("held", None)
+    """Gives back what this thread froze; called when its outermost transformation ends, and once
+    more at the end of the next one if it is interrupted.
+    """
+    held = thread_state.__dict__.get("held")
+    samples = thread_state.__dict__.pop("samples", [])
     if not held:
         return
-    samples = thread_state.__dict__.pop("samples")
     with _lock:
         for key in sorted(held, key=lambda key: _base_depth(held[key])):
-            entry = _frozen[key]  # a view can be made writable only after its base
-            entry[1] -= 1
-            if not entry[1]:
+            entry = _frozen.get(key)  # a view can be made writable only after its base
+            if entry is not None and entry[1] > 1:
+                entry[1] -= 1
+            elif entry is not None:
                 entry[0].flags.writeable = True
-                del _frozen[key]
+                _frozen.pop(key)
+            held.pop(key)
+    thread_state.cleanup = None
     if isinstance(error, ValueError) and "read-only" in str(error):
         raise MutationError(
             f"an array of more than {COPY_LIMIT} bytes that traced values have been computed from "

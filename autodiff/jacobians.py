@@ -11,7 +11,7 @@ import numpy as np
 from . import boundary, shapes, trees
 from .boundary import Argnums, Selection, describe_any, function_name
 from .core import PYTHON_DTYPES, Tracer, Value, dtype_of, shape_of
-from .differentiate import jvp, linearize, value_and_grad, vjp
+from .differentiate import jvp_of, linearize_of, value_and_grad_of, vjp_of
 from .errors import DifferentiationError
 from .handles import ARRAY0D, TracedArray, wrap
 from .primitives.matrices import eye
@@ -22,10 +22,17 @@ from .vectorize import vmap
 def _partial(
     selection: Selection, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Callable[..., Any], list[Any]]:
-    """The function of the selected arguments alone, and those arguments."""
+    """The function of the selected arguments alone, and those arguments, which are
+    differentiable.
+    """
     keys = selection.keys(args, kwargs)
     chosen = [kwargs[key] if isinstance(key, str) else args[key] for key in keys]
+    for key, tree in zip(keys, chosen, strict=True):
+        for leaf in trees.flatten(tree)[0]:
+            label = functools.partial(selection.label, key)
+            boundary.check_differentiable(selection.what, label, leaf)
 
+    @functools.wraps(selection.fun, updated=())
     def fun(*selected: Any) -> Any:
         new_args, new_kwargs = list(args), dict(kwargs)
         for key, value in zip(keys, selected, strict=True):
@@ -95,15 +102,21 @@ def jacrev(
     [[2. 0.]
      [0. 4.]]
     """
-    selection = Selection("jacrev", fun, argnums)
+    return _jacrev("jacrev", fun, argnums, has_aux, holomorphic)
+
+
+def _jacrev(
+    what: str, fun: Callable[..., Any], argnums: Argnums, has_aux: bool, holomorphic: bool
+) -> Callable[..., Any]:
+    selection = Selection(what, fun, argnums)
 
     @functools.wraps(fun, updated=())
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         partial, chosen = _partial(selection, args, kwargs)
-        out, pull, *aux = vjp(partial, *chosen, has_aux=has_aux)
+        out, pull, *aux = vjp_of(what, partial, chosen, has_aux)
         leaves, unflatten = trees.flatten(out)
         for leaf in leaves:
-            _check_kind("jacrev", "a result", leaf, holomorphic)
+            _check_kind(what, f"a result of {function_name(fun)}", leaf, holomorphic)
         rows = [_row(pull, leaves, unflatten, k) for k in range(len(leaves))]
         if selection.single:
             rows = [row[0] for row in rows]
@@ -141,16 +154,21 @@ def jacfwd(
     >>> print(np.jacfwd(lambda t: np.array([np.cos(t), np.sin(t)]))(0.0))
     [-0.  1.]
     """
-    selection = Selection("jacfwd", fun, argnums)
+    return _jacfwd("jacfwd", fun, argnums, has_aux, holomorphic)
+
+
+def _jacfwd(
+    what: str, fun: Callable[..., Any], argnums: Argnums, has_aux: bool, holomorphic: bool
+) -> Callable[..., Any]:
+    selection = Selection(what, fun, argnums)
 
     @functools.wraps(fun, updated=())
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         partial, chosen = _partial(selection, args, kwargs)
         leaves, unflatten = trees.flatten(tuple(chosen))
         for leaf in leaves:
-            boundary.check_differentiable("jacfwd", lambda: "an argument", leaf)
-            _check_kind("jacfwd", "an argument", leaf, holomorphic)
-        out, push, *aux = linearize(partial, *chosen, has_aux=has_aux)
+            _check_kind(what, f"an argument of {function_name(fun)}", leaf, holomorphic)
+        out, push, *aux = linearize_of(what, partial, chosen, has_aux)
         _, out_unflatten = trees.flatten(out)
         columns = [_column(push, leaves, unflatten, k) for k in range(len(leaves))]
         rows = [trees.rebuild(unflatten, list(row)) for row in zip(*columns, strict=True)]
@@ -190,7 +208,7 @@ def jacobian(
      [1. 1. 0.]
      [1. 1. 1.]]
     """
-    return jacrev(fun, argnums, has_aux, holomorphic)
+    return _jacrev("jacobian", fun, argnums, has_aux, holomorphic)
 
 
 def hessian(
@@ -209,7 +227,8 @@ def hessian(
     [[6. 2.]
      [2. 0.]]
     """
-    return jacfwd(jacrev(fun, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
+    inner = _jacrev("hessian", fun, argnums, has_aux, holomorphic)
+    return _jacfwd("hessian", inner, argnums, has_aux, holomorphic)
 
 
 def hvp(
@@ -233,10 +252,10 @@ def hvp(
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
 
     def gradient(*args: Any) -> Any:
-        value, found = value_and_grad(fun, argnums, has_aux)(*args)
+        value, found = value_and_grad_of("hvp", fun, argnums, has_aux, False)(*args)
         return (found, value[1]) if has_aux else found
 
-    out = jvp(gradient, primals, tangents, has_aux)
+    out = jvp_of("hvp", gradient, primals, tangents, has_aux)
     return (out[1], out[2]) if has_aux else out[1]
 
 
@@ -269,6 +288,7 @@ def derivative(fun: Callable[..., Any], n: int = 1) -> Callable[..., Any]:
                 "number. For each element of an array write vmap(derivative(f, n))(x)."
             )
         one = 1.0 if type(x) in PYTHON_DTYPES else dtype.type(1)
-        return jvp(lambda y: inner(y, *args, **kwargs), (x,), (one,))[1]
+        call = functools.wraps(fun, updated=())(lambda y: inner(y, *args, **kwargs))
+        return jvp_of("derivative", call, (x,), (one,), False)[1]
 
     return wrapped

@@ -190,7 +190,9 @@ _SHORTER_POWERS = {(int, -1): np.reciprocal, (int, 2): np.square, (float, 0.5): 
 
 
 def _power(general: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self: Any, other: Any) -> Any:
+    def method(self: Any, other: Any, modulus: Any = None) -> Any:
+        if modulus is not None:
+            raise TypeError("pow(x, y, z) does not work on traced numbers; write x**y % z")
         kind = type(other)
         if (kind is int or kind is float) and (kind, other) in _SHORTER_POWERS:
             base = self.dtype.kind
@@ -233,8 +235,9 @@ _USE_OURS = (
 )
 _PASS_IT = (
     "Functions that make arrays must be xnp's (xnp.asarray(x), xnp.full(n, x)); of SciPy, only "
-    "scipy.special works. Write a.dot(x) of an ndarray a as a @ x, a list of traced numbers as "
-    "xnp.array([...]), and a draw rng.normal(mean) as mean + rng.normal(size=n); "
+    "scipy.special works. Write a.dot(x) of an ndarray a as a @ x, np.float64(x) as "
+    "x.astype(np.float64), a list of traced numbers as xnp.array([...]), and a draw "
+    "rng.normal(mean) as mean + rng.normal(size=n); "
     f"{_STORE_IT}"
 )
 
@@ -261,6 +264,11 @@ def _int(self: TracedArray) -> int:
 
 def _index(self: TracedArray) -> int:
     return operator.index(_number(self, "an integer"))
+
+
+def _bytes(self: Any) -> bytes:
+    """NumPy's are an array's memory, where Python would take the numbers one by one."""
+    return bytes(_index(self)) if self.is_scalar() and self.dtype.kind in "biu" else self.tobytes()
 
 
 def _float(self: TracedArray) -> float:
@@ -336,7 +344,8 @@ def _hash(self: TracedArray) -> int:
 
 def _round(self: Any, ndigits: int | None = None) -> Any:
     if ndigits is None:
-        return int(np.rint(concrete_value(self.value)))
+        value: Any = np.asarray(concrete_value(self.value))[()]
+        return round(value)
     return python_rounded(self.value, ndigits) if self._kind == WEAK else np.round(self, ndigits)
 
 
@@ -373,6 +382,7 @@ install(
         "__bool__": _bool,
         "__int__": _int,
         "__index__": _index,
+        "__bytes__": _bytes,
         "__float__": _float,
         "__complex__": _complex,
         "__array__": _array,

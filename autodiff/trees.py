@@ -44,6 +44,13 @@ def structure(tree: Any) -> Any:
     return _optree().tree_structure(tree, namespace=_NAMESPACE)
 
 
+def match(tree: Any, other: Any) -> bool:
+    """Whether they have the same structure."""
+    if type(tree) in _LEAVES and type(other) in _LEAVES:
+        return True
+    return structure(tree) == structure(other)
+
+
 def map_leaves(function: Callable[..., Any], tree: Any) -> Any:
     if type(tree) in _LEAVES:
         return function(tree)

@@ -95,6 +95,8 @@ class _Inputs:
     """The arguments of one call: leaves with the batch first, and the batch's size."""
 
     def __init__(self, name: str, axes: Sequence[Any], axis_size: int | None) -> None:
+        if axis_size is not None and not hasattr(axis_size, "__index__"):
+            boundary.integer("vmap", "axis_size", axis_size)  # raises
         self.name, self.axes = name, axes
         self.size: Any = axis_size
         self.size_from = "axis_size"
@@ -168,6 +170,11 @@ def _prefix(
         raise BatchingError(
             f"vmap: {what} {axes!r} is no prefix of the tree it belongs to in {name}: {error}"
         ) from None
+    for axis in found:
+        if axis is not None and not isinstance(axis, (int, np.integer)):
+            raise TypeError(
+                f"vmap: {what} of {name} holds {describe_any(axis)}; wanted ints and None"
+            )
     return found
 
 

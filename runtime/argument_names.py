@@ -13,6 +13,21 @@ Names = str | int | Sequence[str | int]
 _Parameters = Mapping[str, inspect.Parameter]
 
 
+def with_positions(names: Names, positions: Any) -> Names:
+    """``static_argnames``, and what ``static_argnums`` adds to them."""
+    numbers = positions if isinstance(positions, (tuple, list)) else (positions,)
+    if not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
+        raise TypeError(f"jit: static_argnums is {positions!r}; wanted an int or a tuple of them")
+    if not numbers:
+        return names
+    return (*_items(names), *numbers)
+
+
+def _items(wanted: Any) -> list[Any]:
+    several = isinstance(wanted, Iterable) and not isinstance(wanted, (str, bytes))
+    return list(wanted) if several else [wanted]
+
+
 def modes_of(fun: Callable[..., Any], static: Names, dynamic: Names) -> dict[int | str, int]:
     """How each argument that is named is taken, by position and by name."""
     found: dict[int | str, int] = {}
@@ -30,8 +45,7 @@ def modes_of(fun: Callable[..., Any], static: Names, dynamic: Names) -> dict[int
 
 
 def _listed(fun: Callable[..., Any], what: str, wanted: Any) -> list[str | int]:
-    several = isinstance(wanted, Iterable) and not isinstance(wanted, (str, bytes))
-    names: list[Any] = list(wanted) if several else [wanted]
+    names = _items(wanted)
     for name in names:
         if isinstance(name, bool) or not isinstance(name, (str, int)):
             raise TypeError(

@@ -19,11 +19,17 @@ class _Read(NamedTuple):
 
 _ATTRIBUTE_CODES = ("LOAD_ATTR", "LOAD_METHOD")
 _CLOSURE_CODES = ("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF")
-_GLOBAL_CODES = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
+# What a variable of a module is given must be known as well: a traced value is not to stay there.
+_GLOBAL_CODES = (
+    *("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"),
+    *("STORE_GLOBAL", "DELETE_GLOBAL"),
+)
 
 
 def _reads_of(code: types.CodeType) -> Iterator[_Read]:
-    """``name.a.b`` for every variable from outside that the code reads, nested code too."""
+    """``name.a.b`` for every variable from outside that the code, nested code too, reads or gives a
+    value.
+    """
     current: _Read | None = None
     for op in dis.get_instructions(code):
         if op.opname in _ATTRIBUTE_CODES and current is not None:
@@ -124,7 +130,7 @@ def float_constants(code: types.CodeType) -> set[int]:
 
 
 def global_reads(code: types.CodeType) -> dict[str, Chains]:
-    """The globals that the code reads, with the attributes it goes on to."""
+    """The globals that the code reads or writes, with the attributes it goes on to."""
     return _reads(code, True)
 
 

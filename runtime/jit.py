@@ -21,7 +21,7 @@ from ..autodiff.boundary import function_name
 from ..autodiff.errors import warn_user
 from ..autodiff.program import Program
 from ..codegen.inspection import Inspection
-from .argument_names import Names, modes_of
+from .argument_names import Names, modes_of, with_positions
 from .containers import ContainerWriteError
 from .debug import show
 from .entries import Entry
@@ -51,6 +51,7 @@ def jit(
     *,
     static_argnames: Names = (),
     dynamic_argnames: Names = (),
+    static_argnums: int | Sequence[int] = (),
 ) -> Any:
     """``fun`` compiled: recorded at the first call for every kind of arguments, then run natively.
 
@@ -69,6 +70,7 @@ def jit(
     fun : a function of arrays; branches and loops on values of traced arguments raise.
     static_argnames : names or positions of arguments that are static as a whole, by value.
     dynamic_argnames : names or positions of arguments whose ints and bools are traced.
+    static_argnums : positions of further static arguments, as in JAX.
 
     Raises
     ------
@@ -83,16 +85,13 @@ def jit(
     >>> print(norm(np.array([3.0, 4.0])))
     5.0
     """
+    static = with_positions(static_argnames, static_argnums)
     if fun is None:
-        return functools.partial(
-            jit, static_argnames=static_argnames, dynamic_argnames=dynamic_argnames
-        )
+        return functools.partial(jit, static_argnames=static, dynamic_argnames=dynamic_argnames)
     if isinstance(fun, (staticmethod, classmethod)):
-        inner = jit(
-            fun.__func__, static_argnames=static_argnames, dynamic_argnames=dynamic_argnames
-        )
+        inner = jit(fun.__func__, static_argnames=static, dynamic_argnames=dynamic_argnames)
         return type(fun)(inner)
-    return Jit(fun, static_argnames, dynamic_argnames)
+    return Jit(fun, static, dynamic_argnames)
 
 
 _IN_PIECES = (

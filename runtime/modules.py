@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
+import sysconfig
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -18,12 +20,10 @@ def is_library(top: str) -> bool:
     """Whether a module at the top belongs to Python, NumPy or another installed package. Of one
     that has not been imported nobody knows.
     """
-    if (
-        top in OWN
-        or top.startswith("_cython_")
-        or (top in sys.stdlib_module_names and top != "__main__")
-    ):
+    if top in OWN or top.startswith("_cython_"):
         return True
+    if top in sys.stdlib_module_names and top != "__main__":
+        return top not in sys.modules or _is_pythons(top)
     return top in sys.modules and _is_installed(top)
 
 
@@ -31,6 +31,18 @@ def is_library(top: str) -> bool:
 def _is_installed(top: str) -> bool:
     file = getattr(sys.modules.get(top), "__file__", None) or ""
     return any(folder in file for folder in ("site-packages", "dist-packages"))
+
+
+_FOLDERS = tuple(
+    f"{x}{os.sep}" for x in (os.path.dirname(os.__file__), sysconfig.get_path("platstdlib"))
+)
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_pythons(top: str) -> bool:
+    """Whether it is no file of the user's that has the name of one of Python's modules."""
+    file = getattr(sys.modules.get(top), "__file__", None)
+    return file is None or file.startswith(_FOLDERS) or _is_installed(top)
 
 
 def top_of(x: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..autodiff import trees
 from ..autodiff.boundary import describe_any, function_name
-from ..autodiff.core import Tracer, dtype_of
+from ..autodiff.core import PYTHON_DTYPES, Tracer, dtype_of
 from ..autodiff.differentiate import jvp, vjp
 from ..autodiff.handles import TracedArray
 from .taylor import ROUNDING, Line
@@ -62,13 +63,49 @@ def check_grads(
     >>> import xnp as np
     >>> np.testing.check_grads(lambda x, y: np.sin(x) * y, (1.0, np.ones(3)))
     """
-    _check_arguments(f, args, order, modes)
+    _check_arguments(f, args, order, modes, directions)
     rng = np.random.default_rng(seed)
+    f, args = _without_constants(f, args)
+    _check_result(f, f(*args))
     for _ in range(directions):
-        _check(f, tuple(args), order, tuple(modes), holomorphic, rng, _Place(f))
+        _check(f, args, order, tuple(modes), holomorphic, rng, _Place(f))
 
 
-def _check_arguments(f: Any, args: Any, order: Any, modes: Any) -> None:
+def _without_constants(
+    f: Callable[..., Any], args: Sequence[Any]
+) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """``f`` as a function of the real and complex leaves of trees that hold other leaves, too."""
+    pairs = [_inexact_leaves(arg) for arg in args]
+    if all(whole is None for _, whole in pairs):
+        return f, tuple(args)
+
+    @functools.wraps(f, updated=())
+    def of_leaves(*chosen: Any) -> Any:
+        found = zip(pairs, chosen, strict=True)
+        return f(*(x if whole is None else whole(x) for (_, whole), x in found))
+
+    return of_leaves, tuple(chosen for chosen, _ in pairs)
+
+
+def _inexact_leaves(arg: Any) -> tuple[Any, Callable[[Any], Any] | None]:
+    """What of an argument is not constant, and the function that puts it back in its place; None
+    where that is all of it.
+    """
+    leaves, unflatten = trees.flatten(arg)
+    places = [i for i, leaf in enumerate(leaves) if is_inexact(leaf)]
+    if len(places) in (0, len(leaves)):
+        return arg, None
+
+    def whole(chosen: Any) -> Any:
+        found = list(leaves)
+        for i, leaf in zip(places, chosen, strict=True):
+            found[i] = leaf
+        return trees.rebuild(unflatten, found)
+
+    return [leaves[i] for i in places], whole
+
+
+def _check_arguments(f: Any, args: Any, order: Any, modes: Any, directions: Any) -> None:
     if not callable(f):
         raise TypeError(f"check_grads: f is {describe_any(f)}, wanted a function")
     if not isinstance(args, (tuple, list)):
@@ -78,6 +115,8 @@ def _check_arguments(f: Any, args: Any, order: Any, modes: Any) -> None:
         )
     if not isinstance(order, int) or order < 1:
         raise ValueError(f"check_grads: order is {order!r}, wanted 1 or more")
+    if not isinstance(directions, int) or directions < 1:
+        raise ValueError(f"check_grads: directions is {directions!r}, wanted 1 or more")
     if isinstance(modes, str) or not modes or set(modes) - set(MODES):
         raise ValueError(f"check_grads: modes is {modes!r}, wanted some of {MODES}; write ('rev',)")
     inexact = [leaf for leaf in leaves_of(tuple(args)) if is_inexact(leaf)]
@@ -86,6 +125,15 @@ def _check_arguments(f: Any, args: Any, order: Any, modes: Any) -> None:
     if not inexact:
         raise ValueError(
             f"check_grads: none of the {len(args)} arguments is real or complex; pass floats"
+        )
+
+
+def _check_result(f: Callable[..., Any], result: Any) -> None:
+    leaves = leaves_of(result)
+    if result is None or (leaves and not any(map(_is_number, leaves))):
+        raise ValueError(
+            f"check_grads: {function_name(f)} returned {describe_any(result)}, wanted arrays, "
+            "numbers, or a tree of them; does it lack a return statement?"
         )
 
 
@@ -135,6 +183,10 @@ def _unwrapped(leaf: Any) -> Any:
     """The value of a handle that nothing traces, as a rule under test may return it."""
     traced = type(leaf) is not TracedArray or isinstance(leaf.value, Tracer)
     return leaf if traced else leaf.value
+
+
+def _is_number(leaf: Any) -> bool:
+    return isinstance(leaf, (TracedArray, np.ndarray, np.generic)) or type(leaf) in PYTHON_DTYPES
 
 
 def _has_derivative(leaf: Any) -> bool:

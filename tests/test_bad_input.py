@@ -30,6 +30,18 @@ def square(x, y=1.0):
     return np.sum(x * x) * y
 
 
+def doubled(x):
+    return 2 * x
+
+
+def no_result(x):
+    np.sum(x)
+
+
+def complex_sum(x):
+    return np.sum(x) * 1j
+
+
 def write_outside(x):
     buffer = numpy.zeros(3)
     buffer[0] = x[0]
@@ -153,6 +165,37 @@ CASES = {
         DifferentiationError,
         r"holomorphic=True wants complex; pass x.astype\(complex\)",
     ),
+    # what is made of other transformations goes by its own name
+    "jacobian of integers": (
+        lambda: np.jacobian(square)(numpy.arange(3)),
+        DifferentiationError,
+        r"^jacobian: argument 0 \(x\) is ndarray i64\[3\].* choose other arguments with argnums",
+    ),
+    "jacobian of nothing": (
+        lambda: np.jacobian(no_result)(X),
+        DifferentiationError,
+        "^jacobian: no_result returned None; does it lack a return statement",
+    ),
+    "hessian of integers": (
+        lambda: np.hessian(square)(numpy.arange(3)),
+        DifferentiationError,
+        r"^hessian: argument 0 \(x\) is ndarray i64\[3\]",
+    ),
+    "hessian of a complex result": (
+        lambda: np.hessian(complex_sum)(X),
+        DifferentiationError,
+        "^hessian: a result of complex_sum is .*c128",
+    ),
+    "hvp of an array": (
+        lambda: np.hvp(doubled, (X,), (X,)),
+        DifferentiationError,
+        r"^hvp: doubled returned f64\[3\], wanted a scalar",
+    ),
+    "jvp of integers": (
+        lambda: np.jvp(square, (3,), (1.0,)),
+        DifferentiationError,
+        r"^jvp: primal 0 is int 3, .* pass float\(x\), or leave it out of the primals",
+    ),
     # tangents and cotangents
     "primals not in a tuple": (
         lambda: np.jvp(square, X, X),
@@ -174,6 +217,16 @@ CASES = {
         lambda: np.vjp(lambda x: (x, x), X)[1](X),
         DifferentiationError,
         "the cotangent must have the tree of the value it belongs to",
+    ),
+    "a tangent of other keys": (
+        lambda: np.jvp(lambda d: d["a"], ({"a": X},), ({"b": X},)),
+        DifferentiationError,
+        r"the tangent must have the tree .*'a'.*, got .*'b'",
+    ),
+    "a cotangent in a list": (
+        lambda: np.vjp(square, X)[1]([X]),
+        DifferentiationError,
+        r"the cotangent must have the tree .*\*\), got .*\[\*\]",
     ),
     # what is done with traced values
     "math.sin": (
@@ -287,6 +340,21 @@ CASES = {
         "in_axes has 1 entries, but add was called with 2",
     ),
     "in_axes a string": (lambda: np.vmap(np.sin, in_axes="0")(X), TypeError, "in_axes is str '0'"),
+    "in_axes that hold a string": (
+        lambda: np.vmap(np.sin, in_axes=("0",))(X),
+        TypeError,
+        "in_axes of sin holds str '0'; wanted ints and None",
+    ),
+    "out_axes a string": (
+        lambda: np.vmap(np.sin, out_axes="0")(X),
+        TypeError,
+        "out_axes of sin holds str '0'",
+    ),
+    "axis_size a float": (
+        lambda: np.vmap(np.sin, axis_size=3.0)(X),
+        TypeError,
+        "axis_size is float 3.0, wanted an int",
+    ),
     "a branch on a batched value": (
         lambda: np.vmap(lambda x: 1.0 if x > 2 else 2.0)(X),
         BatchingError,

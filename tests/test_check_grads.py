@@ -249,6 +249,14 @@ def test_trees_numbers_and_constants_as_arguments():
     check_grads(loss, (params, 0.5, numpy.array([1, 2, 3])))
 
 
+def test_trees_of_numbers_and_constants():
+    params = {"w": numpy.ones(3), "power": 2, "name": "p"}
+    check_grads(lambda p: p["w"] ** p["power"], (params,))
+    wrong = lambda p: p["w"] * np.stop_gradient(p["w"]) * p["power"]
+    with pytest.raises(AssertionError, match=r"argument 0 \(list .* found"):
+        check_grads(wrong, (params,))
+
+
 def test_holomorphic():
     z = numpy.array([0.3 + 1j, -1.0 + 0.2j])
     check_grads(lambda z: z * z * z, (z,), holomorphic=True)
@@ -289,6 +297,10 @@ def test_message_names_the_nesting_where_a_second_derivative_is_wrong():
     assert "order 2, rev of planted" in message_of(wrong, (0.5,), modes=("rev",))
 
 
+def nothing(_):
+    pass
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [
@@ -297,6 +309,8 @@ def test_message_names_the_nesting_where_a_second_derivative_is_wrong():
         (lambda: check_grads(numpy.sin, (1.0,), order=0), "order is 0, wanted 1 or more"),
         (lambda: check_grads(numpy.sin, (1.0,), modes="rev"), "write \\('rev',\\)"),
         (lambda: check_grads(numpy.sin, (1.0,), modes=("back",)), "wanted some of"),
+        (lambda: check_grads(numpy.sin, (1.0,), directions=0), "directions is 0, wanted 1 or more"),
+        (lambda: check_grads(nothing, (1.0,)), "nothing returned NoneType None, .* return stat"),
         (lambda: check_grads(numpy.sin, (1,)), "none of the 1 arguments is real or complex"),
     ],
 )

@@ -1,16 +1,21 @@
 """A traced array never turns into a constant without a word: the conversions and their texts."""
 
 import cmath
+import configparser
 import copy
 import math
 import pickle
 import re
 import types
+from pathlib import Path
 
 import numpy
 import pytest
 
 import xnp as np
+from xnp.autodiff import errors
+
+ROOT = Path(__file__).parents[1]
 
 
 def under_grad(f, x=1.0):
@@ -70,6 +75,7 @@ LOSES = {
         ONE,
         ["mean + rng.normal(size=n)"],
     ),
+    "scalar type": (numpy.float32, TWO, ["np.float64(x) as x.astype(np.float64)"]),
     "percent sign": ("%.3f".__mod__, ONE, ["f'{x:.3f}'"]),
     "part of an ndarray": (store_rows, TWO, ["make that array with xnp (xnp.zeros(...)"]),
     "in place": (store_in_place, TWO, ["np.add", "Write a = a + b in place of a += b"]),
@@ -111,6 +117,22 @@ def test_the_text_names_the_users_line():
 
     with pytest.raises(np.ConcretizationError, match=r"return math\.exp\(y\)  # the line"):
         under_grad(f)
+
+
+@pytest.mark.parametrize("folder", ["/home/me/numpy", "/home/me/scipy/course", str(ROOT)])
+def test_the_users_line_in_any_folder(folder):
+    code = compile("def f(x): return x if x > 0 else -x", f"{folder}/mine.py", "exec")
+    space = {}
+    exec(code, space)
+    with pytest.raises(np.ConcretizationError, match=r"\(at mine\.py:1\)"):
+        np.jit(space["f"])(1.0)
+
+
+def test_the_folders_of_the_package():
+    packages = configparser.ConfigParser()
+    packages.read(ROOT / "setup.cfg")
+    names = [name.split(".") for name in packages["options"]["packages"].split()]
+    assert {name[1] for name in names if len(name) > 1} == set(errors.OWN_FOLDERS)
 
 
 def test_stop_gradient_is_the_way_out():
@@ -239,3 +261,28 @@ def test_jit_gives_its_own_reason():
         assert "jit would return the numbers of its first call for ever" in text
         assert "static_argnames" in text
         assert "derivative" not in text
+
+
+def test_bytes_are_memory_and_never_the_numbers_one_by_one():
+    def f(x):
+        counts = x.astype(int)
+        with pytest.raises(np.UnsupportedError, match="tobytes"):
+            bytes(counts)
+        return x[0] * len(bytes(counts[1]))  # of an int, as many zeros as it says
+
+    numpy.testing.assert_array_equal(np.grad(f)(np.array([1.0, 2.0])), [2.0, 0.0])
+
+
+def test_rounding_keeps_all_digits_of_integers():
+    def f(x):
+        assert round((x * 0).astype(int) + 2**60 + 1) == 2**60 + 1
+        return x
+
+    assert np.grad(f)(numpy.float64(1.0)) == 1.0
+    with pytest.raises(TypeError, match="doesn't define __round__"):
+        np.grad(lambda x: x[0] * round(x))(np.ones(1))
+
+
+def test_powers_with_a_modulus():
+    with pytest.raises(TypeError, match=r"pow\(x, y, z\) .* write x\*\*y % z"):
+        np.jit(lambda n: pow(n, 2, 3), dynamic_argnames="n")(7)

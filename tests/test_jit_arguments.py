@@ -2,6 +2,7 @@
 
 import collections
 import enum
+import pickle
 import sys
 import warnings
 
@@ -111,6 +112,30 @@ def test_static_and_dynamic_names():
     i = np.jit(lambda n: (n + 1, n // 2, n * 1.5), dynamic_argnames="n")
     assert i(5) == (6, 2, 7.5)
     assert [type(x) for x in i(6)] == [int, int, float]
+
+
+def repeated(x, n, k=1):
+    for _ in range(n):
+        x = x * 2 + k
+    return x
+
+
+def test_static_positions_as_in_jax():
+    jitted = [
+        np.jit(repeated, dynamic_argnames="k", static_argnums=[1]),
+        np.jit(static_argnums=(1,), static_argnames="k")(repeated),
+        np.jit(staticmethod(repeated), static_argnums=-2).__func__,
+        pickle.loads(pickle.dumps(np.jit(repeated, static_argnums=1))),
+    ]
+    for f in jitted:
+        assert f(1.5, 3) == f(1.5, n=3) == repeated(1.5, 3)
+        assert np.grad(f)(1.5, 3, k=2) == 8
+    with pytest.raises(ValueError, match="'n' of repeated is both static and dynamic"):
+        np.jit(repeated, dynamic_argnames="n", static_argnums=1)
+    with pytest.raises(ValueError, match="names 5, but the parameters of repeated are x, n, k"):
+        np.jit(repeated, static_argnums=5)
+    with pytest.raises(TypeError, match="static_argnums is 'n'; wanted an int or a tuple"):
+        np.jit(repeated, static_argnums="n")  # pyright: ignore[reportArgumentType] - wrong
 
 
 NOT_ARGUMENTS = [

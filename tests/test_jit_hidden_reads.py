@@ -14,6 +14,7 @@ import numpy
 import pytest
 
 import xnp as np
+from xnp.runtime import modules
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 
@@ -414,6 +415,22 @@ def test_a_module_is_replaced(package, monkeypatch):
     other.rate = 3.0
     monkeypatch.setitem(sys.modules, "package_of_mine.config", other)
     assert f(1.5) == 4.5
+
+
+def test_a_module_of_the_users_with_a_name_of_the_standard_library(tmp_path, monkeypatch):
+    (tmp_path / "tabnanny.py").write_text("rate = 2.0\ndef f(x): return x * rate\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tabnanny", raising=False)
+    modules._is_pythons.cache_clear()
+    mine = importlib.import_module("tabnanny")
+    try:
+        jitted = np.jit(lambda x: mine.f(x) + mine.rate)
+        assert jitted(1.5) == 5.0
+        mine.rate = 3.0
+        assert jitted(1.5) == 7.5
+    finally:
+        del sys.modules["tabnanny"]
+        modules._is_pythons.cache_clear()
 
 
 def test_a_module_that_must_not_be_imported(monkeypatch):

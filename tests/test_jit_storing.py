@@ -182,6 +182,29 @@ def test_what_is_no_object(make):
         vars(in_a_function).clear()
 
 
+def keep(x):
+    global kept  # noqa: PLW0603 - what is tested: nothing reads it
+    kept = x
+
+
+@pytest.mark.parametrize("before", [{}, {"kept": None}], ids=["new", "old"])
+def test_a_global_that_is_only_written(before):
+    def f(x):
+        keep(x * 2.0)
+        return x
+
+    jitted = np.jit(f)
+    globals().update(before)
+    try:
+        with pytest.warns(RuntimeWarning, match="it stores traced values in kept"):
+            assert jitted(1.0) == 1.0
+        assert kept == 2.0
+        jitted(3.0)
+        assert kept == 6.0
+    finally:
+        globals().pop("kept", None)
+
+
 def test_the_warning_names_the_attribute():
     with pytest.warns(RuntimeWarning, match=r"values in Model.w, .* o.w = o.step\(x\)"):
         np.jit(attribute)(Model(), numpy.ones(2))

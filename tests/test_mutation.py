@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import xnp as np
+from xnp.autodiff import foreign
 
 
 def _numbers(*shape, seed=0):
@@ -611,3 +612,22 @@ def test_a_scalar_cannot_be_written_to(write):
 
     with pytest.raises(TypeError, match=r"a scalar \(f64\[\]\) cannot be written to"):
         np.grad(program)(numpy.ones(3))
+
+
+def test_arrays_are_given_back_in_spite_of_interrupts(monkeypatch):
+    a, b = numpy.ones(10_000), numpy.ones(10_000)
+    depth = foreign._base_depth
+
+    def interrupted(x):
+        if x is b:
+            raise KeyboardInterrupt
+        return depth(x)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(foreign, "_base_depth", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            np.grad(lambda x: np.sum(x * a * b))(1.0)
+    np.grad(lambda x: np.sum(x * numpy.ones(10_000)))(1.0)
+    a[0] = b[0] = 2.0
+    assert np.grad(lambda x: np.sum(x * a * b))(1.0) == 10_003.0
+    a[0] = b[0] = 3.0

@@ -1,6 +1,7 @@
 """`import xnp as np`: every public name of NumPy, and a two-way ledger of what is not supported."""
 
 import configparser
+import functools
 import importlib
 import inspect
 import pickle
@@ -233,6 +234,13 @@ def test_instances_of_ndarray():
     np.grad(lambda x: x if not isinstance(x, np.ndarray) else None)(1.0)
     assert isinstance(numpy.ones(1), np.ndarray)
     assert not isinstance([1.0], np.ndarray)
+
+
+def test_an_implementation_for_ndarray():
+    twice = functools.singledispatch(lambda _: None)
+    twice.register(np.ndarray, lambda x: np.sum(2 * x))
+    assert twice(numpy.ones(2)) == np.jit(twice)(numpy.ones(2)) == 4.0
+    numpy.testing.assert_array_equal(np.grad(twice)(numpy.ones(2)), [2.0, 2.0])
 
 
 def test_ndarray_as_a_type():
