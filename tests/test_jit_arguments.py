@@ -378,6 +378,8 @@ KEEP_ORDER = {
     "array of rows": lambda x: np.array([x, x]),
     "gradient": lambda x: np.gradient(x, axis=0),
     "nan_to_num": np.nan_to_num,
+    "round": np.round,
+    "round to decimals": lambda x: np.round(x, 1),
     "pad": lambda x: np.pad(x, 1),
     "pad by the edge": lambda x: np.pad(x, 1, mode="edge"),
     "delete": lambda x: np.delete(x, 0, axis=1),
