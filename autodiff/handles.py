@@ -177,6 +177,11 @@ def laid_out_as(new: Value, old: Any) -> Value:
     return transpose_p(copy_p(transpose_p(new, axes=order)), axes=inverse)
 
 
+def compact(x: Value) -> Value:
+    """The same Value, laid out in C order, so that views of it are what they are of NumPy's."""
+    return x if layout_of(x).flags.c_contiguous else copy_p(x)
+
+
 def axes_in_memory(layout: Any) -> tuple[int, ...]:
     """The axes from the one with the largest stride to the one with the smallest; axes of length 1
     after all others.
@@ -298,7 +303,7 @@ def sequence_value(x: Sequence[Any], dtype: np.dtype[Any] | None = None) -> Valu
                 f"a nested sequence is ragged: item 0 has shape {shape}, item {i} has shape "
                 f"{shape_of(value)}{user_line()}. All items of one level must have one shape."
             )
-    return stack_values(values)
+    return compact(stack_values(values))
 
 
 def unwrap_known(x: Any, what: str) -> Any:

@@ -37,7 +37,11 @@ def iteration_order(layouts: Sequence[Any], ndim: int) -> list[int]:
     as they lie in memory, where axes of length 1 and repeated ones say nothing, and where operands
     disagree as in C order.
     """
-    strides = [_aligned_strides(x, ndim) for x in layouts if x.ndim > 1]
+    return _ordered([_aligned_strides(x, ndim) for x in layouts if x.ndim > 1], ndim)
+
+
+def _ordered(strides: Sequence[Sequence[Any]], ndim: int) -> list[int]:
+    """For strides of which 0 says nothing."""
     order = list(range(ndim))[::-1]  # the fastest first
     for i in range(1, ndim):
         axis, place = order[i], i
@@ -80,18 +84,41 @@ def _is_slower(strides: Sequence[Sequence[Any]], first: int, second: int) -> boo
 
 def reads_layouts(primitive: Primitive) -> bool:
     """Whether the layout of what ``primitive`` returns depends on those of its arguments."""
-    return primitive.keeps_order or primitive.name in _VIEWS
+    return primitive.keeps_order or primitive.name in _VIEWS or primitive.name in _COPIES
 
 
 def layout_rule(primitive: Primitive, args: Sequence[Any], params: Params, aval: Aval) -> Any:
     """The layout of what ``primitive`` returns, for arguments with layouts ``args``."""
     if primitive.keeps_order:
-        full = [a for a in args if a.ndim > 1 and is_same(tuple(a.shape), aval.shape)]
-        if any(a.flags.c_contiguous for a in full):
-            return c_order(aval)
-        return _layout(aval, iteration_order(args, len(aval.shape)))
+        return _iterated(args, aval)
+    if primitive.name in _COPIES:
+        return _COPIES[primitive.name](args, aval)
     view = _VIEWS.get(primitive.name)
     return c_order(aval) if view is None or not args[0].shape else view(args[0], **params)
+
+
+def _iterated(args: Sequence[Any], aval: Aval) -> Any:
+    full = [a for a in args if a.ndim > 1 and is_same(tuple(a.shape), aval.shape)]
+    if any(a.flags.c_contiguous for a in full):
+        return c_order(aval)
+    return _layout(aval, iteration_order(args, len(aval.shape)))
+
+
+def _kept(args: Sequence[Any], aval: Aval) -> Any:
+    """As `astype` has it, and `empty_like`: axes that are repeated are the fastest."""
+    return c_order(aval) if args[0].flags.c_contiguous else _layout(aval, memory_order(args[0]))
+
+
+def memory_order(layout: Any) -> tuple[int, ...]:
+    """The axes from the one with the largest stride to the one with the smallest."""
+    strides = [abs(stride) for stride in layout.strides]
+    return tuple(sorted(range(layout.ndim), key=lambda axis: -strides[axis]))
+
+
+def _joined(args: Sequence[Any], aval: Aval) -> Any:
+    """As ufuncs go through the pieces, but that axes which are repeated are the fastest."""
+    strides = [list(map(_joining_stride, a.strides, a.shape)) for a in args]
+    return _layout(aval, _ordered(strides, len(aval.shape)))
 
 
 def _reshaped(x: Any, shape: tuple[Any, ...]) -> Any:
@@ -100,6 +127,19 @@ def _reshaped(x: Any, shape: tuple[Any, ...]) -> Any:
     except ValueError:
         return c_order(Aval(shape, x.dtype))
 
+
+def _joining_stride(stride: Any, length: Any) -> Any:
+    if length == 1:
+        return 0
+    return 1 if type(stride) is int and not stride else abs(stride)
+
+
+# What gives an array of its own that lies as the arguments do.
+_COPIES: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(("select", "cumsum", "cumprod"), _iterated),
+    **dict.fromkeys(("convert", "quantize", "fft_c2c", "fft_r2c", "fft_c2r"), _kept),
+    "concatenate": _joined,
+}
 
 # What gives a view in NumPy, done to a layout.
 _VIEWS: dict[str, Callable[..., Any]] = {

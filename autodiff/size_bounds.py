@@ -81,16 +81,39 @@ def polynomial_of(size: Size) -> Polynomial:
 
 def lowest(polynomial: Polynomial) -> float:
     """A lower bound, minus infinity where none is known."""
+    return _lowest(polynomial, {})
+
+
+def highest(polynomial: Polynomial) -> float:
+    return _highest(polynomial, {})
+
+
+# What one question has found, which it asks of an atom within atoms many times over.
+Found = dict[frozenset[tuple[Monomial, int]], float]
+
+
+def _lowest(polynomial: Polynomial, found: Found) -> float:
+    if not any(polynomial):
+        return polynomial.get((), 0)
+    key = frozenset(polynomial.items())
+    low = found.get(key)
+    if low is None:
+        low = found[key] = _lowest_found(polynomial, found)
+    return low
+
+
+def _lowest_found(polynomial: Polynomial, found: Found) -> float:
     rest = {m: c for m, c in polynomial.items() if m}
-    constant = polynomial.get((), 0)
-    if not rest:
-        return constant
-    low = sum(_least(m, c) for m, c in rest.items())
+    low = sum(_least(m, c, found) for m, c in rest.items())
     key = frozenset(rest.items())
     for scope in _scopes(rest):
         low = max(low, scope.floors.get(key, low))
-    low += constant
-    return low if low >= 0 else max(low, _with_bounds(polynomial))
+    low += polynomial.get((), 0)
+    return low if low >= 0 else max(low, _with_bounds(polynomial, found))
+
+
+def _highest(polynomial: Polynomial, found: Found) -> float:
+    return -_lowest({m: -c for m, c in polynomial.items()}, found)
 
 
 def _scopes(polynomial: Polynomial) -> set[Any]:
@@ -106,17 +129,13 @@ def _scopes(polynomial: Polynomial) -> set[Any]:
     return found
 
 
-def highest(polynomial: Polynomial) -> float:
-    return -lowest({m: -c for m, c in polynomial.items()})
-
-
 def never_zero(polynomial: Polynomial) -> bool:
     """Whether a divisor of all else does not divide the constant: ``2*n + 1``."""
     constant = polynomial.get((), 0)
     return constant % math.gcd(*(c for m, c in polynomial.items() if m)) != 0
 
 
-def _with_bounds(polynomial: Polynomial) -> float:
+def _with_bounds(polynomial: Polynomial, found: Found) -> float:
     """A lower bound by putting bounds in the place of a factor: j <= n - 1 in n - 1 - j, and
     2 * (n // 2) <= n in n - n // 2.
     """
@@ -128,19 +147,20 @@ def _with_bounds(polynomial: Polynomial) -> float:
         }
         rest = {m: c for m, c in polynomial.items() if factor not in m}
         if type(factor) is Symbol and _is_bounded_by_sizes(factor):
-            bound = factor.lower if lowest(slope) >= 0 else factor.upper
-            if bound is not None and (bound is factor.lower or highest(slope) <= 0):
-                return lowest(algebra.add(rest, algebra.multiply(slope, polynomial_of(bound))))
+            bound = factor.lower if _lowest(slope, found) >= 0 else factor.upper
+            if bound is not None and (bound is factor.lower or _highest(slope, found) <= 0):
+                low = algebra.add(rest, algebra.multiply(slope, polynomial_of(bound)))
+                return _lowest(low, found)
         if type(factor) is Atom and factor.op == "//" and type(factor.b) is int and factor.b > 0:
             divided = polynomial_of(factor.a)
-            if highest(slope) <= 0:
+            if _highest(slope, found) <= 0:
                 bound = divided
-            elif lowest(slope) >= 0:
+            elif _lowest(slope, found) >= 0:
                 bound = algebra.add(divided, {(): 1 - factor.b})
             else:
                 continue
-            low = algebra.add(algebra.multiply(slope, bound), rest, factor.b)
-            return math.ceil(lowest(low) / factor.b) if math.isfinite(lowest(low)) else -math.inf
+            low = _lowest(algebra.add(algebra.multiply(slope, bound), rest, factor.b), found)
+            return math.ceil(low / factor.b) if math.isfinite(low) else -math.inf
     return -math.inf
 
 
@@ -150,11 +170,11 @@ def _is_bounded_by_sizes(symbol: Symbol) -> bool:
     )
 
 
-def _least(monomial: Monomial, coefficient: int) -> float:
+def _least(monomial: Monomial, coefficient: int, found: Found) -> float:
     low: float = coefficient
     high: float = coefficient
     for factor in monomial:
-        ends = [_times(a, b) for a in (low, high) for b in _range(factor)]
+        ends = [_times(a, b) for a in (low, high) for b in _range(factor, found)]
         low, high = min(ends), max(ends)
     return low
 
@@ -163,17 +183,17 @@ def _times(a: float, b: float) -> float:
     return a * b if a and b else 0  # 0 * inf
 
 
-def _ends(size: Size) -> tuple[float, float]:
+def _ends(size: Size, found: Found) -> tuple[float, float]:
     polynomial = polynomial_of(size)
-    return lowest(polynomial), highest(polynomial)
+    return _lowest(polynomial, found), _highest(polynomial, found)
 
 
-def _range(factor: Factor) -> tuple[float, float]:
+def _range(factor: Factor, found: Found) -> tuple[float, float]:
     """Bounds of a symbol or atom."""
     if type(factor) is Symbol:
-        return _symbol_range(factor)
+        return _symbol_range(factor, found)
     assert type(factor) is Atom
-    a, b = _ends(factor.a), _ends(factor.b)
+    a, b = _ends(factor.a, found), _ends(factor.b, found)
     if factor.op == "min":
         return min(a[0], b[0]), min(a[1], b[1])
     if factor.op == "max":
@@ -184,10 +204,10 @@ def _range(factor: Factor) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
-def _symbol_range(symbol: Symbol) -> tuple[float, float]:
+def _symbol_range(symbol: Symbol, found: Found) -> tuple[float, float]:
     floors = symbol.scope.floors
-    low = _ends(symbol.lower)[0]
-    high = math.inf if symbol.upper is None else _ends(symbol.upper)[1]
+    low = _ends(symbol.lower, found)[0]
+    high = math.inf if symbol.upper is None else _ends(symbol.upper, found)[1]
     return (
         max(low, floors.get(frozenset({((symbol,), 1)}), low)),
         min(high, -floors.get(frozenset({((symbol,), -1)}), -high)),

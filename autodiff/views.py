@@ -15,10 +15,20 @@ from typing import Any
 import numpy as np
 
 from . import shapes
-from .core import PYTHON_DTYPES, Value, dtype_of, layout_of, ndim_of, shape_of
+from .core import PYTHON_DTYPES, Value, dtype_of, ndim_of, shape_of
 from .dims import is_size, is_symbolic
-from .handles import ARRAY0D, WEAK, TracedArray, View, unwrap_known, value_of, view_of, wrap
-from .layouts import iteration_order
+from .handles import (
+    ARRAY0D,
+    WEAK,
+    TracedArray,
+    View,
+    compact,
+    unwrap_known,
+    value_of,
+    view_of,
+    wrap,
+)
+from .layouts import iteration_order, memory_order
 from .primitives.indexing import getitem_p, setitem_p
 from .primitives.manipulation import transpose_p
 from .primitives.parts import copy_p, diagonal_p, join_parts_p
@@ -131,17 +141,19 @@ def reshape(
     return wrap(compact(result), ARRAY0D)
 
 
-def compact(x: Value) -> Value:
-    """The same Value, laid out in C order, so that views of it are what they are of NumPy's."""
-    return x if layout_of(x).flags.c_contiguous else copy_p(x)
+def in_order_of(like: TracedArray, x: Value) -> TracedArray:
+    """``x`` in Fortran order where ``like`` is, else in C order."""
+    if like.layout().flags.fnc:
+        return copy(wrap(x, ARRAY0D), "F")
+    return wrap(compact(x), ARRAY0D)
 
 
 def ravel(handle: TracedArray, order: Any = "C") -> TracedArray:
     """The elements in one axis: a view if they lie in that order in one block, else a copy."""
     letter = _check_order(order, "CFAK")
     if letter == "K":
-        axes = memory_order(handle)
         layout = handle.layout()
+        axes = memory_order(layout)
         if not layout.transpose(axes).flags.c_contiguous:  # a copy, in the order of an iteration
             axes = iteration_order([layout], layout.ndim)
         handle = transpose(handle, axes)
@@ -153,13 +165,6 @@ def ravel(handle: TracedArray, order: Any = "C") -> TracedArray:
     return reshape(handle, -1, letter, copy=None if contiguous else True)
 
 
-def memory_order(handle: TracedArray) -> tuple[int, ...]:
-    """The axes from the one with the largest stride to the one with the smallest."""
-    layout = handle.layout()
-    strides = [abs(stride) for stride in layout.strides]
-    return tuple(sorted(range(layout.ndim), key=lambda axis: -strides[axis]))
-
-
 def copy(handle: TracedArray, order: Any = "C") -> TracedArray:
     """An array of its own, laid out in C or Fortran order or (K) as the original is."""
     letter = _check_order(order, "CFAK")
@@ -167,7 +172,7 @@ def copy(handle: TracedArray, order: Any = "C") -> TracedArray:
     ndim = ndim_of(value)
     axes = tuple(range(ndim))
     if letter == "K":
-        axes = memory_order(handle)
+        axes = memory_order(handle.layout())
     elif letter == "F" or (letter == "A" and handle.layout().flags.fnc):
         axes = axes[::-1]
     if axes == tuple(range(ndim)):

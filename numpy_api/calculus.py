@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes
-from ..autodiff.core import dtype_of, ndim_of, shape_of
+from ..autodiff.core import dtype_of, layout_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line
 from ..autodiff.handles import (
     describe,
     handle_of,
     is_traced,
+    laid_out_as,
     unwrap_known,
     value_of,
     wrap,
@@ -104,7 +105,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> An
                 "at least (edge_order + 1) elements are required."
             )
         derivative = _gradient_along(x, i, spacing, edge_order)
-        out.append(wrap(convert(derivative.value, result_dtype)))
+        out.append(wrap(laid_out_as(convert(derivative.value, result_dtype), layout_of(x.value))))
     return out[0] if len(out) == 1 else tuple(out)
 
 

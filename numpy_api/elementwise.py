@@ -15,6 +15,7 @@ from ..autodiff.core import (
     aval_of,
     dtype_of,
     is_weak,
+    layout_of,
     ndim_of,
     shape_of,
 )
@@ -24,6 +25,7 @@ from ..autodiff.handles import (
     TracedArray,
     array_value,
     assign,
+    compact,
     handle_of,
     unwrap_known,
     value_of,
@@ -131,7 +133,10 @@ def round(a: Any, decimals: Any = 0, out: Any = None) -> Any:
     if dtype_of(x).kind == "b":
         np.round(np.True_, decimals)  # NumPy refuses all but 0
         x = convert(x, np.dtype(np.float16))
-    return write_out("np.round", out, wrap(round_p(x, decimals=decimals)))
+    rounded = round_p(x, decimals=decimals)
+    if decimals and dtype_of(x).kind == "f" and not layout_of(x).flags.fnc:
+        rounded = compact(rounded)  # where NumPy scales, it makes an array in one of two orders
+    return write_out("np.round", out, wrap(rounded))
 
 
 @implements(np.fix)

@@ -206,7 +206,7 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> TracedArray:
     length = shape_of(arr.value)[axis]
     obj = obj if isinstance(obj, slice) else _positions(obj, length)
     kept = np.delete(np.arange(length), obj)
-    return wrap(take_values(arr.value, kept, axis), ARRAY0D)
+    return views.in_order_of(arr, take_values(arr.value, kept, axis))
 
 
 @implements(np.insert)
@@ -231,10 +231,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> TracedArray:
     ids = -1 - np.arange(count)
     order = np.insert(np.arange(shape[axis]), places if places.size != 1 else places.item(), ids)
     order = np.where(order < 0, shape[axis] - 1 - order, order)
-    result = wrap(take_values(joined([arr.value, new], axis), order, axis), ARRAY0D)
-    if arr.layout().flags.fnc:
-        return views.copy(result, "F")
-    return wrap(views.compact(result.value), ARRAY0D)
+    return views.in_order_of(arr, take_values(joined([arr.value, new], axis), order, axis))
 
 
 @implements(np.array_split)

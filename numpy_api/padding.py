@@ -25,6 +25,7 @@ from ..autodiff.handles import (
 )
 from ..autodiff.primitives.indexing import embed_p, getitem_p, slice_axis
 from ..autodiff.primitives.manipulation import concatenate_p
+from ..autodiff.primitives.parts import copy_p
 from ..autodiff.rules import broadcast_to_p, convert, reshape_p
 from ..autodiff.views import array_of
 from .indexing import take_values
@@ -66,7 +67,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Tr
         return _pad_by_function(x, widths, mode, kwargs)
     _check_keywords(mode, kwargs)
     if mode == "empty" or (mode == "constant" and _is_zero(kwargs.get("constant_values", 0))):
-        return wrap(_in_zeros(x, widths), ARRAY0D)
+        return views.in_order_of(array, _in_zeros(x, widths))
     if mode != "constant":
         for axis, (size, pair) in enumerate(zip(shape_of(x), widths, strict=True)):
             if not size and any(pair):
@@ -84,7 +85,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Tr
             x = maker(x, axis, pair, *options)
         elif any(pair):
             x = _in_zeros(x, [pair if i == axis else (0, 0) for i in range(len(widths))])
-    return wrap(x if x is not array.value else views.copy(array).value, ARRAY0D)
+    return views.in_order_of(array, x if x is not array.value else copy_p(x))
 
 
 def _check_keywords(mode: Any, kwargs: dict[str, Any]) -> None:

@@ -169,7 +169,7 @@ class Entry:
             leaf = substituted(of, sizes)
         else:
             leaf = of.copy("K") if source == COPIED else of
-        return traced.seen_through(leaf, steps) if steps else leaf
+        return traced.seen_through(leaf, steps, sizes) if steps else leaf
 
     def overlaps(self, call: Call) -> bool:
         """Whether a write to an argument shows in something else that the function reads."""

@@ -8,7 +8,8 @@ arguments, so that what shares memory in plain NumPy shares it here.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import CellType, FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ from ..autodiff.primitives.manipulation import transpose_p
 from ..autodiff.program import Literal, Program, regions
 from ..autodiff.recording import ProgramTrace
 from ..autodiff.shapes import inverse_permutation
-from ..autodiff.size_structures import symbols_of
+from ..autodiff.size_structures import substituted, symbols_of
 from ..codegen.pipeline import collection_paused
 from .containers import Containers
 from .environment import Environment
@@ -37,6 +38,7 @@ from .explanation import parameter_names
 from .signature import PLAIN, Call, Type, is_writeable, spec_of
 
 ARGUMENT, COMPUTED, STATIC, CONSTANT, COPIED, SIZE = range(6)
+_NO_SIZES: Mapping[Any, int] = {}
 
 
 class Result(NamedTuple):
@@ -298,13 +300,28 @@ def finished_handle(found: Value, root: Root) -> TracedArray:
     return view_of(handle, lambda base: base, None, lambda layout: layout)
 
 
-def seen_through(x: Any, steps: Sequence[View]) -> Any:
+def numbered(function: Any, sizes: Mapping[Any, int]) -> Any:
+    """A function of a view with numbers for the sizes it closes over: a tape keeps them, and
+    writes to the view ask for them, after the call.
+    """
+    if not sizes or type(function) is not FunctionType or function.__closure__ is None:
+        return function
+    cells = (
+        CellType(numbered(substituted(cell.cell_contents, sizes), sizes))
+        for cell in function.__closure__
+    )
+    code, names = function.__code__, function.__globals__
+    return FunctionType(code, names, function.__name__, function.__defaults__, tuple(cells))
+
+
+def seen_through(x: Any, steps: Sequence[View], sizes: Mapping[Any, int] = _NO_SIZES) -> Any:
     """The view of ``x``, an array or a handle, that the steps lead to."""
     if steps and isinstance(x, np.ndarray):
         x = x.view(np.ndarray)
     for step in steps:
         if type(x) is TracedArray:
-            x = view_of(x, step.get, step.put, step.layout, step.exact)
+            get, put, layout = (numbered(f, sizes) for f in (step.get, step.put, step.layout))
+            x = view_of(x, get, put, layout, step.exact)
         else:
             x = step.layout(x)
             if step.put is None and isinstance(x, np.ndarray):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xnp import ConcretizationError, LeakedTracerError
-from xnp.autodiff import dims, shapes
+from xnp.autodiff import dims, shapes, size_bounds
 from xnp.autodiff.dims import Dim
 from xnp.autodiff.scopes import Scope
 from xnp.autodiff.size_structures import hinted, substituted
@@ -221,6 +221,18 @@ def test_loop_indices_are_bounded_by_sizes():
         range(i)
     with pytest.raises(ConcretizationError, match="i >= 3 is not known"):
         bool(i < 3)
+
+
+def test_bounds_of_quotients_within_quotients_are_found_once(monkeypatch):
+    """A recursion that halves its argument: as much work a level, not many times more."""
+    found, floored = [], size_bounds._floored
+    monkeypatch.setattr(size_bounds, "_floored", lambda a, b: found.append(a) or floored(a, b))
+    _, (size, *_) = made((1 << 20, 7, 3))
+    for _ in range(7):
+        size = (size + 1) // 2
+    assert size_bounds.lowest(size.polynomial) == 0
+    assert size - size // 2 >= 0
+    assert len(found) < 2000
 
 
 def test_minimum_and_maximum_ask_nothing():

@@ -400,6 +400,46 @@ def test_writing_into_layouts(x):
     numpy.testing.assert_array_equal(ours, plain)
 
 
+KEEP_ORDER = {
+    "where": lambda x: np.where(x > 0, x, 0.0),
+    "where with C order": lambda x: np.where(np.ones(x.shape) > 0, x, 0.0),
+    "astype": lambda x: x.astype("f4"),
+    "dtype": lambda x: np.multiply(x, 2, dtype="f4"),
+    "cumsum": lambda x: np.cumsum(x, axis=0),
+    "accumulate": lambda x: np.multiply.accumulate(x, axis=1),
+    "concatenate": lambda x: np.concatenate([x, 2 * x], axis=1),
+    "concatenate with C order": lambda x: np.concatenate([np.zeros(x.shape), x]),
+    "stack": lambda x: np.stack([x, x], axis=-1),
+    "array of rows": lambda x: np.array([x, x]),
+    "gradient": lambda x: np.gradient(x, axis=0),
+    "nan_to_num": np.nan_to_num,
+    "round": np.round,
+    "round to decimals": lambda x: np.round(x, 1),
+    "pad": lambda x: np.pad(x, 1),
+    "pad by the edge": lambda x: np.pad(x, 1, mode="edge"),
+    "delete": lambda x: np.delete(x, 0, axis=1),
+}
+
+
+@pytest.mark.parametrize("name", KEEP_ORDER)
+def test_results_lie_in_memory_as_numpys(name):
+    """What is written to a view that only some orders have is written to the array."""
+
+    def f(x):
+        y = KEEP_ORDER[name](x)
+        flat = y.T.reshape(-1)
+        flat[1] = 99.0
+        return y, y.ravel(order="K")
+
+    base = numpy.arange(24.0).reshape(2, 3, 4)
+    for x in (base[0], numpy.asfortranarray(base[0]), base[0].T, base.transpose(1, 2, 0)[::2]):
+        wanted = f(x)
+        for found in (np.jit(f)(x), np.vjp(f, x)[0]):
+            for a, b in zip(found, wanted, strict=True):
+                numpy.testing.assert_array_equal(a, b)
+                assert strides(a) == strides(b)
+
+
 def test_a_view_of_a_bigger_array_is_written_in_place():
     base = numpy.zeros((4, 4))
 

@@ -242,6 +242,36 @@ def test_products_of_views_of_any_size(name):
                 numpy.testing.assert_allclose(jitted(a), f(a), rtol=1e-9, atol=1e-12)
 
 
+RETURNED_VIEWS = {
+    "slice": lambda x: np.sin(x)[: x.shape[0] - 1],
+    "slice of an argument": lambda x: x[x.shape[0] // 2 :],
+    "reshape": lambda x: np.sin(x).reshape(x.shape[0] // 2, 2),
+    "part of a transpose": lambda x: np.outer(x, x).T[: x.shape[0] - 1, 1:],
+    "broadcast": lambda x: np.broadcast_to(np.sin(x), (2, x.shape[0])),
+    "diagonal": lambda x: np.diagonal(np.outer(x, x)[: x.shape[0] - 1]),
+    "windows": lambda x: np.lib.stride_tricks.sliding_window_view(x * 2, x.shape[0] - 2),
+}
+
+
+@pytest.mark.parametrize("name", RETURNED_VIEWS)
+def test_views_that_are_returned_under_transformations(name):
+    """Backward passes, and writes, ask for their places after the call."""
+
+    def total(f, x):
+        view = f(x)
+        if view.flags.writeable:
+            view[..., 0] = 3.0 * view[..., 1]
+        return np.sum(view**2 * np.arange(view.shape[-1])) + np.sum(x)
+
+    f = RETURNED_VIEWS[name]
+    jitted = np.jit(f)
+    for size in (4, 6, 8):
+        x = numpy.random.default_rng(size).normal(size=size)
+        for of in (np.grad, lambda f: lambda y: np.jvp(f, (y,), (y,))[1], np.hessian):
+            found, wanted = of(lambda y: total(jitted, y))(x), of(lambda y: total(f, y))(x)
+            numpy.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
+
+
 NUMPY_INTEGERS = {
     "int64": lambda x: x * (x.shape[0] * numpy.int64(2)),
     "from the left": lambda x: x * (numpy.int64(2) * x.shape[0]),
