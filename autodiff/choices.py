@@ -37,6 +37,7 @@ from .core import (
 )
 from .errors import MutationError, UnsupportedError, user_line
 from .handles import TracedArray, value_of
+from .outer_state import recorded_once
 from .program import Program, Variable
 from .recording import record
 from .regions import bind, rearranged, record_region, split_at
@@ -145,6 +146,7 @@ class _Branch:
 
 def _recorded_branch(what: str, fun: Callable[..., Any], given: Tree) -> _Branch:
     result: Any = None
+    fun = recorded_once(what, "a branch", fun)
 
     def run(*values: Value) -> Sequence[Value]:
         nonlocal result

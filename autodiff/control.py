@@ -43,6 +43,7 @@ from .errors import MutationError, user_line
 from .handles import RESULT, WEAK, TracedArray, value_of, wrap
 from .intervals import most_trips, range_of
 from .loops import for_p
+from .outer_state import recorded_once
 from .primitives.checks import refuse_p
 from .primitives.elementwise import add_p, greater_p, logical_and_p, minimum_p
 from .primitives.manipulation import stack_values, unstack_p
@@ -146,6 +147,7 @@ def fori_loop(
     if counted and (thread_state.program is None or is_empty):
         return _plain_fori(lower, upper, body_fun, init_val)
     carry = Tree("fori_loop", "init_val", init_val)
+    body_fun = recorded_once("fori_loop", "body_fun", body_fun)
     offset = size_value(lower) if counted else 0
 
     def call(before: list[Any], state: Any, _: list[Any]) -> Any:
@@ -279,6 +281,8 @@ def while_loop(
             if not test:
                 return state.tree
             state.step(body_fun(state.tree))
+    cond_fun = recorded_once("while_loop", "cond_fun", cond_fun)
+    body_fun = recorded_once("while_loop", "body_fun", body_fun)
     body = carried_region(
         carry, [], [], "body_fun", lambda _, state, __: (body_fun(state), [], None)
     )
@@ -363,6 +367,7 @@ def _scan(
     if thread_state.program is None and type(length) is int and length:
         return _plain_scan(carry, stacks, f, length, reverse)
     slices = [Slot(Aval(s.aval.shape[1:], s.aval.dtype), RESULT) for s in stacks.slots]
+    f = recorded_once(what, "f", f)
 
     def call(before: list[Any], state: Any, parts: list[Any]) -> Any:
         new, y = _pair(what, f(state, stacks.rebuild(parts)))

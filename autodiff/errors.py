@@ -125,7 +125,7 @@ def warn_user(message: str, category: type[Warning]) -> None:
 def _user_frame() -> FrameType | None:
     frame = sys._getframe(2)
     while frame is not None:
-        if _is_users(frame.f_code.co_filename):
+        if is_users(frame.f_code.co_filename):
             return frame
         frame = frame.f_back
     return None
@@ -133,7 +133,7 @@ def _user_frame() -> FrameType | None:
 
 def is_called_by_library(depth: int) -> bool:
     """Whether the frame so far out is one of NumPy's, SciPy's or xnp's code."""
-    return not _is_users(sys._getframe(depth).f_code.co_filename)
+    return not is_users(sys._getframe(depth).f_code.co_filename)
 
 
 def is_asked_by_user(filename: str) -> bool:
@@ -141,11 +141,12 @@ def is_asked_by_user(filename: str) -> bool:
     frame = sys._getframe(1)
     while frame.f_code.co_filename == filename and frame.f_back is not None:
         frame = frame.f_back
-    return _is_users(frame.f_code.co_filename)
+    return is_users(frame.f_code.co_filename)
 
 
 @lru_cache(maxsize=1024)
-def _is_users(name: str) -> bool:
+def is_users(name: str) -> bool:
+    """Whether a file is none of xnp's, NumPy's or SciPy's."""
     libraries = (sys.modules.get("numpy"), sys.modules.get("scipy"))
     roots = [os.path.dirname(x.__file__) + os.sep for x in libraries if x and x.__file__]
     return not name.startswith((*_OWN, *roots, "<__array_function__"))
@@ -167,7 +168,7 @@ def error_line(error: BaseException) -> str:
     found, trace = "", error.__traceback__
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
-        if _is_users(name):
+        if is_users(name):
             found = _location(name, trace.tb_lineno)
         trace = trace.tb_next
     return found

@@ -374,3 +374,91 @@ def test_clearing():
     f.clear_cache()
     assert list(np.explain(f)) == []
     check_equal(f(X), X[X > 0])
+
+
+def local_counter(x):
+    n = 0
+
+    def body(i, c):
+        nonlocal n
+        n += 1
+        return c * n
+
+    return np.fori_loop(0, 3, body, x)
+
+
+def item_counter(x):
+    state = {"n": 0}
+
+    def step(c, v):
+        state["n"] += 1
+        return c * state["n"] + v, c
+
+    return np.scan(step, x, np.zeros(3))[0]
+
+
+class Counter:
+    n = 0
+
+    def __init__(self):
+        self.n = 0
+
+    def step(self, i, c):
+        self.n += 1
+        return c * self.n
+
+
+def attribute_counter(x):
+    return np.fori_loop(0, 3, Counter().step, x)
+
+
+def branch_counter(x):
+    seen = []
+
+    def branch(x):
+        nonlocal seen
+        seen = [*seen, 1]
+        return x
+
+    return np.cond(x > 0, branch, branch, x) * len(seen)
+
+
+@pytest.mark.parametrize(
+    ("f", "what"),
+    [
+        (local_counter, "fori_loop: body_fun changes n "),
+        (item_counter, r"scan: f changes state\['n'\] "),
+        (attribute_counter, "fori_loop: body_fun changes self.n "),
+        (branch_counter, "cond: a branch changes seen "),
+    ],
+)
+def test_a_body_that_changes_what_is_around_it_is_not_recorded(f, what):
+    wanted, slope = f(1.5), np.grad(f)(1.5)
+    with pytest.warns(RuntimeWarning, match=f"runs {f.__name__} uncompiled: {what}"):
+        assert np.jit(f)(1.5) == wanted
+    assert quietly(np.jit(np.grad(f)), 1.5) == slope
+
+
+def test_what_a_body_changes_outside_of_the_function_changes_as_often_as_it_runs():
+    counter, totals = Counter(), {"n": 0}
+
+    def body(i, c):
+        totals["n"] += 1
+        return counter.step(i, c) + totals["n"]
+
+    f = np.jit(lambda x: np.fori_loop(0, 3, body, x))
+    assert quietly(f, 1.0) == ((1.0 * 1 + 1) * 2 + 2) * 3 + 3
+    assert (counter.n, totals["n"]) == (3, 3)
+    assert f(1.0) == ((1.0 * 4 + 4) * 5 + 5) * 6 + 6
+    assert (counter.n, totals["n"]) == (6, 6)
+
+
+def test_functions_and_caches_that_a_body_uses_do_not_count_as_changes():
+    inner, cache = np.jit(lambda x, i, s: s + x[i] * s * 0.01), {}
+
+    def body(i, s):
+        return inner(cache.setdefault("x", numpy.ones(4)), i, s)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.jit(lambda s: np.fori_loop(0, 4, body, s))(1.0) == pytest.approx(1.01**4)
