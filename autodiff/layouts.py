@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .core import Aval, Params, Primitive
-from .shapes import inverse_permutation, is_same
+from .shapes import inverse_permutation, is_one, is_same, is_zero
 from .symbolic_layouts import strided
 
 
@@ -28,7 +28,7 @@ def _layout(aval: Aval, order: Sequence[int]) -> Any:
     step: Any = aval.dtype.itemsize
     for axis in reversed(order):
         strides[axis] = step
-        step = step * (shape[axis] or 1)
+        step = step * (1 if is_zero(shape[axis]) else shape[axis])
     return strided(shape, tuple(strides), aval.dtype)
 
 
@@ -65,7 +65,7 @@ def copied(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def _aligned_strides(layout: Any, ndim: int) -> list[Any]:
     """The sizes of the strides, 0 for axes that are broadcast."""
-    found = [abs(s) if n != 1 else 0 for s, n in zip(layout.strides, layout.shape, strict=True)]
+    found = [0 if is_one(n) else abs(s) for s, n in zip(layout.strides, layout.shape, strict=True)]
     return [0] * (ndim - len(found)) + found
 
 
@@ -128,8 +128,15 @@ def _reshaped(x: Any, shape: tuple[Any, ...]) -> Any:
         return c_order(Aval(shape, x.dtype))
 
 
+def _stretched(x: Any, shape: tuple[Any, ...]) -> Any:
+    lead = (0,) * (len(shape) - x.ndim)
+    pairs = zip(x.shape, x.strides, shape[len(lead) :], strict=True)
+    strides = [stride if is_same((n,), (wide,)) else 0 for n, stride, wide in pairs]
+    return strided(shape, (*lead, *strides), x.dtype)
+
+
 def _joining_stride(stride: Any, length: Any) -> Any:
-    if length == 1:
+    if is_one(length):
         return 0
     return 1 if type(stride) is int and not stride else abs(stride)
 
@@ -146,7 +153,7 @@ _VIEWS: dict[str, Callable[..., Any]] = {
     "transpose": lambda x, axes: x.transpose(axes),
     "getitem": lambda x, index: x[(*index, ...)],
     "reshape": _reshaped,
-    "broadcast_to": np.broadcast_to,
+    "broadcast_to": _stretched,
     "diagonal": np.diagonal,
     "real": lambda x: x.real,
     "imag": lambda x: x.imag if x.dtype.kind == "c" else c_order(Aval(x.shape, x.dtype)),

@@ -64,6 +64,11 @@ def is_one(dim: Any) -> bool:
     return type(dim) is int and dim == 1
 
 
+def is_zero(dim: Any) -> bool:
+    """Whether a size is the number 0; a symbolic one is not asked."""
+    return type(dim) is int and dim == 0
+
+
 def stretched_axes(shape: Shape, big: Shape) -> tuple[int, ...]:
     """The axes of ``big`` that broadcasting from ``shape`` made or stretched, or, of a symbolic
     size in the place of a 1, may have stretched.

@@ -308,17 +308,15 @@ def _adds_up(x: Value, operands: list[Value]) -> bool:
 
 def _in_rounds(ufunc: Any, a: TracedArray, indices: Any, operands: list[Value]) -> None:
     """The first occurrences of all elements at once, then the second ones, and so on; where the
-    indices are not known, one after the other.
+    indices or sizes are not known, one after the other.
     """
     x = a.value
     numbers: Any = wrap(reshape_p(iota(shapes.prod(shape_of(x))), shape=shape_of(x)))
-    try:
-        known = _known_index(indices)
-    except (BatchingError, ConcretizationError) as error:
-        settle(error)
+    known = _known_places(numbers, indices)
+    if known is None:
         _in_turn(ufunc, a, value_of(numbers[indices]), operands)
         return
-    places = np.asarray(numbers.value[known])
+    places = np.asarray(known)
     operands = [reshape_p(fit_shape(b, places.shape), shape=(places.size,)) for b in operands]
     flat = _flat(x)
     places = places.ravel()
@@ -356,6 +354,17 @@ def _occurrences(places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     before = np.empty(places.size, int)
     before[order] = np.arange(places.size) - np.searchsorted(ranked, ranked)
     return before
+
+
+def _known_places(numbers: TracedArray, indices: Any) -> Any:
+    """``numbers[indices]``, None where it is not known."""
+    if not isinstance(numbers.value, np.ndarray):
+        return None
+    try:
+        return numbers.value[_known_index(indices)]
+    except (BatchingError, ConcretizationError) as error:
+        settle(error)
+        return None
 
 
 def _known_index(index: Any) -> Any:
