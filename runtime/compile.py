@@ -160,7 +160,7 @@ class Compiled:
             name, module.constants, module.callbacks, module.symbols, module.checks, imports,
             module.shared, module.keeps_memory,
         )  # fmt: skip
-        library = native.load(llvm_ir, self._imports())
+        library = native.load(llvm_ir, self._imports(), module.optimization)
         _show(self.program, module, library)
         end = time.perf_counter()
         self.milliseconds |= {

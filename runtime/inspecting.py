@@ -37,7 +37,7 @@ def inspection_of(program: Program, sizes: Sizes | None = None) -> Inspection:
     def library() -> CompiledLibrary:
         """The code, which is never run: what it calls may lie anywhere."""
         declared = set(re.findall(r"llvm.func @(xnp_\w+)", text)) - {name}
-        return load(to_llvm_ir(text), dict.fromkeys(declared, 1))
+        return load(to_llvm_ir(text), dict.fromkeys(declared, 1), module.optimization)
 
     return Inspection(
         program,

@@ -35,6 +35,7 @@ from .operations import OPERATIONS
 from .regions import Inside, pointer_to  # and enters the regions into OPERATIONS
 
 MANY_STEPS = 24  # from which on each nest is a function, so that equal ones are compiled once
+LONG_TEXT = 200_000  # characters of a module, for which all of LLVM's passes take too long
 SHARED_WORK = 1 << 18  # operations from which on threads share a cluster: waking one takes long
 PIECE_WORK = 1 << 15  # that a thread takes at once
 
@@ -52,6 +53,14 @@ class Module(NamedTuple):
     checks: list[Any]
     shared: dict[str, dict[str, str]]  # functions that modules share: see `Emitter.share`
     keeps_memory: bool  # between calls: a block that the global `<name>_arena` points to
+    writes_elements: bool  # in a loop, of whose iterations the next may read them
+
+    @property
+    def optimization(self) -> int:
+        """How much LLVM is to do, see `runtime.native.load`: all of it where loops hand single
+        elements on in memory, which it keeps in registers.
+        """
+        return 2 if self.writes_elements and len(self.text) <= LONG_TEXT else 1
 
 
 def symbols_of_program(program: Program) -> list[Symbol]:
@@ -90,7 +99,7 @@ class ModuleWriter:
         self.parts: list[str] = []
         self.part_count = 0
         self.bodies: dict[str, str] = {}  # of parts, with their names
-        self.is_parallel = self.has_many_steps = False
+        self.is_parallel = self.has_many_steps = self.writes_elements = False
         self.callbacks: list[Operation] = []
         self.clusters: list[Cluster] = []
         self.depth = 0  # of the regions around what is being written
@@ -119,6 +128,7 @@ class ModuleWriter:
             self.checks,
             self.shared,
             bool(self.main.arena.base),
+            self.writes_elements,
         )
 
     def _take_time(self) -> None:
@@ -176,6 +186,7 @@ class ModuleWriter:
         if not cluster.stores:
             return
         self.clusters.append(cluster)
+        self.writes_elements |= self.depth > 0 and any(s.addressed for s in cluster.stores)
         main = self.main
         nest = self._nest(plan, cluster, main)
         if not nest.least_size:
