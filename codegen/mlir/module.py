@@ -14,10 +14,10 @@ from ...autodiff.dims import Dim, maximum
 from ...autodiff.program import Literal, Program
 from ...autodiff.size_bounds import Symbol
 from ..costs import work_of
+from ..index_ranges import Ranges
 from ..places import STATUS, Buffer
 from ..plan import Cluster, Operation, Plan, Step
 from ..planner import Planner
-from ..ranges import Ranges
 from . import (  # noqa: F401 - they enter their operations
     factorizations,
     linear_algebra,

@@ -18,6 +18,7 @@ from ..affine import (
     through,
 )
 from ..costs import HEAVY, weight, work_of
+from ..index_ranges import Ranges
 from ..places import Buffer
 from ..plan import (
     FULL,
@@ -29,7 +30,6 @@ from ..plan import (
     is_reduction,
     reads_of,
 )
-from ..ranges import Ranges
 from .emitter import Emitter
 from .reductions import PLACES, place_dtype
 
