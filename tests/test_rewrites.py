@@ -402,6 +402,8 @@ def test_the_absolute_value_of_what_was_negated(char):
         "xnp.pad(x, ((1, 2), (0, 3))) * 2",
         "xnp.cumsum(x, axis=0) + xnp.cumprod(x + 1, axis=1)",
         "xnp.where(x > 0, xnp.pad(x * x, ((1, 0), (1, 0)))[1:, 1:], 0)",
+        "xnp.stack([x, x * x, x + 1])",
+        "xnp.stack([x, x * x], axis=-1)",
     ],
 )
 def test_nothing_is_transposed_that_begins_and_ends_in_fortran_order(text):
