@@ -14,12 +14,16 @@ from ..autodiff.core import Value, describe_type, dtype_of, ndim_of, shape_of
 from ..autodiff.dispatch import implements
 from ..autodiff.errors import user_line
 from ..autodiff.handles import ARRAY0D, TracedArray, fit_shape, unwrap_known, value_of, wrap
+from ..autodiff.primitives.indexing import slice_axis
 from ..autodiff.primitives.manipulation import concatenate_p, move_axis
+from ..autodiff.primitives.parts import copy_p
 from ..autodiff.protocols import write_out
 from ..autodiff.rules import convert, reshape_p
 from ..autodiff.views import array_of
 from .indexing import take_values
 from .manipulation import at_least, atleast_1d, atleast_3d, known_int
+
+FEW_RUNS = 8  # of places one after the other that are taken as slices
 
 
 def _pieces(arrays: Any, name: str) -> list[Any]:
@@ -206,7 +210,17 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> TracedArray:
     length = shape_of(arr.value)[axis]
     obj = obj if isinstance(obj, slice) else _positions(obj, length)
     kept = np.delete(np.arange(length), obj)
-    return views.in_order_of(arr, take_values(arr.value, kept, axis))
+    return views.in_order_of(arr, _at_places(arr.value, kept, axis))
+
+
+def _at_places(x: Value, places: Any, axis: int) -> Value:
+    """``x`` at known places along an axis: as slices where they come in few runs."""
+    begins = np.flatnonzero(np.diff(places) != 1) + 1
+    if not places.size or len(begins) >= FEW_RUNS:
+        return take_values(x, places, axis)
+    runs = np.split(places, begins)
+    pieces = [slice_axis(x, int(run[0]), int(run[-1]) + 1, axis) for run in runs]
+    return concatenate_p(*pieces, axis=axis) if len(pieces) > 1 else copy_p(pieces[0])
 
 
 @implements(np.insert)
@@ -231,7 +245,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> TracedArray:
     ids = -1 - np.arange(count)
     order = np.insert(np.arange(shape[axis]), places if places.size != 1 else places.item(), ids)
     order = np.where(order < 0, shape[axis] - 1 - order, order)
-    return views.in_order_of(arr, take_values(joined([arr.value, new], axis), order, axis))
+    return views.in_order_of(arr, _at_places(joined([arr.value, new], axis), order, axis))
 
 
 @implements(np.array_split)
