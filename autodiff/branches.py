@@ -29,7 +29,7 @@ from .core import (
 from .primitives.elementwise import Elementwise, Test, equal_p, maximum_p, minimum_p, select_p
 from .primitives.indexing import gather_p
 from .primitives.reductions import argmax_p, reduce_any_p
-from .program import Program, regions
+from .program import Atom, Equation, Program, regions
 from .recording import record
 from .region_nodes import Looped, given_cotangents, on_tape, wanted_flags
 from .regions import (
@@ -291,24 +291,27 @@ def _chosen_results(
     recorded = thread_state.program is not None
     if recorded and is_plain(branch):
         return wide(*operands)
-    lend = not recorded or may_raise(branch)  # NumPy warns, compiled arithmetic does not
-    guarded = guarded_branch(wide, SizeKey(size), batched, lend)
+    # NumPy warns, compiled arithmetic does not
+    decides = deciding(branch) if recorded else (True,) * len(operands)
+    lent = tuple(b and d for b, d in zip(batched, decides, strict=True))
+    guarded = guarded_branch(wide, SizeKey(size), lent)
     return branch_p(reduce_any_p(mask, axes=(0,)), mask, *operands, branches=guarded)
 
 
 @lru_cache(maxsize=512)
-def guarded_branch(wide: Program, key: SizeKey, batched: Flags, lend: bool) -> Branches:
+def guarded_branch(wide: Program, key: SizeKey, lent: Flags) -> Branches:
     """(mask, operands) -> results: zeros for a mask that is False everywhere, and the batched
-    branch; ``lend``: with the operands of an example that has chosen it for those that have not.
+    branch, where those operands that are ``lent`` are, for examples that have not chosen it, those
+    of one that has.
     """
     size = key.size
 
     def run(mask: Value, *operands: Value) -> Sequence[Value]:
-        if lend:
+        if any(lent):
             lender = argmax_p(mask, axis=0)
             operands = tuple(
-                _select(mask, x, lead_batch(gather_p(x, lender), size, False)) if b else x
-                for x, b in zip(operands, batched, strict=True)
+                _select(mask, x, lead_batch(gather_p(x, lender), size, False)) if is_lent else x
+                for x, is_lent in zip(operands, lent, strict=True)
             )
         return wide(*operands)
 
@@ -328,13 +331,32 @@ _LINALG = ("solve", "inv", "cholesky", "eig", "svd", "qr", "lstsq", "lu", "roots
 
 def may_raise(program: Program) -> bool:
     """Whether a region could raise or warn for numbers that it is never to see."""
-    return any(
-        has_effect(e)
-        or e.primitive.name in RAISING
-        or e.primitive.name.startswith(_LINALG)
-        or any(may_raise(region) for region in regions(e))
-        for e in program.equations
+    return any(map(_may_raise, program.equations))
+
+
+def _may_raise(equation: Equation) -> bool:
+    return (
+        has_effect(equation)
+        or equation.primitive.name in RAISING
+        or equation.primitive.name.startswith(_LINALG)
+        or any(may_raise(region) for region in regions(equation))
     )
+
+
+# How many operands come before the indices, which alone decide whether there is such an element.
+_BEFORE_INDICES = {"gather": 1, "accumulate": 1, "scatter": 2, "scatter_add": 2}
+
+
+@lru_cache(maxsize=512)
+def deciding(program: Program) -> Flags:
+    """The parameters whose numbers decide whether a region raises or warns."""
+    live: set[Atom] = set()
+    for equation in reversed(program.equations):
+        if not live.isdisjoint(equation.results):
+            live.update(equation.inputs)
+        elif _may_raise(equation):
+            live.update(equation.inputs[_BEFORE_INDICES.get(equation.primitive.name, 0) :])
+    return tuple(v in live for v in program.parameters)
 
 
 @lru_cache(maxsize=512)

@@ -97,6 +97,21 @@ def branch(x):
     return np.fori_loop(1, x.shape[0], body, x * 1.0)
 
 
+def chosen(x):
+    def body(i, s):
+        return np.cond(s > 0, lambda s: s - x[i], lambda s: s + x[i] ** 2, s)
+
+    return np.fori_loop(0, x.shape[0], body, 0.1)
+
+
+def inner_sums(x):
+    def body(i, s):
+        return np.fori_loop(1, 4, lambda j, s: s + a[i, j] * a[i, j - 1] * np.sin(s), s)
+
+    a = np.reshape(x, (-1, 4))
+    return np.fori_loop(0, a.shape[0], body, 1.0)
+
+
 def nested(x):
     def body(i, u):
         def inner(j, u):
@@ -163,7 +178,7 @@ def maxima(x):
 
 LOOPS = [
     relaxation, closed_over, several_places, slices, two_arrays, rows, columns, middle_axis,
-    last_axes, branch, nested, scanned, permuted, swapped, added, maxima,
+    last_axes, branch, chosen, inner_sums, nested, scanned, permuted, swapped, added, maxima,
 ]  # fmt: skip
 
 
@@ -203,6 +218,12 @@ def test_an_iteration_makes_no_whole_array(f):
     for g in (f, np.grad(loss(f))):
         program = np.jit(g).inspect(x).optimized
         assert not list(whole_arrays(program, 50 * SIZE // 24))
+
+
+def test_examples_that_choose_differently_do_not_swap_whole_arrays():
+    x = numpy.random.default_rng(0).uniform(0.2, 1, (3, 50 * SIZE))
+    program = np.jit(np.vmap(chosen)).inspect(x).optimized
+    assert not list(whole_arrays(program, 50 * SIZE // 24))
 
 
 def whole_arrays(program: Program, least: int, inside: bool = False):
