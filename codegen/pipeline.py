@@ -14,6 +14,7 @@ from .passes.checks import reduce_checks
 from .passes.common import merge_common
 from .passes.dead import drop_dead
 from .passes.decompositions import drop_vectors
+from .passes.early_reads import read_early
 from .passes.inline import inline_calls, inline_checkpoints
 from .passes.loops import hoist
 from .passes.products import add_to_products, expand_products
@@ -89,6 +90,7 @@ def _optimized(program: Program, hook: Hook | None, check: bool) -> Program:
         ("cut batches", cut_batches),
         ("add to products", add_to_products),
         ("scatter sums", scatter_sums),
+        ("read early", read_early),
         ("split into boxes", split_into_boxes),
     ]
     for name, function in last:

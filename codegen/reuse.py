@@ -22,7 +22,7 @@ def reusable(program: Program, donated: Container[Variable] = ()) -> dict[Equati
     computed before the first element is written; who computes them while writing must see to it
     that no element is read after it was overwritten.
     """
-    roots = _Roots(program)
+    roots = Roots(program)
     last: dict[Atom, int] = {}
     for number, equation in enumerate(program.equations):
         for x in equation.inputs:
@@ -97,7 +97,7 @@ def _updated_parameters(program: Program) -> dict[int, int]:
     return found
 
 
-class _Roots:
+class Roots:
     """Of each variable, the one whose storage it may be a view of."""
 
     def __init__(self, program: Program) -> None:
@@ -105,12 +105,16 @@ class _Roots:
         self._root: dict[Atom, Atom] = {}
         self._partial: set[Atom] = set()
         for equation in program.equations:
-            name = equation.primitive.name
-            if name in INDEX_OPERATIONS or name in ("copy", "stop_gradient"):
+            if self.is_view(equation):
                 (x, *_), (result,) = equation.inputs, equation.results
                 self._root[result] = self[x]
-                if name != "reshape" or x in self._partial:
+                if equation.primitive.name != "reshape" or x in self._partial:
                     self._partial.add(result)
+
+    @staticmethod
+    def is_view(equation: Equation) -> bool:
+        """Whether the result is looked up where the operand lies."""
+        return equation.primitive.name in INDEX_OPERATIONS
 
     def __getitem__(self, x: Atom) -> Atom:
         return self._root.get(x, x)

@@ -153,6 +153,34 @@ def swapped(x):
     return np.fori_loop(1, x.shape[0], body, x * 1.0)
 
 
+def swapped_with_the_first(x):
+    def body(i, u):
+        first = u[0]
+        u[0] = u[i]
+        u[i] = first * u[-1]
+        return u
+
+    return np.fori_loop(1, x.shape[0] - 1, body, x * 1.0)
+
+
+def swapped_rows(x):
+    def body(i, u):
+        first = u[0].copy()
+        u[0] = u[i]
+        u[i] = first
+        return u
+
+    return np.fori_loop(1, x.shape[0] // 4, body, np.reshape(x, (-1, 4)) * 1.0)
+
+
+def first_elements(x):
+    def body(i, u):
+        u[i] = u[i] * u[0] + u[1]
+        return u
+
+    return np.fori_loop(2, x.shape[0], body, x * 1.0)
+
+
 def added(x):
     def body(i, out):
         out[i] += x[i] * 2
@@ -178,7 +206,8 @@ def maxima(x):
 
 LOOPS = [
     relaxation, closed_over, several_places, slices, two_arrays, rows, columns, middle_axis,
-    last_axes, branch, chosen, inner_sums, nested, scanned, permuted, swapped, added, maxima,
+    last_axes, branch, chosen, inner_sums, nested, scanned, permuted, swapped,
+    swapped_with_the_first, swapped_rows, first_elements, added, maxima,
 ]  # fmt: skip
 
 
