@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 import numpy as _numpy
 
 from .autodiff.differentiate import grad, jvp, linearize, stop_gradient, value_and_grad, vjp
+from .autodiff.dispatch import LATER as _LATER
 from .autodiff.errors import (
     BatchingError,
     ConcretizationError,
@@ -106,6 +107,9 @@ def __getattr__(name: str) -> object:
         raise AttributeError(str(error).replace("module 'numpy'", f"module {__name__!r}")) from None
     globals()[name] = value
     return value
+
+
+_LATER["scan"] = lambda: __getattr__("scan")
 
 
 def __dir__() -> list[str]:

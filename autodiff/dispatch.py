@@ -15,6 +15,10 @@ import numpy as np
 UFUNCS: dict[Any, Callable[..., Any]] = {}
 UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+LATER: dict[str, Callable[[], Any]] = {}
+"""By name, what gets a public function whose module is loaded on first use: the package's
+``__init__`` knows.
+"""
 UNSUPPORTED: dict[Any, tuple[str, str]] = {}
 UNSUPPORTED_MODULES: dict[str, tuple[str, str]] = {}
 """The same for all functions of a module that `import numpy` does not load."""

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import shapes
-from ..autodiff.control import scan
 from ..autodiff.core import Value, deciding_value, dtype_of, ndim_of, settle, shape_of
-from ..autodiff.dispatch import FUNCTIONS, UFUNC_METHODS, UFUNCS, name_of
+from ..autodiff.dispatch import FUNCTIONS, LATER, UFUNC_METHODS, UFUNCS, name_of
 from ..autodiff.errors import BatchingError, ConcretizationError, user_line
 from ..autodiff.handles import (
     TracedArray,
@@ -339,7 +338,7 @@ def _in_turn(ufunc: Any, a: TracedArray, places: Value, operands: list[Value]) -
         flat[place] = ufunc(flat[place], *others)
         return flat, None
 
-    flat, _ = scan(step, wrap(_flat(a.value)), [wrap(v) for v in (places, *rest)])
+    flat, _ = LATER["scan"]()(step, wrap(_flat(a.value)), [wrap(v) for v in (places, *rest)])
     a.write(reshape_p(value_of(flat), shape=shape_of(a.value)))
 
 
