@@ -13,7 +13,7 @@ import numpy as np
 
 from .core import Aval, Params, Primitive
 from .shapes import inverse_permutation, is_one, is_same, is_zero
-from .symbolic_layouts import strided
+from .symbolic_layouts import stretched, strided
 
 
 def c_order(aval: Aval) -> Any:
@@ -128,13 +128,6 @@ def _reshaped(x: Any, shape: tuple[Any, ...]) -> Any:
         return c_order(Aval(shape, x.dtype))
 
 
-def _stretched(x: Any, shape: tuple[Any, ...]) -> Any:
-    lead = (0,) * (len(shape) - x.ndim)
-    pairs = zip(x.shape, x.strides, shape[len(lead) :], strict=True)
-    strides = [stride if is_same((n,), (wide,)) else 0 for n, stride, wide in pairs]
-    return strided(shape, (*lead, *strides), x.dtype)
-
-
 def _joining_stride(stride: Any, length: Any) -> Any:
     if is_one(length):
         return 0
@@ -153,7 +146,7 @@ _VIEWS: dict[str, Callable[..., Any]] = {
     "transpose": lambda x, axes: x.transpose(axes),
     "getitem": lambda x, index: x[(*index, ...)],
     "reshape": _reshaped,
-    "broadcast_to": _stretched,
+    "broadcast_to": stretched,
     "diagonal": np.diagonal,
     "real": lambda x: x.real,
     "imag": lambda x: x.imag if x.dtype.kind == "c" else c_order(Aval(x.shape, x.dtype)),

@@ -172,13 +172,14 @@ def reshaped_strides(layout: SymbolicLayout, shape: Sizes, order: str) -> Sizes 
     return tuple(strides)
 
 
-def _broadcast_to(layout: SymbolicLayout, shape: Any, **_: Any) -> SymbolicLayout:
+def stretched(layout: Any, shape: Any, **_: Any) -> Any:
+    """``np.broadcast_to`` of a layout, of which the sizes or the new shape may be symbolic."""
     lead = len(shape) - layout.ndim
     strides = [0] * lead + [
         stride if shapes.is_same((dim,), (wide,)) else 0
         for dim, stride, wide in zip(layout.shape, layout.strides, shape[lead:], strict=True)
     ]
-    return SymbolicLayout(tuple(shape), tuple(strides), layout.dtype)
+    return strided(tuple(shape), tuple(strides), layout.dtype)
 
 
 def _diagonal(
@@ -207,7 +208,7 @@ def _moveaxis(layout: SymbolicLayout, source: int, destination: int) -> Symbolic
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.reshape: SymbolicLayout.reshape,
-    np.broadcast_to: _broadcast_to,
+    np.broadcast_to: stretched,
     np.diagonal: _diagonal,
     np.moveaxis: _moveaxis,
     np.lib.stride_tricks.sliding_window_view: _windows,

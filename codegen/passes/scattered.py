@@ -65,21 +65,29 @@ class _Scatterer:
 
     def __init__(self, program: Program, inside: bool) -> None:
         self.program, self.inside = program, inside
-        self.given = [with_regions(e, _in_region) for e in program.equations]
-        self.readers = readers_of(self.given, program.results)
+        self.readers = readers_of(program.equations, program.results)
         self.equations: list[Equation] = []
         self.place: dict[Atom, int] = {}  # the number of the equation that makes a value
         self.renamed: dict[Atom, Atom] = {}
 
     def run(self) -> Program:
-        for equation in self.given:
+        for equation in self.program.equations:
+            equation = with_regions(equation, _in_region)
             (equation,) = substituted([equation], self.renamed)
             found = self._in_place(equation) if equation.primitive is add_p else None
-            for made in [equation] if found is None else found:
-                self.place.update((v, len(self.equations)) for v in made.results)
-                self.equations.append(made)
+            self._append([equation] if found is None else found)
         results = [self.renamed.get(x, x) for x in self.program.results]
         return rebuilt(self.program, self.equations, results)
+
+    def seen(self) -> _Scatterer:
+        """Itself, knowing the Program as it is: that of a region has been done already."""
+        self._append(self.program.equations)
+        return self
+
+    def _append(self, equations: Sequence[Equation]) -> None:
+        for equation in equations:
+            self.place.update((v, len(self.equations)) for v in equation.results)
+            self.equations.append(equation)
 
     def _in_place(self, equation: Equation) -> list[Equation] | None:
         """``x + y`` as additions to x of the parts that y is made of, if it is."""
@@ -188,18 +196,15 @@ def _is_sum_from(program: Program, parameter: int, number: int) -> bool:
 
 def _gives_zeros(branch: Program, number: int) -> bool:
     """Whether a branch's result is zeros, but for a few elements."""
-    inner = _Scatterer(branch, inside=True)
-    result = inner.run().results[number]
+    inner, result = _Scatterer(branch, inside=True).seen(), branch.results[number]
     return inner.is_zero(result) or bool(inner.parts(result))
 
 
 def _plus(branch: Program, number: int, x: Atom) -> Program:
     """The branch with a new last parameter, which is added to a result."""
     before, results = Variable(x.aval), list(branch.results)
-    inner = _Scatterer(branch, inside=True)
-    inner.run()
     equations = list(branch.equations)
-    if inner.is_zero(results[number]):
+    if _Scatterer(branch, inside=True).seen().is_zero(results[number]):
         results[number] = before
     else:
         total = Variable(x.aval)
