@@ -78,7 +78,11 @@ def _names(code: CodeType) -> list[str]:
 
 
 def _parts(name: str, holder: Any) -> Iterator[Place]:
-    """The items of a list or dict and the attributes of an object; new ones may come."""
+    """The items of a list or dict and the attributes of an object; dicts and objects may get new
+    ones, for what they keep once they have computed it.
+    """
+    if type(holder) in (list, set) and len(holder) <= MOST:
+        yield f"the length of {name}", functools.partial(len, holder)
     if type(holder) is list and len(holder) <= MOST:
         for i in range(len(holder)):
             yield f"{name}[{i}]", functools.partial(_item, holder, i)

@@ -423,9 +423,16 @@ def branch_counter(x):
     return np.cond(x > 0, branch, branch, x) * len(seen)
 
 
+def list_counter(x):
+    log = []
+    y = np.fori_loop(0, 3, lambda i, c: (log.append(0), c * 2)[1], x)
+    return y * len(log)
+
+
 @pytest.mark.parametrize(
     ("f", "what"),
     [
+        (list_counter, "fori_loop: body_fun changes the length of log "),
         (local_counter, "fori_loop: body_fun changes n "),
         (item_counter, r"scan: f changes state\['n'\] "),
         (attribute_counter, "fori_loop: body_fun changes self.n "),
